@@ -1,0 +1,75 @@
+//! Databases, tables, versions; Glue types and Arrow schemas.
+//!
+//! The catalog is Glue's data model, field for field, in the store's transactions. [`Catalog`] hands out a
+//! [`TenantCatalog`] for each tenant, which can reach nothing else.
+//!
+//! ```text
+//! obj  1|database                      Database
+//! obj  2|database|table                Table, with its VersionId
+//! obj  3|database                      empty; written whenever a table is created there
+//! ver  2|database|table|MAX - version  Table, replaced by an update; newest first
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `model` | [`Database`], [`Table`] and what they consist of, as in Glue's JSON |
+//! | `catalog`, `database`, `table` | the operations |
+//! | `stored` | keys and payloads |
+//! | `name` | which names are allowed, and their folding |
+//! | `hive` | [`HiveType`]: parser and printer of Glue's type strings |
+//! | `arrow` | types to and from Arrow |
+//! | `layout` | [`table_from_schema`], [`schema_of`], [`TableFormat`] |
+//!
+//! # Rules
+//!
+//! * Names of databases and tables are folded to lower case when they are stored and when they are asked for.
+//! * An update replaces the whole definition: what is left out is gone. It counts up `VersionId`, from `"0"`,
+//!   also when nothing differs, and keeps the old definition unless told to skip the archive.
+//! * A `VersionId` given with an update must be the current one, else [`Error::Conflict`].
+//! * Deleting a database takes its tables and their versions along, and a table created again never meets its
+//!   past. Up to some thousands of tables and versions that is one transaction; beyond, see
+//!   [`TenantCatalog::delete_database`].
+//!
+//! **Chosen: reads decide, the store confirms.** Every operation reads what it needs and writes with the
+//! object versions it read as preconditions; when someone was faster, it starts again. The third kind of record
+//! is such a precondition: it makes "no table was created since I looked" something a transaction can ask.
+//!
+//! **Refused: validating what only the wire knows.** Lengths of descriptions and parameters are checked by the
+//! server from the service model; here is checked what would break keys, versions or schemas.
+//!
+//! Everything blocks on the store; async callers use `spawn_blocking`.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test that fails should say so at once"
+    )
+)]
+
+mod arrow;
+mod catalog;
+mod database;
+mod error;
+mod hive;
+mod layout;
+mod model;
+mod name;
+mod stored;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use arrow::UnsupportedType;
+pub use catalog::{Catalog, Page, TenantCatalog};
+pub use error::{Error, Kind, Result};
+pub use hive::{HiveType, MAX_TYPE_DEPTH, ParseTypeError};
+pub use layout::{TableFormat, schema_of, table_from_schema};
+pub use model::{
+    Column, Database, DatabaseIdentifier, DatabaseInput, FederatedDatabase, FederatedTable, Order,
+    Principal, PrincipalPermissions, SchemaId, SchemaReference, SerDeInfo, SkewedInfo,
+    StorageDescriptor, Table, TableIdentifier, TableInput, TableVersion, Timestamp,
+};
+pub use table::UpdateTable;
+pub use tenon_store::{Clock, Tenant};

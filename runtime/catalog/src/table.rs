@@ -1,0 +1,376 @@
+//! Tables and their versions: create, get, update, delete, list.
+
+use tenon_store::{Expected, Tree};
+
+use crate::catalog::{MAX_PAGE, Page, Stored, TenantCatalog};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Table, TableInput, TableVersion};
+use crate::name::fold;
+use crate::stored;
+
+/// Old versions deleted in one transaction.
+const DELETED_AT_ONCE: usize = 10_000;
+
+/// How to update a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpdateTable {
+    /// The `VersionId` the table must have; `None` for any.
+    pub expected_version: Option<String>,
+    /// Whether not to keep the old definition. The version number rises all the same.
+    pub skip_archive: bool,
+}
+
+impl TenantCatalog {
+    /// Creates a table in `database`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the database, [`Error::AlreadyExists`], [`Error::InvalidInput`], [`Error::Store`].
+    pub fn create_table(&self, database: &str, input: TableInput) -> Result<Table> {
+        let database = fold("database", database)?;
+        let name = fold("table", &input.name)?;
+        check(&input)?;
+        let full_name = full_name(&database, &name);
+        let now = self.now();
+        let table = self.table_of(&database, &name, input);
+        let table = Table {
+            create_time: now,
+            update_time: now,
+            version_id: Some("0".to_owned()),
+            ..table
+        };
+        let payload = stored::encode(&table)?;
+        let key = stored::table(&database, &name);
+        self.retry(Kind::Table, &full_name, || {
+            self.read_database(&database)?;
+            if self.object_version(Tree::Object, &key)?.is_some() {
+                return Err(Error::AlreadyExists {
+                    kind: Kind::Table,
+                    name: full_name.clone(),
+                });
+            }
+            let transaction = self
+                .transaction()
+                .expect(Tree::Object, stored::database(&database), Expected::Present)
+                .expect(Tree::Object, key.clone(), Expected::Absent)
+                .put(Tree::Object, key.clone(), stored::SCHEMA, payload.clone())
+                .put(
+                    Tree::Object,
+                    stored::tables_created(&database),
+                    stored::SCHEMA,
+                    Vec::new(),
+                );
+            self.commit(transaction)
+        })?;
+        Ok(table)
+    }
+
+    /// The table `name` of `database`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the database or the table, [`Error::InvalidInput`] for a bad name,
+    /// [`Error::Store`].
+    pub fn get_table(&self, database: &str, name: &str) -> Result<Table> {
+        Ok(self
+            .read_table(&fold("database", database)?, &fold("table", name)?)?
+            .value)
+    }
+
+    /// Replaces the definition of the table the input names. Time of creation and creator stay; the version
+    /// number rises by one, and the old definition is kept unless `options` say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] when the version is not the expected one or the table is changed
+    /// all the time; [`Error::InvalidInput`], [`Error::Store`].
+    pub fn update_table(
+        &self,
+        database: &str,
+        input: TableInput,
+        options: &UpdateTable,
+    ) -> Result<Table> {
+        let database = fold("database", database)?;
+        let name = fold("table", &input.name)?;
+        check(&input)?;
+        self.retry(Kind::Table, &full_name(&database, &name), || {
+            let old = self.read_table(&database, &name)?;
+            check_version(&database, &old.value, options.expected_version.as_deref())?;
+            let number = version_number(&old.value)?;
+            let table = Table {
+                create_time: old.value.create_time,
+                update_time: self.now(),
+                created_by: old.value.created_by.clone(),
+                version_id: Some((number + 1).to_string()),
+                ..self.table_of(&database, &name, input.clone())
+            };
+            let key = stored::table(&database, &name);
+            let mut transaction =
+                self.transaction()
+                    .expect(Tree::Object, key.clone(), old.unchanged());
+            if !options.skip_archive {
+                let version_key = stored::version(&database, &name, number);
+                transaction = transaction.put(
+                    Tree::Version,
+                    version_key,
+                    stored::SCHEMA,
+                    stored::encode(&old.value)?,
+                );
+            }
+            let transaction =
+                transaction.put(Tree::Object, key, stored::SCHEMA, stored::encode(&table)?);
+            self.commit(transaction).map(|()| table)
+        })
+    }
+
+    /// Deletes the table `name` of `database` with its versions, in one transaction. A table with more than
+    /// 10,000 old versions loses the oldest of them first, in transactions of their own.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::InvalidInput`] for a bad name, [`Error::Conflict`] when it is changed all
+    /// the time, [`Error::Store`].
+    pub fn delete_table(&self, database: &str, name: &str) -> Result<()> {
+        let database = fold("database", database)?;
+        let name = fold("table", name)?;
+        let full_name = full_name(&database, &name);
+        while !self.retry(Kind::Table, &full_name, || {
+            self.delete_table_step(&database, &name, DELETED_AT_ONCE)
+        })? {}
+        Ok(())
+    }
+
+    /// Deletes at most `limit` versions; returns whether the table is gone.
+    pub(crate) fn delete_table_step(
+        &self,
+        database: &str,
+        name: &str,
+        limit: usize,
+    ) -> Result<bool> {
+        let key = stored::table(database, name);
+        let table = self.read_table(database, name)?;
+        // A table that changes in between would leave a version that was not seen.
+        let mut transaction =
+            self.transaction()
+                .expect(Tree::Object, key.clone(), table.unchanged());
+        let (versions, more) = self.keys(Tree::Version, &key, limit)?;
+        for (version_key, _) in versions {
+            transaction = transaction.delete(Tree::Version, version_key);
+        }
+        if !more {
+            transaction = transaction.delete(Tree::Object, key);
+        }
+        self.commit(transaction).map(|()| !more)
+    }
+
+    /// At most `limit` tables of `database` (1 to 1000) in the order of their names; `token` is a page's `next`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the database, [`Error::InvalidInput`] for a bad name, [`Error::Store`].
+    pub fn list_tables(
+        &self,
+        database: &str,
+        token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Table>> {
+        let database = fold("database", database)?;
+        self.read_database(&database)?;
+        let after = token.map(|name| stored::table(&database, name));
+        let (items, next) = self.list::<Table>(
+            Tree::Object,
+            &stored::tables(&database),
+            after.as_ref(),
+            limit,
+        )?;
+        let next = next.and_then(|_| items.last().map(|table| table.name.clone()));
+        Ok(Page { items, next })
+    }
+
+    /// A definition the table has or had; the current one without `version_id`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for database, table or version; [`Error::InvalidInput`] when `version_id` is not a
+    /// decimal number; [`Error::Store`].
+    pub fn get_table_version(
+        &self,
+        database: &str,
+        name: &str,
+        version_id: Option<&str>,
+    ) -> Result<TableVersion> {
+        let (database, name) = (fold("database", database)?, fold("table", name)?);
+        let current = self.read_table(&database, &name)?.value;
+        let Some(version_id) = version_id else {
+            return Ok(version_of(current));
+        };
+        let number = parse_version(version_id)?;
+        if version_number(&current)? == number {
+            return Ok(version_of(current));
+        }
+        let old = self.read::<Table>(Tree::Version, &stored::version(&database, &name, number))?;
+        match old {
+            Some(old) => Ok(version_of(old.value)),
+            None => Err(no_such_version(&database, &name, number)),
+        }
+    }
+
+    /// At most `limit` definitions the table has or had (1 to 1000), newest first, from the current one;
+    /// `token` is a page's `next`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for database or table, [`Error::InvalidInput`] for a bad name or token,
+    /// [`Error::Store`].
+    pub fn get_table_versions(
+        &self,
+        database: &str,
+        name: &str,
+        token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<TableVersion>> {
+        let (database, name) = (fold("database", database)?, fold("table", name)?);
+        let limit = limit.clamp(1, MAX_PAGE);
+        let current = self.read_table(&database, &name)?.value;
+        let (mut items, after) = match token {
+            Some(token) => (Vec::new(), parse_version(token)?),
+            None => {
+                let number = version_number(&current)?;
+                (vec![version_of(current)], number)
+            }
+        };
+        // After the current number, so that a definition archived this moment is not listed twice.
+        let after_key = stored::version(&database, &name, after);
+        let below = stored::table(&database, &name);
+        // One more than fits tells whether there is a next page, also when nothing fits.
+        let wanted = limit - items.len() + 1;
+        let (old, next) = self.list::<Table>(Tree::Version, &below, Some(&after_key), wanted)?;
+        let more = next.is_some() || items.len() + old.len() > limit;
+        items.extend(old.into_iter().map(version_of));
+        items.truncate(limit);
+        let last = items.last().and_then(|version| version.version_id.clone());
+        Ok(Page {
+            items,
+            next: last.filter(|_| more),
+        })
+    }
+
+    /// Forgets an old definition of a table.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for the current version; [`Error::NotFound`], [`Error::Store`].
+    pub fn delete_table_version(&self, database: &str, name: &str, version_id: &str) -> Result<()> {
+        let (database, name) = (fold("database", database)?, fold("table", name)?);
+        let number = parse_version(version_id)?;
+        let current = self.read_table(&database, &name)?.value;
+        if version_number(&current)? == number {
+            let full_name = full_name(&database, &name);
+            return Err(Error::invalid(format!(
+                "version {number} of table {full_name} is the current one"
+            )));
+        }
+        let key = stored::version(&database, &name, number);
+        let transaction = self
+            .transaction()
+            .expect(Tree::Version, key.clone(), Expected::Present)
+            .delete(Tree::Version, key);
+        match self.commit(transaction) {
+            Err(error) if error.is_store_conflict() => {
+                Err(no_such_version(&database, &name, number))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn read_table(&self, database: &str, name: &str) -> Result<Stored<Table>> {
+        if let Some(table) = self.read(Tree::Object, &stored::table(database, name))? {
+            return Ok(table);
+        }
+        self.read_database(database)?;
+        Err(Error::not_found(Kind::Table, full_name(database, name)))
+    }
+
+    fn table_of(&self, database: &str, name: &str, input: TableInput) -> Table {
+        Table {
+            name: name.to_owned(),
+            database_name: Some(database.to_owned()),
+            description: input.description,
+            owner: input.owner,
+            create_time: None,
+            update_time: None,
+            last_access_time: input.last_access_time,
+            last_analyzed_time: input.last_analyzed_time,
+            retention: input.retention,
+            storage_descriptor: input.storage_descriptor,
+            partition_keys: input.partition_keys,
+            view_original_text: input.view_original_text,
+            view_expanded_text: input.view_expanded_text,
+            table_type: input.table_type,
+            parameters: input.parameters,
+            created_by: None,
+            is_registered_with_lake_formation: false,
+            target_table: input.target_table,
+            catalog_id: self.catalog_id(),
+            version_id: None,
+            federated_table: input.federated_table,
+            view_definition: input.view_definition,
+        }
+    }
+}
+
+fn full_name(database: &str, name: &str) -> String {
+    format!("{database}.{name}")
+}
+
+fn no_such_version(database: &str, name: &str, number: u64) -> Error {
+    Error::not_found(
+        Kind::TableVersion,
+        format!("{} version {number}", full_name(database, name)),
+    )
+}
+
+fn check(input: &TableInput) -> Result<()> {
+    if input.retention < 0 {
+        return Err(Error::invalid(format!(
+            "retention is {}, it cannot be negative",
+            input.retention
+        )));
+    }
+    let columns = input
+        .storage_descriptor
+        .iter()
+        .flat_map(|descriptor| &descriptor.columns);
+    match columns
+        .chain(&input.partition_keys)
+        .find(|column| column.name.is_empty())
+    {
+        Some(_) => Err(Error::invalid("a column has an empty name")),
+        None => Ok(()),
+    }
+}
+
+fn check_version(database: &str, table: &Table, expected: Option<&str>) -> Result<()> {
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let (expected, found) = (parse_version(expected)?, version_number(table)?);
+    if expected == found {
+        return Ok(());
+    }
+    let reason = format!("version {expected} was expected, it is at version {found}");
+    Err(Error::Conflict {
+        kind: Kind::Table,
+        name: full_name(database, &table.name),
+        reason,
+    })
+}
+
+fn version_of(table: Table) -> TableVersion {
+    TableVersion {
+        version_id: table.version_id.clone(),
+        table: Some(table),
+    }
+}
+
+fn version_number(table: &Table) -> Result<u64> {
+    parse_version(table.version_id.as_deref().unwrap_or("0"))
+}
+
+fn parse_version(version_id: &str) -> Result<u64> {
+    version_id
+        .parse()
+        .map_err(|_| Error::invalid(format!("version {version_id:?} is not a decimal number")))
+}

@@ -1,0 +1,10 @@
+//! One file per command: an `Args` struct and a `run` function.
+
+pub(crate) mod catalog;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod find_matches;
+pub(crate) mod rows;
+pub(crate) mod run;
+pub(crate) mod setup;
+pub(crate) mod sql;

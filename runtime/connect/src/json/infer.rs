@@ -1,0 +1,397 @@
+//! The schema of JSON records: [`Shape`] and [`infer`].
+//!
+//! As in CSV, a scalar keeps the types that lose nothing: integers beyond 64 bits, beyond 2^53 next to
+//! fractions, and mixtures such as numbers and text become text with the characters of the file. A
+//! name that holds an object here and something else there has no such type: that is an error.
+//! Strings stay text. A name or list without any value is text.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields as ArrowFields, Schema, SchemaRef};
+use futures::{StreamExt, TryStreamExt};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, Result};
+use crate::json::JsonOptions;
+use crate::json::records::Records;
+use crate::locate::SourceFile;
+
+const FILES_AT_ONCE: usize = 4;
+const MAX_NAMES: usize = 10_000;
+const MAX_EXACT_INTEGER: u64 = 1 << 53;
+
+/// What was found out about the files of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Inferred {
+    pub(super) schema: SchemaRef,
+    pub(super) shape: Shape,
+    /// Every file was read to its end: nothing unknown can come.
+    pub(super) is_complete: bool,
+}
+
+/// The schema that all `files` share.
+///
+/// # Errors
+/// [`Error::Invalid`] with file and line for what is not JSON, or does not fit together.
+pub(super) async fn infer(files: &[SourceFile], options: &JsonOptions) -> Result<Inferred> {
+    let tasks = files.iter().cloned().map(|file| {
+        let limit = options.infer_bytes;
+        async move { tokio::task::spawn_blocking(move || infer_file(&file, limit)).await.map_err(Error::joined)? }
+    });
+    let shapes: Vec<(Shape, bool)> = futures::stream::iter(tasks).buffered(FILES_AT_ONCE).try_collect().await?;
+    let mut shape = Shape::default();
+    let mut is_complete = true;
+    for (file, (next, is_whole)) in files.iter().zip(shapes) {
+        is_complete &= is_whole;
+        shape.root.merge(next.root).map_err(|message| {
+            Error::Invalid(format!("{}: {message} in the files before; read them as two tables", file.name()))
+        })?;
+    }
+    if shape.root.fields.is_empty() {
+        let names: Vec<_> = files.iter().map(SourceFile::name).collect();
+        return Err(Error::Invalid(format!("{}: no object with a name in it; nothing to read", names.join(", "))));
+    }
+    Ok(Inferred { schema: Arc::new(shape.schema()), shape, is_complete })
+}
+
+fn infer_file(file: &SourceFile, limit: u64) -> Result<(Shape, bool)> {
+    let mut records = Records::new(file.open()?, file.name());
+    let mut shape = Shape::default();
+    let mut record = Vec::new();
+    while records.consumed() < limit {
+        record.clear();
+        let Some(line) = records.read(&mut record)? else { return Ok((shape, true)) };
+        shape.observe(&record).map_err(|e| in_record(records.name(), line, &e))?;
+    }
+    record.clear();
+    let is_whole = records.read(&mut record)?.is_none();
+    Ok((shape, is_whole))
+}
+
+/// The error of one record, with its place in the file.
+pub(super) fn in_record(name: &str, line: u64, error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    let line = line + (error.line().max(1) as u64) - 1;
+    Error::Invalid(format!("{name}:{line}:{}: {message}", error.column()))
+}
+
+/// The names and types of all records so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    root: Object,
+    /// How many objects were seen; tells a name that comes twice in one object.
+    objects: u64,
+    /// Counts what was new, so that "nothing new" is cheap to see.
+    pub(super) changes: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Object {
+    fields: Vec<(String, Node, u64)>,
+    index: HashMap<String, usize>,
+}
+
+const BOOLEAN: u8 = 1;
+const INTEGER: u8 = 2;
+const FLOAT: u8 = 4;
+const TEXT: u8 = 8;
+
+/// What one name holds.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    /// The scalar types that lose nothing; None before the first scalar.
+    scalar: Option<u8>,
+    list: Option<Box<Node>>,
+    object: Option<Box<Object>>,
+}
+
+impl Shape {
+    /// Takes one record into account.
+    pub(super) fn observe(&mut self, record: &[u8]) -> serde_json::Result<()> {
+        let mut deserializer = serde_json::Deserializer::from_slice(record);
+        let mut walk = Walk { record, objects: &mut self.objects, changes: &mut self.changes };
+        deserializer.deserialize_map(ObjectVisitor { object: &mut self.root, walk: &mut walk })?;
+        deserializer.end()
+    }
+
+    pub(super) fn schema(&self) -> Schema {
+        Schema::new(self.root.arrow_fields())
+    }
+}
+
+impl Object {
+    fn arrow_fields(&self) -> ArrowFields {
+        self.fields.iter().map(|(name, node, _)| Field::new(name, node.data_type(), true)).collect()
+    }
+
+    /// The position of `name`, which usually follows the name before it.
+    fn position(&mut self, name: &str, guess: usize, changes: &mut u64) -> Result<usize, String> {
+        if self.fields.get(guess).is_some_and(|field| field.0 == name) {
+            return Ok(guess);
+        }
+        if let Some(position) = self.index.get(name) {
+            return Ok(*position);
+        }
+        if self.fields.len() == MAX_NAMES {
+            return Err(format!("over {MAX_NAMES} different names in one object; is it used as a map?"));
+        }
+        *changes += 1;
+        self.index.insert(name.to_owned(), self.fields.len());
+        self.fields.push((name.to_owned(), Node::default(), 0));
+        Ok(self.fields.len() - 1)
+    }
+
+    fn merge(&mut self, other: Object) -> Result<(), String> {
+        for (guess, (name, node, _)) in other.fields.into_iter().enumerate() {
+            let position = self.position(&name, guess, &mut 0)?;
+            self.fields[position].1.merge(node).map_err(|message| format!("{name:?}{message}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    fn data_type(&self) -> DataType {
+        if let Some(list) = &self.list {
+            return DataType::List(Arc::new(Field::new_list_field(list.data_type(), true)));
+        }
+        if let Some(object) = &self.object {
+            return DataType::Struct(object.arrow_fields());
+        }
+        let kinds = self.scalar.unwrap_or(TEXT);
+        match 1 << kinds.trailing_zeros() {
+            BOOLEAN => DataType::Boolean,
+            INTEGER => DataType::Int64,
+            FLOAT => DataType::Float64,
+            _ => DataType::Utf8,
+        }
+    }
+
+    fn kind(&self) -> Option<&'static str> {
+        if self.list.is_some() {
+            Some("a list")
+        } else if self.object.is_some() {
+            Some("an object")
+        } else {
+            self.scalar.map(|_| "a single value")
+        }
+    }
+
+    /// Refuses another kind than what was there before.
+    fn expect(&self, kind: &'static str) -> Result<(), String> {
+        match self.kind() {
+            Some(before) if before != kind => Err(format!(" holds {kind} here, but {before}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn observe_scalar(&mut self, kinds: u8, changes: &mut u64) -> Result<(), String> {
+        self.expect("a single value")?;
+        let narrowed = self.scalar.map_or(kinds, |before| before & kinds);
+        *changes += u64::from(self.scalar != Some(narrowed));
+        self.scalar = Some(narrowed);
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Node) -> Result<(), String> {
+        if let Some(kind) = other.kind() {
+            self.expect(kind)?;
+        }
+        if let Some(kinds) = other.scalar {
+            self.observe_scalar(kinds, &mut 0)?;
+        }
+        if let Some(list) = other.list {
+            self.list.get_or_insert_default().merge(*list)?;
+        }
+        if let Some(object) = other.object {
+            self.object.get_or_insert_default().merge(*object).map_err(|message| format!(".{message}"))?;
+        }
+        Ok(())
+    }
+}
+
+struct Walk<'a> {
+    record: &'a [u8],
+    objects: &'a mut u64,
+    changes: &'a mut u64,
+}
+
+struct ObjectVisitor<'a, 'w> {
+    object: &'a mut Object,
+    walk: &'a mut Walk<'w>,
+}
+
+impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        *self.walk.objects += 1;
+        let instance = *self.walk.objects;
+        let mut guess = 0;
+        loop {
+            let key = NameSeed { object: self.object, guess, changes: self.walk.changes };
+            let Some(position) = map.next_key_seed(key)? else { return Ok(()) };
+            let (name, node, seen) = &mut self.object.fields[position];
+            if std::mem::replace(seen, instance) == instance {
+                return Err(A::Error::custom(format!("the object names {name:?} twice; rename one")));
+            }
+            map.next_value_seed(NodeSeed { name, node, walk: self.walk })?;
+            guess = position + 1;
+        }
+    }
+}
+
+struct NameSeed<'a> {
+    object: &'a mut Object,
+    guess: usize,
+    changes: &'a mut u64,
+}
+
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
+        self.object.position(name, self.guess, self.changes).map_err(E::custom)
+    }
+}
+
+struct NodeSeed<'a, 'w> {
+    name: &'a str,
+    node: &'a mut Node,
+    walk: &'a mut Walk<'w>,
+}
+
+impl NodeSeed<'_, '_> {
+    fn scalar<E: serde::de::Error>(self, kinds: u8) -> Result<(), E> {
+        self.node.observe_scalar(kinds, self.walk.changes).map_err(|message| before(self.name, &message))
+    }
+
+    /// serde_json hands integers beyond 64 bits over as floats; their digits tell.
+    fn has_long_integer(&self) -> bool {
+        self.walk.record.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 19)
+    }
+}
+
+fn before<E: serde::de::Error>(name: &str, message: &str) -> E {
+    E::custom(format!("{name:?}{message} before; make them alike, or read them as two tables"))
+}
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        self.scalar(BOOLEAN | TEXT)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        let is_exact = value.unsigned_abs() <= MAX_EXACT_INTEGER;
+        self.scalar(INTEGER | TEXT | if is_exact { FLOAT } else { 0 })
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        match i64::try_from(value) {
+            Ok(value) => self.visit_i64(value),
+            Err(_) => self.scalar(TEXT),
+        }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        let may_be_integer = value.fract() == 0.0 && value.abs() >= MAX_EXACT_INTEGER as f64;
+        if may_be_integer && self.has_long_integer() { self.scalar(TEXT) } else { self.scalar(FLOAT | TEXT) }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        self.scalar(TEXT)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        self.node.expect("a list").map_err(|message| before(self.name, &message))?;
+        *self.walk.changes += u64::from(self.node.list.is_none());
+        let node: &mut Node = self.node.list.get_or_insert_default();
+        while seq.next_element_seed(NodeSeed { name: self.name, node: &mut *node, walk: &mut *self.walk })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.node.expect("an object").map_err(|message| before(self.name, &message))?;
+        *self.walk.changes += u64::from(self.node.object.is_none());
+        ObjectVisitor { object: self.node.object.get_or_insert_default(), walk: self.walk }.visit_map(map)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(records: &[&str]) -> Result<String> {
+        let mut shape = Shape::default();
+        for (line, record) in records.iter().enumerate() {
+            shape.observe(record.as_bytes()).map_err(|e| in_record("t.json", line as u64 + 1, &e))?;
+        }
+        let schema = shape.schema();
+        let fields = schema.fields().iter().map(|f| format!("{}: {}", f.name(), f.data_type()));
+        Ok(fields.collect::<Vec<_>>().join(", "))
+    }
+
+    #[test]
+    fn types_that_lose_nothing() {
+        let cases: &[(&[&str], &str)] = &[
+            (&[r#"{"a":1}"#, r#"{"b":true,"a":null}"#], "a: Int64, b: Boolean"),
+            (&[r#"{"a":1}"#, r#"{"a":1.5}"#], "a: Float64"),
+            (&[r#"{"a":9007199254740993}"#, r#"{"a":1.5}"#], "a: Utf8"),
+            (&[r#"{"a":18446744073709551615}"#], "a: Utf8"),
+            (&[r#"{"a":123456789012345678901234567890}"#], "a: Utf8"),
+            (&[r#"{"a":1e300}"#], "a: Float64"),
+            (&[r#"{"a":1}"#, r#"{"a":"x"}"#], "a: Utf8"),
+            (&[r#"{"a":true}"#, r#"{"a":1}"#], "a: Utf8"),
+            (&[r#"{"a":null}"#, r#"{"b":[]}"#], "a: Utf8, b: List(Utf8)"),
+            (&[r#"{"a":[{"b":1},{"c":[2.5]}]}"#], r#"a: List(Struct("b": Int64, "c": List(Float64)))"#),
+        ];
+        for (records, expected) in cases {
+            assert_eq!(schema(records).unwrap(), *expected, "{records:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_column_says_where() {
+        let error = |records: &[&str]| schema(records).unwrap_err().to_string();
+        insta::assert_snapshot!(error(&[r#"{"a":1}"#, r#"{"a":{"b":1}}"#]), @r#"t.json:2:6: "a" holds an object here, but a single value before; make them alike, or read them as two tables"#);
+        insta::assert_snapshot!(error(&[r#"{"a":1,"a":2}"#]), @r#"t.json:1:10: the object names "a" twice; rename one"#);
+        insta::assert_snapshot!(error(&["{\"a\":1,\n\"b\":tru}"]), @"t.json:2:8: expected ident");
+    }
+}

@@ -1,0 +1,333 @@
+//! Writing: [`FileSink`] stages, [`StagedOutput`] commits or aborts.
+//!
+//! ```text
+//! FileSink::open ─▶ write(partitions) ─▶ StagedOutput ─▶ commit: sync files, rename, sync folder
+//!                     │ hidden files        │ dropped or abort: removed
+//!                     └ error, dropped: removed
+//! ```
+//!
+//! A folder gets `part-<partition>-<run>.<suffix>`, staged as `.<name>.<run>.staged`.
+//! The names depend on the run only, so a run that is repeated after a crash writes over its own
+//! remains. `_tenon_files` in the folder lists what we wrote, which is all that [`WriteMode::Replace`]
+//! removes. Everything goes through one opened folder: no name, and no symlink in it, leads out of it.
+//!
+//! A reader that lists the folder during a commit may see a part of it, or new next to old, until the
+//! commit has returned. A commit that is cut off by a crash is completed by repeating the run.
+
+mod manifest;
+mod staged;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use cap_std::fs::Dir;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Result};
+use crate::format::{BatchWriter, Format};
+use crate::locate::{is_hidden, local_path};
+use crate::place::Place;
+use crate::sink::staged::StagedFile;
+
+pub use crate::sink::staged::{CommittedOutput, StagedFileInfo, StagedOutput};
+
+const MAX_RUN_BYTES: usize = 64;
+
+/// Where output goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One file, in a folder that exists.
+    File(PathBuf),
+    /// A folder of part files, created when missing.
+    Directory(PathBuf),
+}
+
+impl Target {
+    /// A file if the name has the suffix of a known format and is no folder, else a folder.
+    pub fn from_path(place: &Place, path: &Path) -> Self {
+        let is_folder = place.entry(path).is_ok_and(|entry| entry.is_dir);
+        if !is_folder && Format::from_path(path).is_ok() {
+            Target::File(path.to_path_buf())
+        } else {
+            Target::Directory(path.to_path_buf())
+        }
+    }
+}
+
+/// What happens to output that is already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// The new files take the place of those we wrote before, at commit. A folder with files that are not
+    /// ours is refused, since its readers would see both.
+    Replace,
+    /// The new files stand next to the old ones. Folders only.
+    Append,
+}
+
+/// Writes record batches of one schema to one target, for one run.
+#[derive(Clone, Debug)]
+pub struct FileSink {
+    dir: Arc<Dir>,
+    folder: PathBuf,
+    /// The name of the one file; None for a folder of parts.
+    file: Option<String>,
+    format: Format,
+    mode: WriteMode,
+    run: String,
+}
+
+impl FileSink {
+    /// Opens the target. `run` names this run: letters, digits, `-` and `_`, at most 64.
+    ///
+    /// Creates the folder of a [`Target::Directory`], writes nothing else. Blocks briefly.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the target is outside the place, [`Error::Unsupported`] if the mode does not
+    /// fit what is there, [`Error::Io`] if the folder cannot be opened.
+    pub fn open(place: &Place, target: &Target, format: &Format, mode: WriteMode, run: &str) -> Result<Self> {
+        check_run(run)?;
+        let (dir, folder, file) = open_target(place, target)?;
+        let sink = Self { dir: Arc::new(dir), folder, file, format: format.clone(), mode, run: run.to_owned() };
+        sink.check_mode()?;
+        Ok(sink)
+    }
+
+    /// Writes all partitions and returns what was staged, invisible until [`StagedOutput::commit`].
+    ///
+    /// Partitions are polled at the same time. A folder gets one file per partition; a single file gets
+    /// the batches of all partitions as they come, so give it one partition if the order matters. Without
+    /// any row, a valid file with the schema is written all the same (for JSON lines, an empty one).
+    ///
+    /// Dropping the future removes what it staged, at the latest when the batch being written is done.
+    ///
+    /// # Errors
+    /// The error of a stream as it came, or [`Error::Io`] naming the file. Nothing stays behind.
+    pub async fn write(
+        &self,
+        schema: SchemaRef,
+        partitions: Vec<SendableRecordBatchStream>,
+    ) -> Result<StagedOutput> {
+        check_names(&schema)?;
+        let streams = match &self.file {
+            Some(_) => vec![futures::stream::select_all(partitions).boxed()],
+            None if partitions.is_empty() => vec![futures::stream::empty().boxed()],
+            None => partitions.into_iter().map(StreamExt::boxed).collect(),
+        };
+        let mut tasks = JoinSet::new();
+        for (partition, stream) in streams.into_iter().enumerate() {
+            tasks.spawn(self.clone().write_partition(partition, Arc::clone(&schema), stream));
+        }
+        let mut output = StagedOutput::new(self);
+        while let Some(staged) = tasks.join_next().await {
+            output.push(staged.map_err(Error::joined)??);
+        }
+        Ok(output)
+    }
+
+    async fn write_partition(
+        self,
+        partition: usize,
+        schema: SchemaRef,
+        mut stream: futures::stream::BoxStream<'static, Result<RecordBatch, DataFusionError>>,
+    ) -> Result<StagedFile> {
+        let mut open = blocking(move || OpenFile::create(&self, partition, &schema)).await?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            open = blocking(move || open.write(&batch)).await?;
+        }
+        blocking(move || open.finish()).await
+    }
+
+    /// The visible name of a partition's file.
+    fn name(&self, partition: usize) -> String {
+        match &self.file {
+            Some(file) => file.clone(),
+            None => format!("part-{partition:05}-{}.{}", self.run, self.format.suffix()),
+        }
+    }
+
+    fn check_mode(&self) -> Result<()> {
+        match (&self.file, self.mode) {
+            (Some(file), WriteMode::Append) => Err(Error::Unsupported(format!(
+                "{}: cannot append to a single file; write to a folder, or replace it",
+                self.folder.join(file).display()
+            ))),
+            (None, WriteMode::Replace) => self.check_ours(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to replace a folder in which others wrote.
+    fn check_ours(&self) -> Result<()> {
+        let ours = manifest::read(&self.dir, &self.folder)?;
+        let foreign: Vec<String> = visible_names(&self.dir, &self.folder)?
+            .into_iter()
+            .filter(|name| !ours.contains(name) && !self.is_of_this_run(name))
+            .collect();
+        match foreign.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::Unsupported(format!(
+                "{}: holds {} entries that were not written here (first: {first}); \
+                 choose an empty folder, or append",
+                self.folder.display(),
+                foreign.len()
+            ))),
+        }
+    }
+
+    /// Published by an earlier attempt that was cut off before it could list its files.
+    fn is_of_this_run(&self, name: &str) -> bool {
+        let run = name.strip_prefix("part-").and_then(|rest| rest.split_once('-')).map(|(_, rest)| rest);
+        run.and_then(|rest| rest.rsplit_once('.')).is_some_and(|(run, _)| run == self.run)
+    }
+}
+
+/// Removes what a run left staged in a target when it was cut off; returns how many files.
+///
+/// For the start after a crash. Blocks briefly.
+///
+/// # Errors
+/// [`Error::Refused`] if the target is outside the place, [`Error::Io`] if a file cannot be removed.
+pub fn discard_staged(place: &Place, target: &Target, run: &str) -> Result<usize> {
+    check_run(run)?;
+    let (dir, folder, _) = open_target(place, target)?;
+    let mut removed = 0;
+    for entry in dir.entries().map_err(|e| Error::io("list", &folder, e))? {
+        let name = entry.map_err(|e| Error::io("list", &folder, e))?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if staged::run_of(name).is_some_and(|of| of == run) {
+            dir.remove_file(name).map_err(|e| Error::io("remove", folder.join(name), e))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// A file being written, on the blocking pool.
+struct OpenFile {
+    writer: Box<dyn BatchWriter>,
+    staged: StagedFile,
+    rows: u64,
+}
+
+impl OpenFile {
+    fn create(sink: &FileSink, partition: usize, schema: &SchemaRef) -> Result<Self> {
+        let (staged, file) = StagedFile::create(&sink.dir, &sink.folder, &sink.name(partition), &sink.run)?;
+        let writer = sink.format.connector().writer(file, schema).map_err(|e| written(&staged, e))?;
+        Ok(Self { writer, staged, rows: 0 })
+    }
+
+    fn write(mut self, batch: &RecordBatch) -> Result<Self> {
+        self.rows += batch.num_rows() as u64;
+        match self.writer.write(batch) {
+            Ok(()) => Ok(self),
+            Err(e) => Err(written(&self.staged, e)),
+        }
+    }
+
+    fn finish(self) -> Result<StagedFile> {
+        let mut staged = self.staged;
+        let file = self.writer.finish().map_err(|e| written(&staged, e))?;
+        let size = file.metadata().map_err(|e| Error::io("write", staged.path(), e))?.len();
+        staged.complete(file, self.rows, size);
+        Ok(staged)
+    }
+}
+
+/// The error of an encoder, which knows no file names.
+fn written(staged: &StagedFile, error: Error) -> Error {
+    let path = staged.path();
+    match error {
+        Error::Io { source, .. } => Error::io("write", path, source),
+        Error::Query(error) => match io_cause(&error) {
+            Some(source) => Error::io("write", path, source),
+            None => Error::Query(error.context(format!("writing {}", path.display()))),
+        },
+        error => error,
+    }
+}
+
+/// The system's error below an encoder's.
+fn io_cause(error: &DataFusionError) -> Option<std::io::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.raw_os_error().map(std::io::Error::from_raw_os_error);
+        }
+        cause = error.source();
+    }
+    os_error_in(&error.to_string())
+}
+
+/// Encoders that keep only the text of an error leave the system's number in it.
+fn os_error_in(text: &str) -> Option<std::io::Error> {
+    let (_, rest) = text.rsplit_once("(os error ")?;
+    let (number, _) = rest.split_once(')')?;
+    number.parse().ok().map(std::io::Error::from_raw_os_error)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::joined)?
+}
+
+fn open_target(place: &Place, target: &Target) -> Result<(Dir, PathBuf, Option<String>)> {
+    match target {
+        Target::Directory(path) => {
+            let path = local_path(path)?;
+            place.check(&path)?;
+            let dir = place.writable_dir(&path, true).map_err(|e| Error::io("open", &path, e))?;
+            Ok((dir, path, None))
+        }
+        Target::File(path) => {
+            let path = local_path(path)?;
+            place.check(&path)?;
+            let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
+                Error::Unsupported(format!("{}: not a file name; name the output file", path.display()))
+            })?;
+            let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+            let dir = place.writable_dir(&folder, false).map_err(|e| Error::io("open", &folder, e))?;
+            if dir.is_dir(name) {
+                return Err(Error::Unsupported(format!("{}: is a folder; name a file in it", path.display())));
+            }
+            Ok((dir, folder.clone(), Some(name.to_owned())))
+        }
+    }
+}
+
+fn visible_names(dir: &Dir, folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in dir.entries().map_err(|e| Error::io("list", folder, e))? {
+        let name = entry.map_err(|e| Error::io("list", folder, e))?.file_name();
+        if !is_hidden(Path::new(&name)) {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn check_run(run: &str) -> Result<()> {
+    let is_plain = run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if run.is_empty() || run.len() > MAX_RUN_BYTES || !is_plain {
+        return Err(Error::Unsupported(format!(
+            "run id {run:?}: use 1 to {MAX_RUN_BYTES} letters, digits, `-` or `_`"
+        )));
+    }
+    Ok(())
+}
+
+fn check_names(schema: &SchemaRef) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+        None => Ok(()),
+        Some(twice) => Err(Error::Unsupported(format!(
+            "the output has two columns named {:?}; rename one with AS",
+            twice.name()
+        ))),
+    }
+}

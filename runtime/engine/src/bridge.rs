@@ -1,0 +1,116 @@
+//! The catalog as DataFusion sees it: databases are schemas, tables are read from where they lie.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use tenon_catalog::{Error as CatalogError, Table, TableFormat, TenantCatalog};
+use tenon_connect::{CsvOptions, Format, JsonOptions, ParquetOptions, Place};
+
+/// A page of names is this long.
+const PAGE: usize = 1_000;
+
+/// One tenant's catalog.
+#[derive(Clone)]
+pub(crate) struct Bridge {
+    catalog: TenantCatalog,
+    place: Place,
+}
+
+impl Bridge {
+    pub(crate) fn new(catalog: TenantCatalog, place: Place) -> Self {
+        Self { catalog, place }
+    }
+
+    /// The table, readable.
+    pub(crate) async fn table(&self, database: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let (catalog, database, name) = (self.catalog.clone(), database.to_owned(), name.to_owned());
+        let found = tokio::task::spawn_blocking(move || catalog.get_table(&database, &name)).await;
+        match found.map_err(external)? {
+            Ok(table) => open(&self.place, &table).await.map(Some),
+            Err(CatalogError::NotFound { .. }) => Ok(None),
+            Err(e) => Err(external(e)),
+        }
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge").finish_non_exhaustive()
+    }
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+async fn open(place: &Place, table: &Table) -> Result<Arc<dyn TableProvider>> {
+    let location = table.storage_descriptor.as_ref().and_then(|d| d.location.as_deref());
+    let Some(location) = location else {
+        return Err(DataFusionError::Plan(format!("table {:?} has no location", table.name)));
+    };
+    let format = match TableFormat::of(table) {
+        Some(TableFormat::Parquet) => Format::Parquet(ParquetOptions::default()),
+        Some(TableFormat::Csv) => Format::Csv(CsvOptions::default()),
+        Some(TableFormat::Json) => Format::Json(JsonOptions::default()),
+        _ => return Err(DataFusionError::Plan(format!("table {:?} is of a format that cannot be read yet", table.name))),
+    };
+    let path = PathBuf::from(location.strip_prefix("file://").unwrap_or(location));
+    tenon_connect::table(place, &[path], &format).await.map_err(external)
+}
+
+impl CatalogProvider for Bridge {
+    fn schema_names(&self) -> Vec<String> {
+        all_pages(|token| self.catalog.list_databases(token, PAGE).map(|page| (page.items.into_iter().map(|d| d.name).collect(), page.next)))
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        self.catalog.get_database(name).ok()?;
+        Some(Arc::new(DatabaseBridge { bridge: self.clone(), database: name.to_owned() }))
+    }
+}
+
+/// One database.
+#[derive(Debug)]
+struct DatabaseBridge {
+    bridge: Bridge,
+    database: String,
+}
+
+#[async_trait]
+impl SchemaProvider for DatabaseBridge {
+    fn table_names(&self) -> Vec<String> {
+        all_pages(|token| self.bridge.catalog.list_tables(&self.database, token, PAGE).map(|page| (page.items.into_iter().map(|t| t.name).collect(), page.next)))
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        self.bridge.table(&self.database, name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.bridge.catalog.get_table(&self.database, name).is_ok()
+    }
+}
+
+/// DataFusion's listings cannot fail: what cannot be listed is not there, and is logged.
+fn all_pages(mut page: impl FnMut(Option<&str>) -> Result<(Vec<String>, Option<String>), CatalogError>) -> Vec<String> {
+    let (mut names, mut token) = (Vec::new(), None);
+    loop {
+        match page(token.as_deref()) {
+            Ok((more, next)) => {
+                names.extend(more);
+                match next {
+                    Some(_) => token = next,
+                    None => return names,
+                }
+            }
+            Err(e) => {
+                tracing::warn!("the catalog cannot be listed: {e}");
+                return names;
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Why a job or query failed. Each message names the node, file or plugin and, where there is one, the
+//! remedy.
+
+use datafusion::error::DataFusionError;
+use thiserror::Error;
+
+/// Result of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Few kinds, each telling the caller what to do.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The job's definition is wrong: the user's to mend.
+    #[error("{0}")]
+    Definition(String),
+
+    /// Something named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+
+    /// A node failed while it was planned or run.
+    #[error("node {node:?}: {message}")]
+    Node {
+        /// Its name.
+        node: String,
+        /// What happened.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+
+    /// A query is wrong or failed.
+    #[error("{0}")]
+    Query(String),
+
+    /// The run was cancelled; nothing of it is left.
+    #[error("cancelled; nothing was written")]
+    Cancelled,
+
+    /// Another run or process is in the way.
+    #[error("{0}")]
+    Conflict(String),
+
+    /// The machine failed us.
+    #[error("{0}")]
+    Io(String),
+}
+
+impl Error {
+    pub(crate) fn node(node: &str, message: impl ToString) -> Self {
+        Self::Node { node: node.to_owned(), message: message.to_string(), hint: None }
+    }
+
+    /// What the user can do about it, when there is something to say beyond the message.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Node { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// An error of DataFusion's while `node` was planned or run. A plugin's error inside it keeps
+    /// its own node and words.
+    pub(crate) fn of_datafusion(node: &str, error: &DataFusionError) -> Self {
+        match find_plugin_error(error) {
+            Some(plugin) => Self::Node { node: plugin.node.clone(), message: plugin.to_string(), hint: plugin.source.hint().map(str::to_owned) },
+            None => Self::node(node, plain_text(error)),
+        }
+    }
+}
+
+/// DataFusion's message without the prefixes and backtraces that mean nothing to the user.
+pub(crate) fn plain_text(error: &DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    let prefixes = ["Error during planning: ", "Execution error: ", "External error: ", "Schema error: ", "Arrow error: ", "Resources exhausted: "];
+    let mut text = text.as_str();
+    while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    text.to_owned()
+}
+
+/// A plugin's failure, on its way through DataFusion.
+#[derive(Debug, Error)]
+#[error("plugin {plugin}, function {function}: {source}")]
+pub(crate) struct PluginError {
+    pub(crate) node: String,
+    pub(crate) plugin: String,
+    pub(crate) function: String,
+    #[source]
+    pub(crate) source: tenon_host::Error,
+}
+
+impl From<PluginError> for DataFusionError {
+    fn from(error: PluginError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+fn find_plugin_error(error: &DataFusionError) -> Option<&PluginError> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(plugin) = error.downcast_ref::<PluginError>() {
+            return Some(plugin);
+        }
+        source = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::Context(_, inner)) => Some(inner.as_ref()),
+            _ => error.source(),
+        };
+    }
+    None
+}

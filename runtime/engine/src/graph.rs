@@ -1,0 +1,587 @@
+//! A job's graph: Glue's own visual graph, node for node.
+//!
+//! A [`Job`] is a name and the map that Glue calls `CodeGenConfigurationNodes`: node id to one node
+//! kind with its members, in Glue's words and spelling (shape `CodeGenConfigurationNode` of the Glue API).
+//! The same map is read from JSON, as Glue exports it, and from TOML, for people who write by hand:
+//!
+//! ```toml
+//! name = "adults"
+//!
+//! [nodes.people.S3CsvSource]
+//! Name = "people"
+//! Paths = ["people.csv"]
+//!
+//! [nodes.adults.SparkSQL]
+//! Name = "adults"
+//! Inputs = ["people"]
+//! SqlQuery = "select * from people where age >= 18"
+//! SqlAliases = [{ From = "people", Alias = "people" }]
+//! ```
+//!
+//! Relative paths are relative to the file that the job was read from. Members that Glue has and this
+//! version does not act on are refused rather than ignored, so that a job never does less than it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A job as its author wrote it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// What the job is called.
+    pub name: String,
+    /// What it does, for a person.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Node id to node.
+    #[serde(alias = "CodeGenConfigurationNodes")]
+    pub nodes: BTreeMap<String, Node>,
+    /// What relative paths are relative to.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// One node: exactly one kind, as in Glue's `CodeGenConfigurationNode`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the kinds are Glue's; their members are documented on their types")]
+pub enum Node {
+    S3CsvSource(CsvSource),
+    S3JsonSource(FileSource),
+    S3ParquetSource(FileSource),
+    CatalogSource(CatalogSource),
+    ApplyMapping(ApplyMapping),
+    Filter(Filter),
+    SparkSQL(SparkSql),
+    DropDuplicates(DropDuplicates),
+    DynamicTransform(DynamicTransform),
+    SelectFromCollection(SelectFromCollection),
+    S3GlueParquetTarget(ParquetTarget),
+    S3DirectTarget(DirectTarget),
+}
+
+/// Delimited text files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct CsvSource {
+    /// The node's name.
+    pub name: String,
+    /// Files, folders or globs.
+    pub paths: Vec<String>,
+    /// `comma`, `ctrla`, `pipe`, `semicolon` or `tab`. Default: comma.
+    #[serde(default = "comma")]
+    pub separator: String,
+    /// `quote`, `single_quote` or `disabled`. Default: quote.
+    #[serde(default = "quote")]
+    pub quote_char: String,
+    /// One character that takes the next one literally. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escaper: Option<String>,
+    /// Whether a quoted field may hold line ends. Default: true.
+    #[serde(default = "yes")]
+    pub multiline: bool,
+    /// Whether the first record holds the names. Default: true.
+    #[serde(default = "yes")]
+    pub with_header: bool,
+    /// Whether every column is text as it stands, nothing inferred. Not a member of Glue's. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_text: bool,
+}
+
+fn comma() -> String {
+    "comma".to_owned()
+}
+
+fn quote() -> String {
+    "quote".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Files of one format without options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct FileSource {
+    /// The node's name.
+    pub name: String,
+    /// Files, folders or globs.
+    pub paths: Vec<String>,
+}
+
+/// A table of the catalog.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct CatalogSource {
+    /// The node's name.
+    pub name: String,
+    /// Its database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+}
+
+/// Renames, casts, reorders and drops columns: what is not mapped is dropped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct ApplyMapping {
+    /// The node's name.
+    pub name: String,
+    /// One node.
+    pub inputs: Vec<String>,
+    /// In output order.
+    pub mapping: Vec<Mapping>,
+}
+
+/// One column of an [`ApplyMapping`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Mapping {
+    /// The column's name afterwards.
+    pub to_key: String,
+    /// Where it is: a column, then fields of structs.
+    pub from_path: Vec<String>,
+    /// Its type before, for information; what the input really has counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_type: Option<String>,
+    /// Its type afterwards, in Glue's words. Default: unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_type: Option<String>,
+    /// Whether it is left out.
+    #[serde(default)]
+    pub dropped: bool,
+}
+
+/// Keeps rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Filter {
+    /// The node's name.
+    pub name: String,
+    /// One node.
+    pub inputs: Vec<String>,
+    /// Whether all filters must hold, or one.
+    pub logical_operator: LogicalOperator,
+    /// At least one.
+    pub filters: Vec<FilterExpression>,
+}
+
+/// How filters combine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LogicalOperator {
+    /// All must hold.
+    And,
+    /// One must hold.
+    Or,
+}
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct FilterExpression {
+    /// The comparison.
+    pub operation: Operation,
+    /// Whether it must not hold.
+    #[serde(default)]
+    pub negated: bool,
+    /// A column, and for all but `ISNULL` something to compare it with.
+    pub values: Vec<FilterValue>,
+}
+
+/// A comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "Glue's words, which say it all")]
+pub enum Operation {
+    Eq,
+    Lt,
+    Gt,
+    Lte,
+    Gte,
+    Regex,
+    IsNull,
+}
+
+/// An operand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct FilterValue {
+    /// What it is.
+    pub r#type: FilterValueType,
+    /// The path of a column, or one constant as text.
+    pub value: Vec<String>,
+}
+
+/// What an operand is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "Glue's words, which say it all")]
+pub enum FilterValueType {
+    ColumnExtracted,
+    Constant,
+}
+
+/// One query over its inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct SparkSql {
+    /// The node's name.
+    pub name: String,
+    /// The nodes that it reads.
+    pub inputs: Vec<String>,
+    /// The query, in DataFusion's SQL.
+    pub sql_query: String,
+    /// The names by which it knows its inputs.
+    pub sql_aliases: Vec<SqlAlias>,
+}
+
+/// The name of an input in a query.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct SqlAlias {
+    /// A node's id.
+    pub from: String,
+    /// The table's name in the query.
+    pub alias: String,
+}
+
+/// Keeps one row of those that agree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct DropDuplicates {
+    /// The node's name.
+    pub name: String,
+    /// One node.
+    pub inputs: Vec<String>,
+    /// The columns that must agree. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Vec<String>>,
+}
+
+/// A plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct DynamicTransform {
+    /// The node's name.
+    pub name: String,
+    /// What people call the transform.
+    pub transform_name: String,
+    /// The nodes that it reads.
+    pub inputs: Vec<String>,
+    /// Its settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// The plugin's function.
+    pub function_name: String,
+    /// The plugin: `tenon:find-matches@1`.
+    pub path: String,
+}
+
+/// One setting of a plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Parameter {
+    /// Its key.
+    pub name: String,
+    /// What its text means.
+    pub r#type: ParameterType,
+    /// One text, or several for a list.
+    #[serde(default)]
+    pub value: Vec<String>,
+}
+
+/// What a setting's text means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "Glue's words, which say it all")]
+pub enum ParameterType {
+    Str,
+    Int,
+    Float,
+    Bool,
+    List,
+    Null,
+}
+
+/// One of the outputs of a node that has several, such as a plugin's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct SelectFromCollection {
+    /// The node's name.
+    pub name: String,
+    /// One node.
+    pub inputs: Vec<String>,
+    /// Which output, from 0.
+    pub index: usize,
+}
+
+/// Parquet files, registered in the catalog when the policy says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct ParquetTarget {
+    /// The node's name.
+    pub name: String,
+    /// One node.
+    pub inputs: Vec<String>,
+    /// A folder, or a file with a suffix.
+    pub path: String,
+    /// `snappy`, `zstd` or `uncompressed`. Default: snappy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<String>,
+    /// Whether and where the table is registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_change_policy: Option<SchemaChangePolicy>,
+}
+
+/// Files of a chosen format.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct DirectTarget {
+    /// The node's name.
+    pub name: String,
+    /// One node.
+    pub inputs: Vec<String>,
+    /// A folder, or a file with a suffix.
+    pub path: String,
+    /// `parquet`, `csv` or `json`.
+    pub format: String,
+    /// As for [`ParquetTarget`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_change_policy: Option<SchemaChangePolicy>,
+}
+
+/// Whether and where a target is registered in the catalog.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct SchemaChangePolicy {
+    /// Whether the table is created or updated.
+    #[serde(default)]
+    pub enable_update_catalog: bool,
+    /// The table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Its database; made when it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+}
+
+impl Node {
+    /// The kind, in Glue's word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::S3CsvSource(_) => "S3CsvSource",
+            Self::S3JsonSource(_) => "S3JsonSource",
+            Self::S3ParquetSource(_) => "S3ParquetSource",
+            Self::CatalogSource(_) => "CatalogSource",
+            Self::ApplyMapping(_) => "ApplyMapping",
+            Self::Filter(_) => "Filter",
+            Self::SparkSQL(_) => "SparkSQL",
+            Self::DropDuplicates(_) => "DropDuplicates",
+            Self::DynamicTransform(_) => "DynamicTransform",
+            Self::SelectFromCollection(_) => "SelectFromCollection",
+            Self::S3GlueParquetTarget(_) => "S3GlueParquetTarget",
+            Self::S3DirectTarget(_) => "S3DirectTarget",
+        }
+    }
+
+    /// The name that its author gave it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::S3CsvSource(n) => &n.name,
+            Self::S3JsonSource(n) | Self::S3ParquetSource(n) => &n.name,
+            Self::CatalogSource(n) => &n.name,
+            Self::ApplyMapping(n) => &n.name,
+            Self::Filter(n) => &n.name,
+            Self::SparkSQL(n) => &n.name,
+            Self::DropDuplicates(n) => &n.name,
+            Self::DynamicTransform(n) => &n.name,
+            Self::SelectFromCollection(n) => &n.name,
+            Self::S3GlueParquetTarget(n) => &n.name,
+            Self::S3DirectTarget(n) => &n.name,
+        }
+    }
+
+    /// The ids of the nodes that it reads.
+    #[must_use]
+    pub fn inputs(&self) -> &[String] {
+        match self {
+            Self::S3CsvSource(_) | Self::S3JsonSource(_) | Self::S3ParquetSource(_) | Self::CatalogSource(_) => &[],
+            Self::ApplyMapping(n) => &n.inputs,
+            Self::Filter(n) => &n.inputs,
+            Self::SparkSQL(n) => &n.inputs,
+            Self::DropDuplicates(n) => &n.inputs,
+            Self::DynamicTransform(n) => &n.inputs,
+            Self::SelectFromCollection(n) => &n.inputs,
+            Self::S3GlueParquetTarget(n) => &n.inputs,
+            Self::S3DirectTarget(n) => &n.inputs,
+        }
+    }
+
+    /// Whether it writes.
+    #[must_use]
+    pub fn is_target(&self) -> bool {
+        matches!(self, Self::S3GlueParquetTarget(_) | Self::S3DirectTarget(_))
+    }
+
+    /// How many inputs its kind takes.
+    fn arity(&self) -> std::ops::RangeInclusive<usize> {
+        match self {
+            Self::S3CsvSource(_) | Self::S3JsonSource(_) | Self::S3ParquetSource(_) | Self::CatalogSource(_) => 0..=0,
+            Self::SparkSQL(_) => 1..=64,
+            Self::DynamicTransform(_) => 1..=16,
+            _ => 1..=1,
+        }
+    }
+}
+
+impl Job {
+    /// Reads a job from a `.toml` or `.json` file.
+    ///
+    /// # Errors
+    /// The file is missing or unreadable, or what it says is no job: names file, place and member.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no job file {}", path.display())),
+            _ => Error::Io(format!("cannot read {}: {e}", path.display())),
+        })?;
+        let json = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"));
+        let parsed = if json { Self::from_json(&text) } else { Self::from_toml(&text) };
+        let mut job = parsed.map_err(|e| Error::Definition(format!("{}: {e}", path.display())))?;
+        job.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(job)
+    }
+
+    /// Reads a job from TOML.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] with line, column and member.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let job: Self = toml::from_str(text).map_err(|e| Error::Definition(e.to_string().trim_end().to_owned()))?;
+        job.validated()
+    }
+
+    /// Reads a job from JSON: `{"name": …, "nodes": …}`, or Glue's `CreateJob` members.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] with line, column and member.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let job: Self = serde_json::from_str(text).map_err(|e| Error::Definition(e.to_string()))?;
+        job.validated()
+    }
+
+    fn validated(self) -> Result<Self> {
+        self.order()?;
+        if !self.nodes.values().any(Node::is_target) {
+            return Err(Error::Definition("the job writes nothing: add a target node, such as S3GlueParquetTarget".to_owned()));
+        }
+        Ok(self)
+    }
+
+    /// Node ids so that each comes after its inputs.
+    ///
+    /// # Errors
+    /// A node has too many or too few inputs, names one that does not exist, or is its own ancestor.
+    pub fn order(&self) -> Result<Vec<&str>> {
+        for (id, node) in &self.nodes {
+            self.check_inputs(id, node)?;
+        }
+        let mut order: Vec<&str> = Vec::with_capacity(self.nodes.len());
+        let mut placed: BTreeSet<&str> = BTreeSet::new();
+        while order.len() < self.nodes.len() {
+            let ready = |(id, node): &(&String, &Node)| !placed.contains(id.as_str()) && node.inputs().iter().all(|i| placed.contains(i.as_str()));
+            let Some((id, _)) = self.nodes.iter().find(ready) else {
+                let stuck: Vec<&str> = self.nodes.keys().map(String::as_str).filter(|id| !placed.contains(id)).collect();
+                return Err(Error::Definition(format!("nodes {} read each other in a circle", stuck.join(", "))));
+            };
+            placed.insert(id);
+            order.push(id);
+        }
+        Ok(order)
+    }
+
+    fn check_inputs(&self, id: &str, node: &Node) -> Result<()> {
+        let (count, arity) = (node.inputs().len(), node.arity());
+        if !arity.contains(&count) {
+            let (least, most) = (arity.start(), arity.end());
+            let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            return Err(Error::Definition(format!("node {id:?} ({}) takes {wanted} inputs and has {count}", node.kind())));
+        }
+        match node.inputs().iter().find(|input| !self.nodes.contains_key(*input)) {
+            Some(unknown) => {
+                let known: Vec<&str> = self.nodes.keys().map(String::as_str).collect();
+                Err(Error::Definition(format!("node {id:?} reads {unknown:?}, which is no node; the job has {}", known.join(", "))))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How many nodes read this one.
+    #[must_use]
+    pub fn readers(&self, id: &str) -> usize {
+        self.nodes.values().flat_map(Node::inputs).filter(|input| *input == id).count()
+    }
+
+    /// A path of the job's as a path of the machine.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path.strip_prefix("file://").unwrap_or(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = r#"
+        name = "adults"
+
+        [nodes.people.S3CsvSource]
+        Name = "people"
+        Paths = ["people.csv"]
+
+        [nodes.out.S3GlueParquetTarget]
+        Name = "out"
+        Inputs = ["people"]
+        Path = "out"
+    "#;
+
+    fn refused(toml: &str) -> String {
+        Job::from_toml(toml).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn toml_and_json_are_the_same_graph() {
+        let job = Job::from_toml(JOB).unwrap();
+        let json = serde_json::to_string(&job).unwrap();
+        assert_eq!(Job::from_json(&json).unwrap(), job);
+        let glue = json.replace("\"nodes\"", "\"CodeGenConfigurationNodes\"");
+        assert_eq!(Job::from_json(&glue).unwrap(), job);
+        assert_eq!(job.order().unwrap(), ["people", "out"]);
+    }
+
+    #[test]
+    fn wrong_graphs_are_refused_by_name() {
+        assert!(refused(&JOB.replace(r#"Inputs = ["people"]"#, r#"Inputs = ["poeple"]"#)).contains("reads \"poeple\", which is no node; the job has out, people"));
+        assert!(refused(&JOB.replace(r#"Inputs = ["people"]"#, "Inputs = []")).contains("takes 1 inputs and has 0"));
+        assert!(refused(&JOB.replace("Paths", "Pahts")).contains("Pahts"));
+        assert!(refused(&JOB.replace("S3GlueParquetTarget", "S3GlueTarget")).contains("S3GlueTarget"));
+        let circle = r#"
+            [nodes.a.DropDuplicates]
+            Name = "a"
+            Inputs = ["b"]
+
+            [nodes.b.DropDuplicates]
+            Name = "b"
+            Inputs = ["a"]
+        "#;
+        assert!(refused(&format!("{JOB}{circle}")).contains("nodes a, b read each other in a circle"));
+        assert!(refused("name = 'x'\n[nodes.people.S3CsvSource]\nName = 'p'\nPaths = ['p']").contains("writes nothing"));
+    }
+}

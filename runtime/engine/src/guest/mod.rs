@@ -1,0 +1,84 @@
+//! Plugin functions inside DataFusion plans.
+//!
+//! ```text
+//! map      MapProvider     ── scan ──> MapExec      one instance per partition
+//! stream   StreamProvider  ── scan ──> StreamExec   one instance per partition, inputs one after the other
+//! plan     expand          ──> SQL and calls of the plugin's own map and stream functions
+//! ```
+//!
+//! A provider narrows its inputs to the columns that the guest asked for before they are read, so that
+//! nothing else is even decoded.
+
+mod budget;
+mod expand;
+mod map;
+mod stream;
+mod timing;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tenon_host::{Kind, Limits, LogLine, Plugin};
+
+use crate::error::PluginError;
+
+pub(crate) use expand::{bound, expand};
+pub(crate) use map::MapProvider;
+pub(crate) use stream::StreamProvider;
+
+/// A plugin at a node of a job: who is called, under which limits, and where its log goes.
+#[derive(Debug, Clone)]
+pub(crate) struct GuestNode {
+    /// The node's name, for errors.
+    pub(crate) node: Arc<str>,
+    /// `name@version`, for errors.
+    pub(crate) reference: Arc<str>,
+    pub(crate) plugin: Plugin,
+    pub(crate) limits: Limits,
+    pub(crate) log: RunLog,
+}
+
+impl GuestNode {
+    pub(crate) fn error(&self, function: &str, source: tenon_host::Error) -> PluginError {
+        PluginError { node: self.node.to_string(), plugin: self.reference.to_string(), function: function.to_owned(), source }
+    }
+
+    /// The function that a job names, or the only one that there is to name.
+    pub(crate) async fn function(&self, name: Option<&str>) -> Result<tenon_host::Function, PluginError> {
+        let fail = |text: String| self.error(name.unwrap_or("?"), tenon_host::Error::NoSuchFunction(text));
+        let functions = self.plugin.functions(&self.limits).await.map_err(|e| self.error("describe", e))?;
+        let listed = || functions.iter().map(|f| format!("{} ({})", f.name, f.kind)).collect::<Vec<_>>().join(", ");
+        let chosen = match name {
+            Some(name) => functions.iter().find(|f| f.name == name),
+            None if functions.len() == 1 => functions.first(),
+            None => sole(&functions, Kind::Plan),
+        };
+        chosen.cloned().ok_or_else(|| match name {
+            Some(name) => fail(format!("there is no function {name:?}; the plugin has {}", listed())),
+            None => fail(format!("name one of its functions: {}", listed())),
+        })
+    }
+}
+
+fn sole(functions: &[tenon_host::Function], kind: Kind) -> Option<&tenon_host::Function> {
+    let mut matching = functions.iter().filter(|f| f.kind == kind);
+    matching.next().filter(|_| matching.next().is_none())
+}
+
+/// What plugins logged during a run, with the node that said it.
+#[derive(Debug, Clone, Default)]
+pub struct RunLog(Arc<Mutex<Vec<(Arc<str>, LogLine)>>>);
+
+impl RunLog {
+    pub(crate) fn append(&self, node: &Arc<str>, lines: Vec<LogLine>) {
+        if !lines.is_empty() {
+            self.0.lock().extend(lines.into_iter().map(|line| (Arc::clone(node), line)));
+        }
+    }
+
+    /// The lines so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(Arc<str>, LogLine)> {
+        self.0.lock().clone()
+    }
+}

@@ -1,0 +1,36 @@
+//! A job graph becomes DataFusion plans and streams of record batches.
+//!
+//! ```text
+//! Job (Glue's nodes)  ── graph ──>  order, checked inputs
+//!   source, transform ────────────>  LogicalPlan ── NodeProvider (meter) ── SharedProvider (read twice)
+//!   DynamicTransform  ── guest ───>  MapExec, StreamExec, or SQL and calls
+//!   target            ────────────>  staged files, then commit and registration
+//! ```
+//!
+//! Each node is a boundary: its output is a table whose rows are counted, and whose readers may narrow
+//! what it computes by projection and limit. Chosen for visibility: what a person drew is what
+//! the report counts. Refused for now: pushing filters across nodes, which would make the counts at a
+//! node depend on who reads it.
+//!
+//! This room knows the host, connectors, the catalog and the registry, and DataFusion; nobody below knows it.
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that cannot go on should stop"))]
+
+mod bridge;
+mod engine;
+mod error;
+mod graph;
+mod guest;
+mod node;
+mod report;
+mod shared;
+mod source;
+mod target;
+mod transform;
+
+pub use engine::{Engine, EngineConfig, Progress, first_rows};
+pub use error::{Error, Result};
+pub use graph::*;
+pub use guest::RunLog;
+pub use node::Meter;
+pub use report::{GuestReport, NodeReport, RunReport, TargetReport};

@@ -1,0 +1,143 @@
+//! What a run did: rows, time and bytes for each node.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::MetricsSet;
+
+use crate::node::{MeterExec, downcast};
+use crate::shared::SharedExec;
+
+/// The outcome of a run that succeeded.
+#[derive(Debug)]
+pub struct RunReport {
+    /// The job's name.
+    pub job: String,
+    /// The run's id.
+    pub run: String,
+    /// Nodes in an order in which each comes after its inputs.
+    pub nodes: Vec<NodeReport>,
+    /// What was written.
+    pub targets: Vec<TargetReport>,
+    /// From start to commit.
+    pub elapsed: Duration,
+    /// Peak resident memory of the process, in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// Lines that plugins logged: node, level, message.
+    pub log: Vec<(String, &'static str, String)>,
+}
+
+/// One node of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeReport {
+    /// Its id in the job.
+    pub id: String,
+    /// Glue's word for what it is.
+    pub kind: &'static str,
+    /// Rows that its inputs gave; 0 for a source.
+    pub rows_in: u64,
+    /// Rows that it gave, or wrote.
+    pub rows_out: u64,
+    /// CPU time of its operators, over all threads.
+    pub cpu: Duration,
+    /// What its plugin used, if it has one.
+    pub guest: Option<GuestReport>,
+}
+
+/// What a plugin node used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GuestReport {
+    /// CPU time inside calls of the plugin.
+    pub cpu: Duration,
+    /// Calls into the plugin.
+    pub calls: u64,
+    /// Bytes that crossed to it.
+    pub bytes_sent: u64,
+    /// Bytes that came back.
+    pub bytes_received: u64,
+    /// The largest linear memory of one instance, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// One target of a run.
+#[derive(Debug)]
+pub struct TargetReport {
+    /// Its node.
+    pub id: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Files written.
+    pub files: usize,
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// `database.table`, when it is in the catalog.
+    pub table: Option<String>,
+    /// All of its rows, when there are few.
+    pub preview: Option<RecordBatch>,
+}
+
+/// CPU time and guest usage for each node, from the metrics of a plan that has run.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    nodes: BTreeMap<String, NodeUsage>,
+    seen: HashSet<usize>,
+}
+
+/// What one node used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NodeUsage {
+    pub(crate) cpu: Duration,
+    pub(crate) guest: Option<GuestReport>,
+}
+
+impl Usage {
+    /// Adds the operators of a plan whose last node is `target`.
+    pub(crate) fn add(&mut self, target: &str, plan: &Arc<dyn ExecutionPlan>) {
+        let owner = downcast::<MeterExec>(plan.as_ref()).map_or(target, MeterExec::id).to_owned();
+        if let Some(metrics) = plan.metrics() {
+            self.record(&owner, plan.as_ref(), &metrics);
+        }
+        if let Some(shared) = downcast::<SharedExec>(plan.as_ref()) {
+            // Read by several, computed once.
+            if self.seen.insert(Arc::as_ptr(shared.inner()).cast::<()>() as usize) {
+                self.add(&owner, shared.inner());
+            }
+        }
+        for child in plan.children() {
+            self.add(&owner, child);
+        }
+    }
+
+    fn record(&mut self, owner: &str, plan: &dyn ExecutionPlan, metrics: &MetricsSet) {
+        let cpu = metrics.elapsed_compute().and_then(|nanos| u64::try_from(nanos).ok()).map_or(Duration::ZERO, Duration::from_nanos);
+        let usage = self.nodes.entry(owner.to_owned()).or_default();
+        usage.cpu += cpu;
+        if matches!(plan.name(), "MapExec" | "StreamExec") {
+            let guest = usage.guest.get_or_insert_default();
+            let sum = |name: &str| metrics.sum_by_name(name).map_or(0, |value| value.as_usize() as u64);
+            guest.cpu += cpu;
+            guest.calls += sum("guest_calls");
+            guest.bytes_sent += sum("bytes_sent");
+            guest.bytes_received += sum("bytes_received");
+            guest.memory_bytes = guest.memory_bytes.max(sum("guest_memory"));
+        }
+    }
+
+    pub(crate) fn of(&self, node: &str) -> NodeUsage {
+        self.nodes.get(node).copied().unwrap_or_default()
+    }
+}
+
+/// Peak resident memory of this process, in bytes.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,174 @@
+//! Targets: where a job's results go, staged first and published together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tenon_catalog::{DatabaseInput, Error as CatalogError, TableFormat, TenantCatalog, UpdateTable, table_from_schema};
+use tenon_connect::{Error as ConnectError, FileSink, Format, ParquetCompression, ParquetOptions, Place, StagedOutput, Target, WriteMode};
+
+use crate::engine::default_format;
+use crate::error::{Error, Result};
+use crate::graph::{Job, Node, SchemaChangePolicy};
+use crate::report::TargetReport;
+
+/// A target node, checked.
+#[derive(Debug)]
+pub(crate) struct TargetSpec {
+    name: String,
+    path: PathBuf,
+    format: Format,
+    /// Database and table.
+    table: Option<(String, String)>,
+}
+
+impl TargetSpec {
+    /// The target that a node is, if it is one.
+    pub(crate) fn of(node: &Node, job: &Job) -> Result<Option<Self>> {
+        let (path, format, policy) = match node {
+            Node::S3GlueParquetTarget(target) => (&target.path, parquet(node, target.compression.as_deref())?, &target.schema_change_policy),
+            Node::S3DirectTarget(target) => {
+                let format = default_format(&target.format).ok_or_else(|| Error::node(node.name(), format!("Format {:?} cannot be written yet; parquet, csv and json can", target.format)))?;
+                (&target.path, format, &target.schema_change_policy)
+            }
+            _ => return Ok(None),
+        };
+        let table = policy.as_ref().and_then(|policy| table_of(node, policy).transpose()).transpose()?;
+        Ok(Some(Self { name: node.name().to_owned(), path: job.path(path), format, table }))
+    }
+
+    /// Runs the partitions into staged files, invisible until [`Staged::commit`].
+    pub(crate) async fn stage(&self, id: &str, place: &Place, run: &str, schema: SchemaRef, partitions: Vec<SendableRecordBatchStream>, preview_rows: usize) -> Result<Staged> {
+        let target = Target::from_path(place, &self.path);
+        let sink = FileSink::open(place, &target, &self.format, WriteMode::Replace, run).map_err(|e| self.fail(&e))?;
+        let preview = Arc::new(Mutex::new(Preview { rows: preview_rows, batches: Vec::new(), over: false }));
+        let watched = partitions.into_iter().map(|partition| watch(partition, &preview)).collect();
+        let output = sink.write(Arc::clone(&schema), watched).await.map_err(|e| self.fail(&e))?;
+        let preview = preview.lock().take(&schema);
+        Ok(Staged { id: id.to_owned(), name: self.name.clone(), path: self.path.clone(), format: self.format.clone(), table: self.table.clone(), schema, output, preview })
+    }
+
+    fn fail(&self, error: &ConnectError) -> Error {
+        use std::error::Error as _;
+        match error.source().and_then(|source| source.downcast_ref()) {
+            Some(inner) => Error::of_datafusion(&self.name, inner),
+            None => Error::node(&self.name, error),
+        }
+    }
+}
+
+fn parquet(node: &Node, compression: Option<&str>) -> Result<Format> {
+    let compression = match compression {
+        None | Some("snappy") => ParquetCompression::Snappy,
+        Some("zstd") => ParquetCompression::Zstd,
+        Some("uncompressed" | "none") => ParquetCompression::Uncompressed,
+        Some(other) => return Err(Error::node(node.name(), format!("Compression {other:?} cannot be written yet; snappy, zstd and uncompressed can"))),
+    };
+    Ok(Format::Parquet(ParquetOptions { compression, ..ParquetOptions::default() }))
+}
+
+fn table_of(node: &Node, policy: &SchemaChangePolicy) -> Result<Option<(String, String)>> {
+    if !policy.enable_update_catalog {
+        return Ok(None);
+    }
+    match (&policy.database, &policy.table) {
+        (Some(database), Some(table)) => Ok(Some((database.clone(), table.clone()))),
+        _ => Err(Error::node(node.name(), "SchemaChangePolicy: EnableUpdateCatalog needs Database and Table")),
+    }
+}
+
+/// The rows of a target while they are few.
+struct Preview {
+    rows: usize,
+    batches: Vec<RecordBatch>,
+    over: bool,
+}
+
+impl Preview {
+    fn add(&mut self, batch: &RecordBatch) {
+        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
+        self.over |= rows + batch.num_rows() > self.rows;
+        if self.over {
+            self.batches.clear();
+        } else {
+            self.batches.push(batch.clone());
+        }
+    }
+
+    fn take(&mut self, schema: &SchemaRef) -> Option<RecordBatch> {
+        if self.over {
+            return None;
+        }
+        concat_batches(schema, &self.batches).ok()
+    }
+}
+
+fn watch(partition: SendableRecordBatchStream, preview: &Arc<Mutex<Preview>>) -> SendableRecordBatchStream {
+    let (schema, preview) = (partition.schema(), Arc::clone(preview));
+    let watched = partition.inspect(move |batch| {
+        if let Ok(batch) = batch {
+            preview.lock().add(batch);
+        }
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, watched))
+}
+
+/// A target whose files are written and not yet visible. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    id: String,
+    name: String,
+    path: PathBuf,
+    format: Format,
+    table: Option<(String, String)>,
+    schema: SchemaRef,
+    output: StagedOutput,
+    preview: Option<RecordBatch>,
+}
+
+impl Staged {
+    /// Publishes the files, then registers the table.
+    pub(crate) async fn commit(self, catalog: Option<&TenantCatalog>) -> Result<TargetReport> {
+        let committed = self.output.commit().await.map_err(|e| Error::node(&self.name, e))?;
+        let mut table = None;
+        if let Some((database, name)) = &self.table {
+            let Some(catalog) = catalog.cloned() else {
+                return Err(Error::node(&self.name, "there is no catalog to register its table in"));
+            };
+            let location = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+            let (database, name, schema, format) = (database.clone(), name.clone(), Arc::clone(&self.schema), table_format(&self.format));
+            table = Some(format!("{database}.{name}"));
+            let location = location.to_string_lossy().into_owned();
+            let registered = tokio::task::spawn_blocking(move || register(&catalog, &database, &name, &schema, &location, format)).await;
+            registered.map_err(|e| Error::Io(e.to_string()))?.map_err(|e| Error::node(&self.name, format!("the files are written, the table is not registered: {e}")))?;
+        }
+        Ok(TargetReport { id: self.id, path: self.path, files: committed.files.len(), rows: committed.rows, bytes: committed.bytes, table, preview: self.preview })
+    }
+}
+
+fn table_format(format: &Format) -> TableFormat {
+    match format {
+        Format::Csv(_) => TableFormat::Csv,
+        Format::Json(_) => TableFormat::Json,
+        Format::Parquet(_) => TableFormat::Parquet,
+    }
+}
+
+/// Creates or updates the table, and its database when that is missing.
+fn register(catalog: &TenantCatalog, database: &str, name: &str, schema: &SchemaRef, location: &str, format: TableFormat) -> Result<(), CatalogError> {
+    let input = table_from_schema(name, schema, location, format)?;
+    match catalog.create_database(DatabaseInput { name: database.to_owned(), ..DatabaseInput::default() }) {
+        Ok(_) | Err(CatalogError::AlreadyExists { .. }) => {}
+        Err(e) => return Err(e),
+    }
+    match catalog.create_table(database, input.clone()) {
+        Err(CatalogError::AlreadyExists { .. }) => catalog.update_table(database, input, &UpdateTable::default()).map(|_| ()),
+        other => other.map(|_| ()),
+    }
+}

@@ -1,0 +1,54 @@
+//! SparkSQL: one query over the node's inputs, on DataFusion's SQL.
+//!
+//! Only the inputs exist for the query, under their aliases; it can write and define nothing.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::closest;
+use crate::error::{Error, Result, plain_text};
+use crate::graph::SparkSql;
+
+pub(crate) async fn sql(node: &SparkSql, inputs: &[Arc<dyn TableProvider>]) -> Result<LogicalPlan> {
+    let context = SessionContext::new_with_config(SessionConfig::new());
+    for alias in &node.sql_aliases {
+        let Some(position) = node.inputs.iter().position(|input| *input == alias.from) else {
+            return Err(Error::node(&node.name, format!("the alias {:?} is from {:?}, which is not among its inputs {}", alias.alias, alias.from, node.inputs.join(", "))));
+        };
+        let registered = context.register_table(TableReference::bare(alias.alias.as_str()), Arc::clone(&inputs[position]));
+        registered.map_err(|e| Error::of_datafusion(&node.name, &e))?;
+    }
+    let plan = context.state().create_logical_plan(&node.sql_query).await.map_err(|e| explain(node, &plain_text(&e)))?;
+    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    only_queries.verify_plan(&plan).map_err(|e| Error::node(&node.name, plain_text(&e)))?;
+    unique_names(node, &plan)?;
+    Ok(plan)
+}
+
+/// DataFusion's message, and which alias was probably meant.
+fn explain(node: &SparkSql, message: &str) -> Error {
+    let aliases: Vec<&str> = node.sql_aliases.iter().map(|a| a.alias.as_str()).collect();
+    let unknown = message.strip_prefix("table 'datafusion.public.").and_then(|rest| rest.split('\'').next());
+    match unknown {
+        Some(unknown) => Error::Node {
+            node: node.name.clone(),
+            message: format!("the query names {unknown:?}; it has {}", aliases.join(", ")),
+            hint: closest(unknown, &aliases).map(|near| format!("did you mean {near:?}?")),
+        },
+        None => Error::node(&node.name, message),
+    }
+}
+
+fn unique_names(node: &SparkSql, plan: &LogicalPlan) -> Result<()> {
+    let mut names: Vec<&str> = plan.schema().fields().iter().map(|f| f.name().as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::Node { node: node.name.clone(), message: format!("two columns of its result are named {:?}", pair[0]), hint: Some("give one of them another name with `as`".to_owned()) }),
+        None => Ok(()),
+    }
+}

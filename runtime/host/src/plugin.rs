@@ -1,0 +1,310 @@
+//! Loading: bytes to a checked, compiled, linked component that says what it offers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::{Config, Engine};
+
+use crate::bindings::exports::tenon::plugin::{map, meta, plan, stream};
+use crate::bindings::tenon::plugin::host;
+use crate::budget::{Budget, FixedBudget};
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::guest::{Guest, State, clip};
+use crate::limits::{Limits, MAX_COMPONENT_BYTES, TICK};
+
+/// Settings of a [`Host`].
+#[derive(Debug, Clone, Default)]
+pub struct HostConfig {
+    /// Where compiled components are kept. `None`: nothing is kept, each load compiles.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// The sandbox: one wasmtime engine, its clock and its cache. Cheap to clone.
+#[derive(Clone)]
+pub struct Host {
+    engine: Engine,
+    linker: Arc<Linker<State>>,
+    cache: Option<Arc<Cache>>,
+    _ticker: Arc<Ticker>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Makes a host.
+    ///
+    /// # Errors
+    /// The CPU or kernel lacks what wasmtime needs, or the cache folder cannot be used.
+    pub fn new(config: &HostConfig) -> Result<Self> {
+        let host_error = |e: wasmtime::Error| Error::Host(format!("cannot start wasmtime: {e:#}"));
+        let engine = Engine::new(&engine_config()).map_err(host_error)?;
+        let mut linker = Linker::new(&engine);
+        host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(host_error)?;
+        let cache = match &config.cache_dir {
+            Some(dir) => Some(Arc::new(Cache::open(dir).map_err(|e| Error::Host(format!("cannot use the cache folder {}: {e}", dir.display())))?)),
+            None => None,
+        };
+        let ticker = Arc::new(Ticker::start(&engine)?);
+        Ok(Self { engine, linker: Arc::new(linker), cache, _ticker: ticker })
+    }
+
+    /// Loads a component: from the cache when it was compiled before, else it is compiled now
+    /// (about a second per MB). Blocks; call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`Error::NotAPlugin`] when the bytes are no component of this contract.
+    pub fn load(&self, wasm: &[u8]) -> Result<Plugin> {
+        let digest = hex(&Sha256::digest(wasm));
+        let component = self.component(wasm, &digest)?;
+        let pre = self.linker.instantiate_pre(&component).map_err(|e| {
+            Error::NotAPlugin(format!("it imports what this host does not grant: {}", clip(&format!("{e:#}"), 1_000)))
+        })?;
+        Plugin::link(pre, digest)
+    }
+
+    fn component(&self, wasm: &[u8], digest: &str) -> Result<Component> {
+        let cached = self.cache.as_ref().and_then(|cache| cache.get(&self.engine, digest));
+        if let Some(component) = cached.and_then(|code| code.load(&self.engine).ok()) {
+            return Ok(component);
+        }
+        self.compile(wasm, digest)
+    }
+
+    fn compile(&self, wasm: &[u8], digest: &str) -> Result<Component> {
+        if wasm.len() > MAX_COMPONENT_BYTES {
+            return Err(Error::NotAPlugin(format!("it has {} bytes; {MAX_COMPONENT_BYTES} are allowed", wasm.len())));
+        }
+        if !wasm.starts_with(b"\0asm\x0d\0\x01\0") {
+            return Err(Error::NotAPlugin("it is not a WebAssembly component; `tenon plugin build` makes one".to_owned()));
+        }
+        let refuse = |e: wasmtime::Error| Error::NotAPlugin(clip(&format!("{e:#}"), 1_000));
+        let Some(cache) = &self.cache else {
+            return Component::from_binary(&self.engine, wasm).map_err(refuse);
+        };
+        let code = self.engine.precompile_component(wasm).map_err(refuse)?;
+        if let Err(e) = cache.put(&self.engine, digest, &code) {
+            tracing::warn!("the compiled plugin was not kept: {e}");
+        }
+        crate::door::Authentic::vouched(code).load(&self.engine).map_err(refuse)
+    }
+}
+
+/// The engine's settings; each departs from wasmtime's default for a reason.
+fn engine_config() -> Config {
+    let mut config = Config::new();
+    // No async component functions: a call costs 145 ns instead of 855 ns.
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(512 << 10);
+    config.async_stack_size(2 << 20);
+    // Nothing that a guest of this contract needs: less to attack.
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_tail_call(false);
+    config.relaxed_simd_deterministic(true);
+    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
+    config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable);
+    // Instances of a run share the pages of the module's initial memory.
+    config.memory_init_cow(true);
+    config
+}
+
+/// A thread that advances the engine's epoch while any host lives.
+struct Ticker {
+    stop: std::sync::mpsc::Sender<()>,
+}
+
+impl Ticker {
+    fn start(engine: &Engine) -> Result<Self> {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let engine = engine.weak();
+        let tick = move || {
+            while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
+                let Some(engine) = engine.upgrade() else { return };
+                engine.increment_epoch();
+            }
+        };
+        let spawned = std::thread::Builder::new().name("tenon-epoch".to_owned()).spawn(tick);
+        spawned.map_err(|e| Error::Host(format!("cannot start the epoch thread: {e}")))?;
+        Ok(Self { stop })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // The thread has ended already when nobody listens.
+        let _ = self.stop.send(());
+    }
+}
+
+/// The world that a function belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Batch to batch, stateless between rows.
+    Map,
+    /// Stateful, any rows in and out.
+    Stream,
+    /// SQL over its inputs and the component's other functions.
+    Plan,
+}
+
+impl Kind {
+    /// The world's name in `wit/`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Map => "map",
+            Self::Stream => "stream",
+            Self::Plan => "plan",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One function that a plugin offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// `[a-z][a-z0-9-]*`.
+    pub name: String,
+    /// Its world.
+    pub kind: Kind,
+    /// For a person.
+    pub docs: String,
+}
+
+/// A loaded component. Cheap to clone; instances are made from it.
+#[derive(Clone)]
+pub struct Plugin {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    digest: String,
+    pre: InstancePre<State>,
+    meta: meta::GuestIndices,
+    map: Option<map::GuestIndices>,
+    stream: Option<stream::GuestIndices>,
+    plan: Option<plan::GuestIndices>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("digest", &self.inner.digest).finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    fn link(pre: InstancePre<State>, digest: String) -> Result<Self> {
+        let meta = meta::GuestIndices::new(&pre).map_err(|e| {
+            Error::NotAPlugin(format!("it does not export tenon:plugin/meta@0.1.0: {}", clip(&format!("{e:#}"), 500)))
+        })?;
+        let inner = Inner {
+            digest,
+            meta,
+            map: map::GuestIndices::new(&pre).ok(),
+            stream: stream::GuestIndices::new(&pre).ok(),
+            plan: plan::GuestIndices::new(&pre).ok(),
+            pre,
+        };
+        if inner.map.is_none() && inner.stream.is_none() && inner.plan.is_none() {
+            return Err(Error::NotAPlugin("it exports none of the interfaces map, stream and plan of tenon:plugin@0.1.0".to_owned()));
+        }
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// SHA-256 of the component, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    /// What the component offers.
+    ///
+    /// # Errors
+    /// The guest crashed, or described itself wrongly.
+    pub async fn functions(&self, limits: &Limits) -> Result<Vec<Function>> {
+        let mut guest = self.start(limits, Arc::new(FixedBudget::new(limits.memory_bytes))).await?;
+        let instance = *guest.instance();
+        let meta = self.inner.meta.load(guest.context(), &instance).map_err(link_error)?;
+        let functions = guest.call(async |store| meta.call_describe(store).await).await?;
+        self.checked(functions)
+    }
+
+    fn checked(&self, functions: Vec<meta::Function>) -> Result<Vec<Function>> {
+        if functions.len() > 64 {
+            return Err(Error::contract(format!("it describes {} functions; 64 are allowed", functions.len())));
+        }
+        let mut checked: Vec<Function> = Vec::with_capacity(functions.len());
+        for function in functions {
+            let function = self.checked_function(function)?;
+            if checked.iter().any(|other| other.name == function.name) {
+                return Err(Error::contract(format!("it describes two functions named {:?}", function.name)));
+            }
+            checked.push(function);
+        }
+        Ok(checked)
+    }
+
+    fn checked_function(&self, function: meta::Function) -> Result<Function> {
+        if !is_function_name(&function.name) {
+            return Err(Error::contract(format!("it names a function {:?}; names are like split-name, at most 64 bytes", clip(&function.name, 80))));
+        }
+        let (kind, exported) = match function.kind {
+            meta::Kind::Map => (Kind::Map, self.inner.map.is_some()),
+            meta::Kind::Stream => (Kind::Stream, self.inner.stream.is_some()),
+            meta::Kind::Plan => (Kind::Plan, self.inner.plan.is_some()),
+        };
+        if !exported {
+            return Err(Error::contract(format!("it describes {} as a {kind} function and does not export {kind}", function.name)));
+        }
+        Ok(Function { name: function.name, kind, docs: clip(&function.docs, 1_000) })
+    }
+
+    pub(crate) async fn start(&self, limits: &Limits, budget: Arc<dyn Budget>) -> Result<Guest> {
+        Guest::start(&self.inner.pre, limits, budget).await
+    }
+
+    pub(crate) fn map_export(&self) -> Result<&map::GuestIndices> {
+        self.inner.map.as_ref().ok_or_else(|| self.lacks(Kind::Map))
+    }
+
+    pub(crate) fn stream_export(&self) -> Result<&stream::GuestIndices> {
+        self.inner.stream.as_ref().ok_or_else(|| self.lacks(Kind::Stream))
+    }
+
+    pub(crate) fn plan_export(&self) -> Result<&plan::GuestIndices> {
+        self.inner.plan.as_ref().ok_or_else(|| self.lacks(Kind::Plan))
+    }
+
+    fn lacks(&self, wanted: Kind) -> Error {
+        let has = [(Kind::Map, self.inner.map.is_some()), (Kind::Stream, self.inner.stream.is_some()), (Kind::Plan, self.inner.plan.is_some())];
+        let has: Vec<&str> = has.iter().filter(|(_, there)| *there).map(|(kind, _)| kind.name()).collect();
+        Error::NoSuchFunction(format!("the plugin is of the wrong world: {wanted} is wanted and it has only {}", has.join(", ")))
+    }
+}
+
+pub(crate) fn link_error(e: wasmtime::Error) -> Error {
+    Error::Host(format!("cannot look up an export: {e:#}"))
+}
+
+fn is_function_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(legal)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+

@@ -1,0 +1,50 @@
+//! [`Clock`]: time is passed in, so that everything that depends on it can be tested without waiting.
+
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+
+/// Tells the time of day. Called once for each thing that carries a time stamp; must not block.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system's time of day.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the clock that is passed in")]
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// A clock for tests: it stands still until told to move.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<SystemTime>);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn new(now: SystemTime) -> Self {
+        Self(Mutex::new(now))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        *self.0.lock() += by;
+    }
+
+    /// Sets the clock, also backward.
+    pub fn set(&self, now: SystemTime) {
+        *self.0.lock() = now;
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> SystemTime {
+        *self.0.lock()
+    }
+}

@@ -1,0 +1,158 @@
+//! A process is killed with SIGKILL in the middle of commits, again and again on one directory: everything it
+//! acknowledged is there, and no transaction is half there.
+//!
+//! The process is this test binary itself, told by an environment variable to write instead of test. Each of
+//! its writers changes three records in every transaction, one of them large enough to need chunks, and
+//! reports the number after the commit returned.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use std::{env, io};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+const DIR_VARIABLE: &str = "TENON_STORE_TEST_DIR";
+const WRITERS: u32 = 4;
+const KILLS: u64 = 25;
+
+fn write(writer: u32, number: u64) -> Transaction {
+    let record = |part: &str| key(&writer.to_string()).with_part(part);
+    let large = number.to_be_bytes().repeat(600 + (number % 900) as usize);
+    Transaction::new(TENANT)
+        .put(
+            Tree::Object,
+            record("primary"),
+            1,
+            number.to_be_bytes().to_vec(),
+        )
+        .put(
+            Tree::Version,
+            record("secondary"),
+            1,
+            number.to_be_bytes().to_vec(),
+        )
+        .put(Tree::Run, record("large"), 1, large)
+}
+
+/// The number all three records of a writer hold; 0 before its first transaction.
+fn stored_number(store: &dyn Store, writer: u32) -> u64 {
+    let places = [
+        (Tree::Object, "primary"),
+        (Tree::Version, "secondary"),
+        (Tree::Run, "large"),
+    ];
+    let numbers = places.map(|(tree, part)| {
+        let record = store
+            .get(TENANT, tree, &key(&writer.to_string()).with_part(part))
+            .unwrap();
+        record.map_or(0, |record| {
+            let (number, _) = record.payload.split_first_chunk().unwrap();
+            let number = u64::from_be_bytes(*number);
+            if part == "large" {
+                let expected = number.to_be_bytes().repeat(600 + (number % 900) as usize);
+                assert!(
+                    record.payload == expected,
+                    "the large payload of {number} is not whole"
+                );
+            }
+            number
+        })
+    });
+    assert!(
+        numbers.iter().all(|number| *number == numbers[0]),
+        "half a transaction: {numbers:?}"
+    );
+    numbers[0]
+}
+
+/// Not a test of its own: the process that is killed.
+#[test]
+fn child_process_that_writes_until_killed() {
+    let Some(dir) = env::var_os(DIR_VARIABLE).map(PathBuf::from) else {
+        return;
+    };
+    let store: Arc<dyn Store> = open_sled(&dir).into();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            let first = stored_number(&*store, writer) + 1;
+            thread::spawn(move || {
+                for number in first..=u64::MAX {
+                    store.commit(write(writer, number)).unwrap();
+                    // One call, so that a line is whole or absent.
+                    io::stderr()
+                        .write_all(format!("acknowledged {writer} {number}\n").as_bytes())
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    writers.into_iter().for_each(|writer| drop(writer.join()));
+}
+
+/// Runs the child for a while and kills it; returns the last number acknowledged to each writer.
+fn run_and_kill(dir: &Path, lifetime: Duration) -> [u64; WRITERS as usize] {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "tests::kill::child_process_that_writes_until_killed",
+            "--nocapture",
+        ])
+        .env(DIR_VARIABLE, dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let reader = thread::spawn(move || {
+        let mut last = [0; WRITERS as usize];
+        for line in lines {
+            let line = line.unwrap();
+            let mut words = line
+                .strip_prefix("acknowledged ")
+                .into_iter()
+                .flat_map(|rest| rest.split(' '));
+            if let (Some(writer), Some(number)) = (words.next(), words.next()) {
+                last[writer.parse::<usize>().unwrap()] = number.parse().unwrap();
+            }
+        }
+        last
+    });
+    thread::sleep(lifetime);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.join().unwrap()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_is_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = StdRng::seed_from_u64(4);
+    let mut acknowledged = [0; WRITERS as usize];
+    for round in 0..KILLS {
+        let lifetime = Duration::from_millis(random.random_range(20..200));
+        let last = run_and_kill(dir.path(), lifetime);
+        let store = open_sled(dir.path());
+        for writer in 0..WRITERS {
+            let stored = stored_number(&*store, writer);
+            let told = acknowledged[writer as usize].max(last[writer as usize]);
+            assert!(
+                stored >= told,
+                "round {round}: writer {writer} was told {told}, stored is {stored}"
+            );
+            acknowledged[writer as usize] = stored;
+        }
+    }
+    let total: u64 = acknowledged.iter().sum();
+    assert!(
+        total > KILLS,
+        "the child did not get to write: {total} transactions in {KILLS} rounds"
+    );
+}

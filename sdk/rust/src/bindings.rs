@@ -1,0 +1,69 @@
+//! Guest bindings, made by `wit_bindgen::generate!`: one world for each interface, so that a component
+//! exports exactly the interfaces that it has functions for. They share `base`'s types.
+
+#![expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+
+pub mod base {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world base {
+                import tenon:plugin/types@0.1.0;
+                import tenon:plugin/host@0.1.0;
+                export tenon:plugin/meta@0.1.0;
+            }
+        ",
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_meta",
+    });
+}
+
+pub mod map {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world %map {
+                export tenon:plugin/%map@0.1.0;
+            }
+        ",
+        with: { "tenon:plugin/types@0.1.0": crate::bindings::base::tenon::plugin::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_map",
+    });
+}
+
+pub mod stream {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world %stream {
+                export tenon:plugin/%stream@0.1.0;
+            }
+        ",
+        with: { "tenon:plugin/types@0.1.0": crate::bindings::base::tenon::plugin::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_stream",
+    });
+}
+
+pub mod plan {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world plan {
+                export tenon:plugin/plan@0.1.0;
+            }
+        ",
+        with: { "tenon:plugin/types@0.1.0": crate::bindings::base::tenon::plugin::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_plan",
+    });
+}

@@ -1,0 +1,126 @@
+//! What plugin authors use: Arrow batches in, Arrow batches out.
+//!
+//! A function of columns, or of batches, becomes a plugin with one attribute; the function itself
+//! stays as it is, so that its unit tests run natively.
+//!
+//! ```
+//! use tenon_sdk::prelude::*;
+//!
+//! /// Upper-cases a name.
+//! #[tenon_sdk::plugin]
+//! fn shout(name: &StringArray) -> StringArray {
+//!     name.iter().map(|value| value.map(str::to_uppercase)).collect()
+//! }
+//!
+//! let names = StringArray::from(vec![Some("ada"), None]);
+//! assert_eq!(shout(&names), StringArray::from(vec![Some("ADA"), None]));
+//! ```
+//!
+//! Functions with state, with several inputs, or that plan SQL implement [`Map`], [`Stream`] or
+//! [`Plan`] and are named in one [`export!`].
+//!
+//! This crate knows `wit/` and nothing else of tenon. A `panic!` of a plugin ends its instance and
+//! becomes the run's error, with the panic's message and place.
+
+// The attribute's output says `::tenon_sdk`, in this crate's own examples too.
+extern crate self as tenon_sdk;
+
+#[doc(hidden)]
+pub mod bindings;
+#[doc(hidden)]
+pub mod columns;
+mod config;
+mod error;
+mod export;
+#[doc(hidden)]
+pub mod map;
+#[doc(hidden)]
+pub mod plan;
+#[doc(hidden)]
+pub mod stream;
+mod wire;
+
+use arrow_schema::Schema;
+
+pub use arrow_array;
+pub use arrow_buffer;
+pub use arrow_schema;
+pub use columns::{Column, IntoColumn};
+pub use config::Config;
+pub use error::{Error, Result};
+pub use map::{Keep, Map, MapBinding, Mapped, Mapper, Selection};
+pub use plan::{Expansion, NamedInput, Plan};
+pub use serde;
+pub use serde_json;
+pub use stream::{Distribution, Input, Session, Stream, StreamBinding};
+pub use tenon_sdk_macros::plugin;
+
+use bindings::base::exports::tenon::plugin::meta;
+use bindings::base::tenon::plugin::types as wit;
+
+/// What most plugins need.
+pub mod prelude {
+    pub use crate::{Config, Distribution, Error, Expansion, Input, Keep, Map, MapBinding, Mapped, NamedInput, Plan, Result, Selection, Stream, StreamBinding};
+    pub use arrow_array::cast::AsArray;
+    pub use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array, UInt64Array};
+    pub use arrow_schema::{DataType, Field, Schema, SchemaRef};
+}
+
+/// The world that a function belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Kind {
+    /// [`Map`].
+    Map,
+    /// [`Stream`].
+    Stream,
+    /// [`Plan`].
+    Plan,
+}
+
+/// The position of a column.
+///
+/// # Errors
+/// There is none of that name: says which there are.
+pub fn column(schema: &Schema, name: &str) -> Result<usize> {
+    schema.index_of(name).map_err(|_| {
+        let there: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        Error::Unsupported(format!("there is no column {name:?}; the input has {}", there.join(", ")))
+    })
+}
+
+/// Writes a line to the run's log. Does nothing outside of a component.
+pub fn log(message: &str) {
+    #[cfg(target_arch = "wasm32")]
+    bindings::base::tenon::plugin::host::log(bindings::base::tenon::plugin::host::Level::Info, message);
+    #[cfg(not(target_arch = "wasm32"))]
+    let _ = message;
+}
+
+/// Sends the message of a panic to the host before the instance ends.
+#[doc(hidden)]
+pub fn install_panic_hook() {
+    #[cfg(target_arch = "wasm32")]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| std::panic::set_hook(Box::new(|info| bindings::base::tenon::plugin::host::panicked(&info.to_string()))));
+    }
+}
+
+#[doc(hidden)]
+pub fn describe(name: &str, kind: Kind, docs: &str) -> meta::Function {
+    let kind = match kind {
+        Kind::Map => meta::Kind::Map,
+        Kind::Stream => meta::Kind::Stream,
+        Kind::Plan => meta::Kind::Plan,
+    };
+    meta::Function { name: name.to_owned(), kind, docs: docs.to_owned() }
+}
+
+fn determinism(deterministic: bool) -> wit::Determinism {
+    if deterministic { wit::Determinism::Deterministic } else { wit::Determinism::Volatile }
+}
+
+fn to_u32(positions: &[usize]) -> Result<Vec<u32>> {
+    positions.iter().map(|p| u32::try_from(*p).map_err(|e| Error::Internal(e.to_string()))).collect()
+}

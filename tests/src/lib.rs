@@ -1,0 +1,116 @@
+//! What whole-system tests share: where the binary is, components built on demand, data that may be absent.
+
+pub mod people;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tenon_catalog::{Catalog, Tenant, TenantCatalog};
+use tenon_connect::Place;
+use tenon_engine::{Engine, EngineConfig};
+use tenon_host::{Host, HostConfig};
+use tenon_registry::Registry;
+use tenon_store::{SledStore, StoreConfig, SystemClock};
+
+/// The root of the checkout.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Data sets and corpora that are not part of the project: `TENON_SHARED`, or `../shared` next to the
+/// checkout. A test whose data is absent says so and is skipped.
+#[must_use]
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("TENON_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let path = folder.join(path);
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// The `tenon` binary of this build; built when it is missing.
+///
+/// # Panics
+/// It cannot be built.
+#[must_use]
+pub fn tenon() -> PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY
+        .get_or_init(|| {
+            let built = Command::new(env!("CARGO")).args(["build", "--release", "--quiet", "--package", "tenon-cli"]).current_dir(root()).status();
+            assert!(built.expect("cargo").success(), "tenon cannot be built");
+            let exe = std::env::current_exe().expect("the test's own path");
+            let release = exe.ancestors().nth(2).expect("target/release/deps/test");
+            release.join("tenon")
+        })
+        .clone()
+}
+
+/// The component of the plugin in this folder of the checkout, built by `tenon plugin build`. Built once for each
+/// test process.
+///
+/// # Panics
+/// It cannot be built: shows what `tenon plugin build` said.
+#[must_use]
+pub fn component(folder: &str) -> Vec<u8> {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().expect("no test panicked while it built");
+    let path = built.entry(folder.to_owned()).or_insert_with(|| build(folder));
+    std::fs::read(path).expect("the component that was built")
+}
+
+fn build(folder: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("tenon-test-{}-{}.wasm", std::process::id(), folder.replace('/', "-")));
+    let output = Command::new(tenon()).args(["plugin", "build", folder, "-o"]).arg(&path).current_dir(root()).output().expect("tenon");
+    assert!(output.status.success(), "tenon plugin build {folder}: {}", String::from_utf8_lossy(&output.stderr));
+    path
+}
+
+/// A fresh world in a folder: catalog, registry with these plugins, engine.
+pub struct World {
+    /// Where everything lies; removed at the end.
+    pub folder: tempfile::TempDir,
+    /// The engine.
+    pub engine: Engine,
+    /// The catalog of its one tenant.
+    pub catalog: TenantCatalog,
+    /// The sandbox.
+    pub host: Host,
+}
+
+impl World {
+    /// Makes one with the plugins of these folders installed.
+    ///
+    /// # Panics
+    /// Something cannot be made.
+    #[must_use]
+    pub fn with_plugins(folders: &[&str]) -> Self {
+        Self::with_config(folders, EngineConfig::default())
+    }
+
+    /// Makes one with settings.
+    ///
+    /// # Panics
+    /// Something cannot be made.
+    #[must_use]
+    pub fn with_config(folders: &[&str], config: EngineConfig) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let registry = Registry::open(folder.path().join("registry")).expect("a registry");
+        for plugin in folders {
+            registry.install(&component(plugin)).expect("an installed plugin");
+        }
+        // One cache for all tests: compiling is the slow part.
+        let cache_dir = Some(std::env::temp_dir().join("tenon-test-cache"));
+        let host = Host::new(&HostConfig { cache_dir }).expect("a host");
+        let clock = Arc::new(SystemClock);
+        let store = SledStore::open(&folder.path().join("store"), &StoreConfig::default(), clock.as_ref()).expect("a store");
+        let catalog = Catalog::open(Arc::new(store), clock).tenant(Tenant::new(1));
+        let engine = Engine::new(config, host.clone(), registry, Some(catalog.clone()), Place::ambient());
+        Self { folder, engine, catalog, host }
+    }
+}
