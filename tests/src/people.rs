@@ -8,7 +8,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Column names, in the order of [`PersonRow::values`].
-pub const COLUMNS: [&str; 8] = ["first_name", "surname", "dob", "street", "city", "postcode", "phone", "email"];
+pub const COLUMNS: [&str; 8] = [
+    "first_name",
+    "surname",
+    "dob",
+    "street",
+    "city",
+    "postcode",
+    "phone",
+    "email",
+];
 
 /// One record; `None` is a missing value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +43,16 @@ pub struct PersonRow {
 impl PersonRow {
     /// The values in column order.
     pub fn values(&self) -> [&Option<String>; 8] {
-        [&self.first_name, &self.surname, &self.dob, &self.street, &self.city, &self.postcode, &self.phone, &self.email]
+        [
+            &self.first_name,
+            &self.surname,
+            &self.dob,
+            &self.street,
+            &self.city,
+            &self.postcode,
+            &self.phone,
+            &self.email,
+        ]
     }
 
     fn values_mut(&mut self) -> [&mut Option<String>; 8] {
@@ -67,7 +85,9 @@ pub fn people(records: usize, seed: u64) -> (Vec<PersonRow>, Vec<u32>) {
     }
     rows.truncate(records);
     rows.sort_by_key(|row| row.0);
-    rows.into_iter().map(|(_, row, person)| (row, person)).unzip()
+    rows.into_iter()
+        .map(|(_, row, person)| (row, person))
+        .unzip()
 }
 
 #[derive(Clone)]
@@ -102,10 +122,21 @@ impl World {
     fn new(records: usize, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let scale = (records as f64).sqrt() as usize;
-        let surnames = (0..(scale * 12).clamp(400, 12_000)).map(|_| word(&mut random, 2, 3)).collect();
-        let streets = (0..(scale * 8).clamp(300, 8_000)).map(|_| word(&mut random, 2, 3)).collect();
-        let cities = (0..(scale).clamp(60, 900)).map(|_| word(&mut random, 2, 3)).collect();
-        Self { random, surnames, streets, cities }
+        let surnames = (0..(scale * 12).clamp(400, 12_000))
+            .map(|_| word(&mut random, 2, 3))
+            .collect();
+        let streets = (0..(scale * 8).clamp(300, 8_000))
+            .map(|_| word(&mut random, 2, 3))
+            .collect();
+        let cities = (0..(scale).clamp(60, 900))
+            .map(|_| word(&mut random, 2, 3))
+            .collect();
+        Self {
+            random,
+            surnames,
+            streets,
+            cities,
+        }
     }
 
     fn chance(&mut self, share: f64) -> bool {
@@ -131,12 +162,20 @@ impl World {
         let number = self.random.random_range(1..220);
         let district = self.random.random_range(0..60);
         let name = self.streets[street].clone();
-        let unit = if self.chance(0.12) { format!("Flat {} ", self.random.random_range(1..40)) } else { String::new() };
+        let unit = if self.chance(0.12) {
+            format!("Flat {} ", self.random.random_range(1..40))
+        } else {
+            String::new()
+        };
         Place {
             street: format!("{unit}{number} {name} {kind}"),
             city: self.cities[city].clone(),
             postcode: format!("{:02}{:03}", city % 100, district * 13 % 1000),
-            landline: format!("0{}{:06}", 20 + city % 70, self.random.random_range(0..1_000_000)),
+            landline: format!(
+                "0{}{:06}",
+                20 + city % 70,
+                self.random.random_range(0..1_000_000)
+            ),
         }
     }
 
@@ -165,7 +204,13 @@ impl World {
         members
     }
 
-    fn spouse(&mut self, year: u32, surname: &str, place: &Place, former: &Option<Place>) -> Person {
+    fn spouse(
+        &mut self,
+        year: u32,
+        surname: &str,
+        place: &Place,
+        former: &Option<Place>,
+    ) -> Person {
         let year = year - 4 + self.random.random_range(0..9);
         let mut spouse = self.person(true, year, surname, place, former);
         if self.chance(0.5) {
@@ -176,28 +221,72 @@ impl World {
 
     fn twin(&mut self, other: &Person) -> Person {
         let female = self.chance(0.5);
-        let mut twin = self.person(female, other.dob.0, &other.surname, &other.place, &other.former);
+        let mut twin = self.person(
+            female,
+            other.dob.0,
+            &other.surname,
+            &other.place,
+            &other.former,
+        );
         twin.dob = other.dob;
         twin
     }
 
-    fn person(&mut self, female: bool, year: u32, surname: &str, place: &Place, former: &Option<Place>) -> Person {
-        let first = if female { self.pick(&FEMALE) } else { self.pick(&MALE) }.to_owned();
-        let dob = (year, self.random.random_range(1..13), self.random.random_range(1..29));
-        let mobile = self.chance(0.45).then(|| format!("07{:09}", self.random.random_range(0..1_000_000_000u32)));
+    fn person(
+        &mut self,
+        female: bool,
+        year: u32,
+        surname: &str,
+        place: &Place,
+        former: &Option<Place>,
+    ) -> Person {
+        let first = if female {
+            self.pick(&FEMALE)
+        } else {
+            self.pick(&MALE)
+        }
+        .to_owned();
+        let dob = (
+            year,
+            self.random.random_range(1..13),
+            self.random.random_range(1..29),
+        );
+        let mobile = self
+            .chance(0.45)
+            .then(|| format!("07{:09}", self.random.random_range(0..1_000_000_000u32)));
         let mail = self.chance(0.6).then(|| self.mail(&first, surname, year));
-        Person { female, first, surname: surname.to_owned(), maiden: None, dob, place: place.clone(), former: former.clone(), mobile, mail }
+        Person {
+            female,
+            first,
+            surname: surname.to_owned(),
+            maiden: None,
+            dob,
+            place: place.clone(),
+            former: former.clone(),
+            mobile,
+            mail,
+        }
     }
 
     fn mail(&mut self, first: &str, surname: &str, year: u32) -> String {
-        let domain = self.pick(&["gmail.com", "outlook.com", "yahoo.com", "proton.me", "btinternet.com", "icloud.com"]);
+        let domain = self.pick(&[
+            "gmail.com",
+            "outlook.com",
+            "yahoo.com",
+            "proton.me",
+            "btinternet.com",
+            "icloud.com",
+        ]);
         let (first, surname) = (first.to_lowercase(), surname.to_lowercase());
         let initial = first.get(..1).unwrap_or("x");
         match self.random.random_range(0..4) {
             0 => format!("{first}.{surname}@{domain}"),
             1 => format!("{initial}{surname}{}@{domain}", year % 100),
             2 => format!("{first}{}@{domain}", self.random.random_range(1..9999)),
-            _ => format!("{surname}.{initial}{}@{domain}", self.random.random_range(1..99)),
+            _ => format!(
+                "{surname}.{initial}{}@{domain}",
+                self.random.random_range(1..99)
+            ),
         }
     }
 
@@ -227,7 +316,10 @@ impl World {
         let mut row = PersonRow {
             first_name: Some(self.first_name(person)),
             surname: Some(surname.clone()),
-            dob: Some(format!("{:04}-{:02}-{:02}", person.dob.0, person.dob.1, person.dob.2)),
+            dob: Some(format!(
+                "{:04}-{:02}-{:02}",
+                person.dob.0, person.dob.1, person.dob.2
+            )),
             street: Some(place.street.clone()),
             city: Some(place.city.clone()),
             postcode: Some(place.postcode.clone()),
@@ -239,7 +331,10 @@ impl World {
     }
 
     fn first_name(&mut self, person: &Person) -> String {
-        let nickname = NICKNAMES.iter().find(|pair| pair.0 == person.first).map(|pair| pair.1);
+        let nickname = NICKNAMES
+            .iter()
+            .find(|pair| pair.0 == person.first)
+            .map(|pair| pair.1);
         match nickname {
             Some(nickname) if self.chance(0.15) => nickname.to_owned(),
             _ if self.chance(0.03) => person.first.get(..1).unwrap_or("").to_owned(),
@@ -275,7 +370,8 @@ fn skewed(random: &mut StdRng, length: usize, power: f64) -> usize {
 
 fn word(random: &mut StdRng, shortest: usize, longest: usize) -> String {
     const STARTS: [&str; 22] = [
-        "b", "br", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "st", "t", "v", "w", "ch", "sh", "th", "cl",
+        "b", "br", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "st", "t", "v", "w",
+        "ch", "sh", "th", "cl",
     ];
     const MIDDLES: [&str; 8] = ["a", "e", "i", "o", "u", "ea", "oo", "ai"];
     const ENDS: [&str; 12] = ["", "n", "r", "l", "s", "t", "ck", "m", "nd", "rd", "x", "y"];
@@ -304,7 +400,11 @@ fn typo(random: &mut StdRng, text: &str) -> String {
         return text.to_owned();
     }
     let at = random.random_range(0..letters.len() - 1);
-    let fresh = if letters[at].is_ascii_digit() { random.random_range(b'0'..=b'9') } else { random.random_range(b'a'..=b'z') };
+    let fresh = if letters[at].is_ascii_digit() {
+        random.random_range(b'0'..=b'9')
+    } else {
+        random.random_range(b'a'..=b'z')
+    };
     match random.random_range(0..4) {
         0 => letters[at] = char::from(fresh),
         1 => {
@@ -317,31 +417,170 @@ fn typo(random: &mut StdRng, text: &str) -> String {
 }
 
 const FEMALE: [&str; 48] = [
-    "Mary", "Patricia", "Jennifer", "Linda", "Elizabeth", "Barbara", "Susan", "Jessica", "Sarah", "Karen", "Nancy",
-    "Margaret", "Lisa", "Betty", "Dorothy", "Sandra", "Ashley", "Kimberly", "Donna", "Emily", "Michelle", "Carol",
-    "Amanda", "Melissa", "Deborah", "Stephanie", "Rebecca", "Laura", "Helen", "Sharon", "Cynthia", "Kathleen", "Amy",
-    "Shirley", "Angela", "Anna", "Ruth", "Brenda", "Pamela", "Nicole", "Katherine", "Virginia", "Catherine", "Christine",
-    "Samantha", "Rosemary", "Ingrid", "Philippa",
+    "Mary",
+    "Patricia",
+    "Jennifer",
+    "Linda",
+    "Elizabeth",
+    "Barbara",
+    "Susan",
+    "Jessica",
+    "Sarah",
+    "Karen",
+    "Nancy",
+    "Margaret",
+    "Lisa",
+    "Betty",
+    "Dorothy",
+    "Sandra",
+    "Ashley",
+    "Kimberly",
+    "Donna",
+    "Emily",
+    "Michelle",
+    "Carol",
+    "Amanda",
+    "Melissa",
+    "Deborah",
+    "Stephanie",
+    "Rebecca",
+    "Laura",
+    "Helen",
+    "Sharon",
+    "Cynthia",
+    "Kathleen",
+    "Amy",
+    "Shirley",
+    "Angela",
+    "Anna",
+    "Ruth",
+    "Brenda",
+    "Pamela",
+    "Nicole",
+    "Katherine",
+    "Virginia",
+    "Catherine",
+    "Christine",
+    "Samantha",
+    "Rosemary",
+    "Ingrid",
+    "Philippa",
 ];
 const MALE: [&str; 48] = [
-    "James", "John", "Robert", "Michael", "William", "David", "Richard", "Joseph", "Thomas", "Charles", "Christopher",
-    "Daniel", "Matthew", "Anthony", "Donald", "Mark", "Paul", "Steven", "Andrew", "Kenneth", "George", "Joshua", "Kevin",
-    "Brian", "Edward", "Ronald", "Timothy", "Jason", "Jeffrey", "Ryan", "Gary", "Nicholas", "Eric", "Stephen", "Jonathan",
-    "Larry", "Justin", "Scott", "Frank", "Brandon", "Raymond", "Gregory", "Benjamin", "Samuel", "Patrick", "Alexander",
-    "Frederick", "Malcolm",
+    "James",
+    "John",
+    "Robert",
+    "Michael",
+    "William",
+    "David",
+    "Richard",
+    "Joseph",
+    "Thomas",
+    "Charles",
+    "Christopher",
+    "Daniel",
+    "Matthew",
+    "Anthony",
+    "Donald",
+    "Mark",
+    "Paul",
+    "Steven",
+    "Andrew",
+    "Kenneth",
+    "George",
+    "Joshua",
+    "Kevin",
+    "Brian",
+    "Edward",
+    "Ronald",
+    "Timothy",
+    "Jason",
+    "Jeffrey",
+    "Ryan",
+    "Gary",
+    "Nicholas",
+    "Eric",
+    "Stephen",
+    "Jonathan",
+    "Larry",
+    "Justin",
+    "Scott",
+    "Frank",
+    "Brandon",
+    "Raymond",
+    "Gregory",
+    "Benjamin",
+    "Samuel",
+    "Patrick",
+    "Alexander",
+    "Frederick",
+    "Malcolm",
 ];
 const SURNAMES: [&str; 40] = [
-    "Smith", "Jones", "Taylor", "Brown", "Williams", "Wilson", "Johnson", "Davies", "Robinson", "Wright", "Thompson",
-    "Evans", "Walker", "White", "Roberts", "Green", "Hall", "Wood", "Jackson", "Clarke", "Patel", "Khan", "Lewis", "James",
-    "Phillips", "Mason", "Mitchell", "Rose", "Davis", "Rodriguez", "Cox", "Alexander", "Morgan", "Hughes", "Edwards",
-    "Hill", "Moore", "Clark", "Harrison", "Scott",
+    "Smith",
+    "Jones",
+    "Taylor",
+    "Brown",
+    "Williams",
+    "Wilson",
+    "Johnson",
+    "Davies",
+    "Robinson",
+    "Wright",
+    "Thompson",
+    "Evans",
+    "Walker",
+    "White",
+    "Roberts",
+    "Green",
+    "Hall",
+    "Wood",
+    "Jackson",
+    "Clarke",
+    "Patel",
+    "Khan",
+    "Lewis",
+    "James",
+    "Phillips",
+    "Mason",
+    "Mitchell",
+    "Rose",
+    "Davis",
+    "Rodriguez",
+    "Cox",
+    "Alexander",
+    "Morgan",
+    "Hughes",
+    "Edwards",
+    "Hill",
+    "Moore",
+    "Clark",
+    "Harrison",
+    "Scott",
 ];
 const NICKNAMES: [(&str, &str); 22] = [
-    ("Elizabeth", "Liz"), ("William", "Bill"), ("Robert", "Bob"), ("Richard", "Dick"), ("Margaret", "Peggy"),
-    ("Katherine", "Kate"), ("Catherine", "Cathy"), ("James", "Jim"), ("John", "Jack"), ("Michael", "Mike"),
-    ("Christopher", "Chris"), ("Thomas", "Tom"), ("Charles", "Charlie"), ("Joseph", "Joe"), ("Edward", "Ted"),
-    ("Patricia", "Pat"), ("Jennifer", "Jenny"), ("Deborah", "Debbie"), ("Susan", "Sue"), ("Rebecca", "Becky"),
-    ("Anthony", "Tony"), ("Benjamin", "Ben"),
+    ("Elizabeth", "Liz"),
+    ("William", "Bill"),
+    ("Robert", "Bob"),
+    ("Richard", "Dick"),
+    ("Margaret", "Peggy"),
+    ("Katherine", "Kate"),
+    ("Catherine", "Cathy"),
+    ("James", "Jim"),
+    ("John", "Jack"),
+    ("Michael", "Mike"),
+    ("Christopher", "Chris"),
+    ("Thomas", "Tom"),
+    ("Charles", "Charlie"),
+    ("Joseph", "Joe"),
+    ("Edward", "Ted"),
+    ("Patricia", "Pat"),
+    ("Jennifer", "Jenny"),
+    ("Deborah", "Debbie"),
+    ("Susan", "Sue"),
+    ("Rebecca", "Becky"),
+    ("Anthony", "Tony"),
+    ("Benjamin", "Ben"),
 ];
 
 #[cfg(test)]
@@ -361,7 +600,9 @@ mod tests {
         let (rows, clusters) = people(3_000, 1);
         let shared = (0..rows.len()).filter(|at| {
             (0..rows.len()).any(|other| {
-                rows[*at].phone.is_some() && rows[*at].phone == rows[other].phone && clusters[*at] != clusters[other]
+                rows[*at].phone.is_some()
+                    && rows[*at].phone == rows[other].phone
+                    && clusters[*at] != clusters[other]
             })
         });
         assert!(shared.count() > 300);

@@ -4,12 +4,19 @@
 //! (see that folder's README); the joins that the host's SQL engine would do are done here on sorted arrays.
 
 #[path = "../../../tests/src/people.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the file is a public module of the test crate"
+)]
 mod people;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tenon_find_matches::{Comparer, Edge, Encoder, Pattern, Profiler, Scorer, cluster, learn};
+use tenon_find_matches::{CAP, REPEATS, Sampler, TOP};
+use tenon_find_matches::{
+    Comparer, Edge, Encoder, Pattern, Profiler, Scorer, cluster, follow, learn,
+};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -39,7 +46,10 @@ struct Options {
 
 fn main() -> Result<(), Failure> {
     let options = options()?;
-    println!("{:<20} {:>7} {:>8} {:>6} | {:>5} {:>5} {:>5} | {:>5} {:>5} | stages s: profile encode join compare learn score cluster", "set", "records", "pairs", "compl", "F1", "prec", "rec", "pairF", "bestF");
+    println!(
+        "{:<20} {:>7} {:>8} {:>6} | {:>5} {:>5} {:>5} | {:>5} {:>5} | stages s: profile encode join compare learn score cluster",
+        "set", "records", "pairs", "compl", "F1", "prec", "rec", "pairF", "bestF"
+    );
     let mut folders: Vec<PathBuf> = Vec::new();
     if !options.folder.as_os_str().is_empty() {
         for entry in std::fs::read_dir(&options.folder)? {
@@ -47,8 +57,14 @@ fn main() -> Result<(), Failure> {
         }
     }
     folders.sort();
-    for folder in folders.iter().filter(|folder| folder.join("truth.csv").exists()) {
-        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    for folder in folders
+        .iter()
+        .filter(|folder| folder.join("truth.csv").exists())
+    {
+        let name = folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         if options.sets.is_empty() || options.sets.contains(&name) {
             evaluate(&load(folder, name)?, &options);
         }
@@ -63,7 +79,9 @@ fn options() -> Result<Options, Failure> {
     let mut options = Options::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number = || -> Result<usize, Failure> { Ok(arguments.next().ok_or("a number is missing")?.parse()?) };
+        let mut number = || -> Result<usize, Failure> {
+            Ok(arguments.next().ok_or("a number is missing")?.parse()?)
+        };
         match argument.as_str() {
             "--people" => options.people.push(number()?),
             "--errors" => options.errors = number()?,
@@ -77,12 +95,21 @@ fn options() -> Result<Options, Failure> {
 }
 
 fn load(folder: &Path, name: String) -> Result<Set, Failure> {
-    let files: &[&str] = if folder.join("records.csv").exists() { &["records.csv"] } else { &["left.csv", "right.csv"] };
+    let files: &[&str] = if folder.join("records.csv").exists() {
+        &["records.csv"]
+    } else {
+        &["left.csv", "right.csv"]
+    };
     let mut ids = FxHashMap::default();
     let mut tables = Vec::new();
     for file in files {
         let mut reader = csv::Reader::from_path(folder.join(file))?;
-        let columns = reader.headers()?.iter().skip(1).map(str::to_owned).collect();
+        let columns = reader
+            .headers()?
+            .iter()
+            .skip(1)
+            .map(str::to_owned)
+            .collect();
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record?;
@@ -100,7 +127,12 @@ fn load(folder: &Path, name: String) -> Result<Set, Failure> {
         }
         protocol = Some(labelled);
     }
-    Ok(Set { name, tables, truth, protocol })
+    Ok(Set {
+        name,
+        tables,
+        truth,
+        protocol,
+    })
 }
 
 fn read_pairs(path: &Path, ids: &FxHashMap<String, u32>) -> Result<FxHashSet<(u32, u32)>, Failure> {
@@ -127,18 +159,45 @@ fn generate(count: usize) -> Set {
             truth.extend(group.iter().skip(at + 1).map(|b| (*a.min(b), *a.max(b))));
         }
     }
-    let columns = people::COLUMNS.iter().map(|name| (*name).to_owned()).collect();
-    let rows = rows.iter().map(|row| row.values().iter().map(|value| value.as_deref().unwrap_or("").to_owned()).collect()).collect();
-    Set { name: format!("people {count}"), tables: vec![Table { columns, rows }], truth, protocol: None }
+    let columns = people::COLUMNS
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect();
+    let rows = rows
+        .iter()
+        .map(|row| {
+            row.values()
+                .iter()
+                .map(|value| value.as_deref().unwrap_or("").to_owned())
+                .collect()
+        })
+        .collect();
+    Set {
+        name: format!("people {count}"),
+        tables: vec![Table { columns, rows }],
+        truth,
+        protocol: None,
+    }
 }
 
 fn evaluate(set: &Set, options: &Options) {
-    let mut clock = Clock { started: Instant::now(), laps: Vec::new() };
-    let names: Vec<Vec<String>> = set.tables.iter().map(|table| table.columns.clone()).collect();
+    let mut clock = Clock {
+        started: Instant::now(),
+        laps: Vec::new(),
+    };
+    let names: Vec<Vec<String>> = set
+        .tables
+        .iter()
+        .map(|table| table.columns.clone())
+        .collect();
     let mut profiler = Profiler::new(&names);
     for (at, table) in set.tables.iter().enumerate() {
         for column in 0..table.columns.len() {
-            profiler.observe(at, column, table.rows.iter().map(|row| present(&row[column])));
+            profiler.observe(
+                at,
+                column,
+                table.rows.iter().map(|row| present(&row[column])),
+            );
         }
     }
     let profile = profiler.finish();
@@ -161,27 +220,69 @@ fn evaluate(set: &Set, options: &Options) {
     let blob = |rid: u32| &blobs[ends[rid as usize]..ends[rid as usize + 1]];
     clock.lap();
     let link = profile.link.then_some(split as u32);
+    let leaders = leaders(records, link, blob);
+    keyed.retain(|(_, rid)| leaders[*rid as usize] == *rid);
     let candidates = join(keyed, link, records);
     clock.lap();
     let comparer = Comparer::new(&profile);
-    let patterns: Vec<Pattern> = candidates.iter().map(|(a, b)| comparer.compare(blob(*a), blob(*b))).collect();
-    let random: Vec<Pattern> = random_pairs(records, link).iter().map(|(a, b)| comparer.compare(blob(*a), blob(*b))).collect();
+    let patterns: Vec<Pattern> = candidates
+        .iter()
+        .map(|(a, b)| comparer.compare(blob(*a), blob(*b)))
+        .collect();
+    let mut sampler = Sampler::default();
+    (0..records).for_each(|rid| sampler.observe(usize::from(rid >= split), blob(rid as u32)));
+    let random = sampler.finish(&comparer);
     clock.lap();
-    let model = learn(&profile, comparer.features(), &count(&patterns), &count(&random));
+    let model = learn(
+        &profile,
+        comparer.features(),
+        &count(&patterns),
+        &random,
+    );
     clock.lap();
     let scorer = Scorer::new(&model);
-    let edges: Vec<Edge> = candidates.iter().zip(&patterns).map(|((a, b), pattern)| Edge { a: *a, b: *b, probability: scorer.probability(pattern) }).collect();
+    let edges: Vec<Edge> = candidates
+        .iter()
+        .zip(&patterns)
+        .map(|((a, b), pattern)| Edge {
+            a: *a,
+            b: *b,
+            probability: scorer.probability(pattern),
+        })
+        .collect();
     clock.lap();
     let sources: Vec<u8> = (0..records).map(|rid| u8::from(rid >= split)).collect();
-    let groups = cluster(records, &edges, profile.link.then_some(&sources[..]), model.threshold);
+    let mut groups = cluster(
+        records,
+        &edges,
+        profile.link.then_some(&sources[..]),
+        model.threshold,
+    );
+    let repeated = (0..records as u32).filter(|rid| leaders[*rid as usize] != *rid);
+    let repeats: Vec<Edge> = repeated
+        .map(|b| Edge {
+            a: leaders[b as usize],
+            b,
+            probability: scorer.probability(&comparer.compare(blob(b), blob(b))),
+        })
+        .collect();
+    follow(&mut groups, &repeats, model.threshold);
     clock.lap();
 
-    let known = |pair: &(u32, u32)| set.protocol.as_ref().is_none_or(|labelled| labelled.contains(pair));
+    let known = |pair: &(u32, u32)| {
+        set.protocol
+            .as_ref()
+            .is_none_or(|labelled| labelled.contains(pair))
+    };
     let found: FxHashSet<(u32, u32)> = candidates.iter().copied().collect();
-    let complete = set.truth.iter().filter(|pair| found.contains(pair)).count() as f64 / set.truth.len().max(1) as f64;
+    let complete = set.truth.iter().filter(|pair| found.contains(pair)).count() as f64
+        / set.truth.len().max(1) as f64;
     let mut members: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
     for (record, group) in groups.iter().enumerate() {
-        members.entry(group.cluster).or_default().push(record as u32);
+        members
+            .entry(group.cluster)
+            .or_default()
+            .push(record as u32);
     }
     let (mut proposed, mut right) = (0.0, 0.0);
     let mut wrong = Vec::new();
@@ -189,38 +290,104 @@ fn evaluate(set: &Set, options: &Options) {
         for (at, a) in group.iter().enumerate() {
             for b in group.iter().skip(at + 1) {
                 let pair = (*a.min(b), *a.max(b));
-                if known(&pair) && (link.is_none() || sources[pair.0 as usize] != sources[pair.1 as usize]) {
+                if known(&pair)
+                    && (link.is_none() || sources[pair.0 as usize] != sources[pair.1 as usize])
+                {
                     proposed += 1.0;
-                    if set.truth.contains(&pair) { right += 1.0 } else { wrong.push(pair) }
+                    if set.truth.contains(&pair) {
+                        right += 1.0
+                    } else {
+                        wrong.push(pair)
+                    }
                 }
             }
         }
     }
-    let (precision, recall) = (right / f64::max(proposed, 1.0), right / f64::max(set.truth.len() as f64, 1.0));
-    let mut scored: Vec<(f64, bool)> = edges.iter().filter(|edge| known(&(edge.a, edge.b))).map(|edge| (edge.probability, set.truth.contains(&(edge.a, edge.b)))).collect();
+    let (precision, recall) = (
+        right / f64::max(proposed, 1.0),
+        right / f64::max(set.truth.len() as f64, 1.0),
+    );
+    let mut scored: Vec<(f64, bool)> = edges
+        .iter()
+        .filter(|edge| known(&(edge.a, edge.b)))
+        .map(|edge| (edge.probability, set.truth.contains(&(edge.a, edge.b))))
+        .collect();
     let pair_f1 = best_f1(&mut scored, set.truth.len(), model.threshold);
-    println!("{:<20} {:>7} {:>8} {:>6.3} | {:.3} {:.3} {:.3} | {:.3} {:.3} | {}", set.name, records, candidates.len(), complete, 2.0 * precision * recall / f64::max(precision + recall, 1e-9), precision, recall, pair_f1.0, pair_f1.1, clock.print());
+    println!(
+        "{:<20} {:>7} {:>8} {:>6.3} | {:.3} {:.3} {:.3} | {:.3} {:.3} | {}",
+        set.name,
+        records,
+        candidates.len(),
+        complete,
+        2.0 * precision * recall / f64::max(precision + recall, 1e-9),
+        precision,
+        recall,
+        pair_f1.0,
+        pair_f1.1,
+        clock.print()
+    );
     if options.model {
         for column in &profile.columns {
-            println!("   {} {:?} null {:.2} distinct {:.2} collision {:.4}", column.name, column.kind, column.null_share, column.distinct_share, column.collision);
+            println!(
+                "   {} {:?} null {:.2} distinct {:.2} collision {:.4}",
+                column.name,
+                column.kind,
+                column.null_share,
+                column.distinct_share,
+                column.collision
+            );
         }
         println!("   {}", profile.describe_rules());
         println!("{}", model.describe());
     }
     if options.patterns > 0 {
-        print_patterns(&candidates, &patterns, &set.truth, &scorer, comparer.features().len(), options.patterns);
+        print_patterns(
+            &candidates,
+            &patterns,
+            &set.truth,
+            &scorer,
+            comparer.features().len(),
+            options.patterns,
+        );
     }
-    if options.errors > 0 {
-        let scores: FxHashMap<(u32, u32), (f64, Pattern)> = edges.iter().zip(&patterns).map(|(edge, pattern)| ((edge.a, edge.b), (edge.probability, *pattern))).collect();
-        let missed: Vec<(u32, u32)> = { let mut missed: Vec<_> = set.truth.iter().filter(|(a, b)| groups[*a as usize].cluster != groups[*b as usize].cluster).copied().collect(); missed.sort_unstable(); missed };
+    if options.errors != 0 {
+        let scores: FxHashMap<(u32, u32), (f64, Pattern)> = edges
+            .iter()
+            .zip(&patterns)
+            .map(|(edge, pattern)| ((edge.a, edge.b), (edge.probability, *pattern)))
+            .collect();
+        let missed: Vec<(u32, u32)> = {
+            let mut missed: Vec<_> = set
+                .truth
+                .iter()
+                .filter(|(a, b)| groups[*a as usize].cluster != groups[*b as usize].cluster)
+                .copied()
+                .collect();
+            missed.sort_unstable();
+            missed
+        };
         wrong.sort_unstable();
         for (title, pairs) in [("WRONG", &wrong), ("MISSED", &missed)] {
             println!("  {title}: {}", pairs.len());
-            for pair in pairs.iter().step_by((pairs.len() / options.errors).max(1)).take(options.errors) {
-                let row = |rid: u32| if rid as usize >= split { &set.tables[1].rows[rid as usize - split] } else { &set.tables[0].rows[rid as usize] };
+            for pair in pairs
+                .iter()
+                .step_by(pairs.len().div_ceil(options.errors.max(1)).max(1))
+                .take(options.errors)
+            {
+                let row = |rid: u32| {
+                    if rid as usize >= split {
+                        &set.tables[1].rows[rid as usize - split]
+                    } else {
+                        &set.tables[0].rows[rid as usize]
+                    }
+                };
                 println!("    {:?}\n    {:?}", row(pair.0), row(pair.1));
                 match scores.get(pair) {
-                    Some((p, pattern)) => println!("      p={p:.4} {:?} {:.1?}", &pattern[..comparer.features().len()], scorer.explain(pattern)),
+                    Some((p, pattern)) => println!(
+                        "      p={p:.4} {:?} {:.1?}",
+                        &pattern[..comparer.features().len()],
+                        scorer.explain(pattern)
+                    ),
                     None => println!("      not a candidate"),
                 }
             }
@@ -229,7 +396,14 @@ fn evaluate(set: &Set, options: &Options) {
 }
 
 /// The most frequent patterns with how many of their pairs are true.
-fn print_patterns(pairs: &[(u32, u32)], patterns: &[Pattern], truth: &FxHashSet<(u32, u32)>, scorer: &Scorer, width: usize, limit: usize) {
+fn print_patterns(
+    pairs: &[(u32, u32)],
+    patterns: &[Pattern],
+    truth: &FxHashSet<(u32, u32)>,
+    scorer: &Scorer,
+    width: usize,
+    limit: usize,
+) {
     let mut counts: FxHashMap<Pattern, (usize, usize)> = FxHashMap::default();
     for (pair, pattern) in pairs.iter().zip(patterns) {
         let entry = counts.entry(*pattern).or_default();
@@ -239,7 +413,11 @@ fn print_patterns(pairs: &[(u32, u32)], patterns: &[Pattern], truth: &FxHashSet<
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_unstable_by_key(|(pattern, count)| (usize::MAX - count.0, *pattern));
     for (pattern, (all, right)) in counts.iter().take(limit) {
-        println!("   {:?} {all} true {right} p {:.4}", &pattern[..width], scorer.probability(pattern));
+        println!(
+            "   {:?} {all} true {right} p {:.4}",
+            &pattern[..width],
+            scorer.probability(pattern)
+        );
     }
 }
 
@@ -249,7 +427,6 @@ struct Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
     fn lap(&mut self) {
         self.laps.push(self.started.elapsed().as_secs_f64());
         self.started = Instant::now();
@@ -261,18 +438,36 @@ impl Clock {
     }
 }
 
+/// The first of many equal records, else the record itself.
+fn leaders<'b>(records: usize, link: Option<u32>, blob: impl Fn(u32) -> &'b [u8]) -> Vec<u32> {
+    let mut leaders: Vec<u32> = (0..records as u32).collect();
+    if link.is_none() {
+        let mut order = leaders.clone();
+        order.sort_unstable_by_key(|rid| (blob(*rid), *rid));
+        for equal in order
+            .chunk_by(|a, b| blob(*a) == blob(*b))
+            .filter(|equal| equal.len() as u64 > REPEATS)
+        {
+            equal
+                .iter()
+                .for_each(|rid| leaders[*rid as usize] = equal[0]);
+        }
+    }
+    leaders
+}
+
 fn present(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
 }
-
-const CAP: usize = 60;
-const TOP: usize = 10;
 
 /// Pairs that share keys: blocks up to the cap, then the best few per record by summed weight.
 fn join(mut keyed: Vec<(u64, u32)>, link: Option<u32>, records: usize) -> Vec<(u32, u32)> {
     keyed.sort_unstable();
     let mut pairs: Vec<(u64, f32)> = Vec::new();
-    for block in keyed.chunk_by(|x, y| x.0 == y.0).filter(|block| block.len() > 1 && block.len() <= CAP) {
+    for block in keyed
+        .chunk_by(|x, y| x.0 == y.0)
+        .filter(|block| block.len() > 1 && block.len() as u64 <= CAP)
+    {
         let weight = (1.0 + CAP as f32 / block.len() as f32).ln();
         for (at, (_, a)) in block.iter().enumerate() {
             for (_, b) in &block[at + 1..] {
@@ -283,20 +478,28 @@ fn join(mut keyed: Vec<(u64, u32)>, link: Option<u32>, records: usize) -> Vec<(u
         }
     }
     pairs.sort_unstable_by_key(|pair| pair.0);
-    let summed: Vec<(u64, f32)> = pairs.chunk_by(|x, y| x.0 == y.0).map(|same| (same[0].0, same.iter().map(|pair| pair.1).sum())).collect();
+    let summed: Vec<(u64, f32)> = pairs
+        .chunk_by(|x, y| x.0 == y.0)
+        .map(|same| (same[0].0, same.iter().map(|pair| pair.1).sum()))
+        .collect();
     top_pairs(&summed, records)
 }
 
 fn top_pairs(pairs: &[(u64, f32)], records: usize) -> Vec<(u32, u32)> {
     let mut order: Vec<u32> = (0..pairs.len() as u32).collect();
-    order.sort_unstable_by(|x, y| pairs[*y as usize].1.total_cmp(&pairs[*x as usize].1).then(x.cmp(y)));
-    let mut used = vec![0u16; records];
+    order.sort_unstable_by(|x, y| {
+        pairs[*y as usize]
+            .1
+            .total_cmp(&pairs[*x as usize].1)
+            .then(x.cmp(y))
+    });
+    let mut used = vec![0u32; records];
     let mut kept: Vec<(u32, u32)> = Vec::new();
     for at in order {
         let pair = pairs[at as usize].0;
         let (a, b) = ((pair >> 32) as u32, pair as u32);
         // Kept when it is among the best of either side.
-        let good = usize::from(used[a as usize].min(used[b as usize])) < TOP;
+        let good = u64::from(used[a as usize].min(used[b as usize])) < TOP;
         used[a as usize] += 1;
         used[b as usize] += 1;
         if good {
@@ -305,20 +508,6 @@ fn top_pairs(pairs: &[(u64, f32)], records: usize) -> Vec<(u32, u32)> {
     }
     kept.sort_unstable();
     kept
-}
-
-fn random_pairs(records: usize, link: Option<u32>) -> Vec<(u32, u32)> {
-    let mut state = 42u64;
-    let mut next = |bound: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 33) % bound.max(1)) as u32
-    };
-    let count = 1_000_000.min(records * records);
-    let pairs = (0..count).map(|_| match link {
-        Some(split) => (next(u64::from(split)), split + next(records as u64 - u64::from(split))),
-        None => (next(records as u64), next(records as u64)),
-    });
-    pairs.filter(|(a, b)| a != b).collect()
 }
 
 fn count(patterns: &[Pattern]) -> Vec<(Pattern, u64)> {

@@ -43,7 +43,13 @@ impl Atom {
             Kind::Name => &[Atom::Exact, Atom::Sound, Atom::Head],
             Kind::Text => &[Atom::Exact, Atom::RareWord, Atom::Number, Atom::Sound],
             Kind::Code => &[Atom::Exact, Atom::Bag, Atom::Tail, Atom::Head],
-            Kind::Date => &[Atom::Exact, Atom::YearMonth, Atom::MonthDay, Atom::YearDay, Atom::Year],
+            Kind::Date => &[
+                Atom::Exact,
+                Atom::YearMonth,
+                Atom::MonthDay,
+                Atom::YearDay,
+                Atom::Year,
+            ],
             Kind::Mail => &[Atom::Exact, Atom::Local, Atom::Head],
             Kind::Number => &[Atom::Exact],
         }
@@ -67,14 +73,27 @@ impl Atom {
             Atom::Exact => Some(hash::bytes(2, text)),
             Atom::Sound => sound(value),
             Atom::Head => text.get(..3).map(|head| hash::bytes(3, head)),
-            Atom::Tail => text.len().checked_sub(4).filter(|at| *at > 0).and_then(|at| text.get(at..)).map(|tail| hash::bytes(4, tail)),
+            Atom::Tail => text
+                .len()
+                .checked_sub(4)
+                .filter(|at| *at > 0)
+                .and_then(|at| text.get(at..))
+                .map(|tail| hash::bytes(4, tail)),
             Atom::Bag => Some(bag(text)),
             Atom::YearMonth => value.date.map(|d| part(1, d.year, d.month)),
             Atom::YearDay => value.date.map(|d| part(2, d.year, d.day)),
-            Atom::MonthDay => value.date.map(|Date { month, day, .. }| part(3, month.into(), day)),
+            Atom::MonthDay => value
+                .date
+                .map(|Date { month, day, .. }| part(3, month.into(), day)),
             Atom::Year => value.date.map(|d| part(4, d.year, 0)),
-            Atom::Local => text.get(..value.local).filter(|local| local.len() > 2).map(|local| hash::bytes(5, local)),
-            Atom::Number => value.words().find(|word| word.bytes().any(|b| b.is_ascii_digit())).map(|word| hash::bytes(6, word.as_bytes())),
+            Atom::Local => text
+                .get(..value.local)
+                .filter(|local| local.len() > 2)
+                .map(|local| hash::bytes(5, local)),
+            Atom::Number => value
+                .words()
+                .find(|word| word.bytes().any(|b| b.is_ascii_digit()))
+                .map(|word| hash::bytes(6, word.as_bytes())),
             Atom::RareWord => rare_word(value, tokens),
         }
     }
@@ -85,7 +104,9 @@ fn part(seed: u64, left: u16, right: u8) -> u64 {
 }
 
 fn sound(value: &Value) -> Option<u64> {
-    let word = value.words().find(|word| word.len() > 1 && !word.bytes().any(|b| b.is_ascii_digit()))?;
+    let word = value
+        .words()
+        .find(|word| word.len() > 1 && !word.bytes().any(|b| b.is_ascii_digit()))?;
     Some(hash::mix(7, normalise::sound(word)))
 }
 
@@ -114,17 +135,39 @@ mod tests {
 
     fn part_of(atom: Atom, kind: Kind, text: &str) -> Option<u64> {
         let mut value = Value::default();
-        value.read(text, Shape { kind, month_first: false, digits: kind == Kind::Code });
+        value.read(
+            text,
+            Shape {
+                kind,
+                month_first: false,
+                digits: kind == Kind::Code,
+            },
+        );
         atom.of(&value, &Tokens::default())
     }
 
     #[test]
     fn loose_atoms_survive_damage() {
-        assert_eq!(part_of(Atom::Sound, Kind::Name, "Smith"), part_of(Atom::Sound, Kind::Name, "smyth"));
-        assert_eq!(part_of(Atom::Bag, Kind::Code, "8116238"), part_of(Atom::Bag, Kind::Code, "8112638"));
-        assert_eq!(part_of(Atom::YearMonth, Kind::Date, "1987-03-09"), part_of(Atom::YearMonth, Kind::Date, "19870319"));
-        assert_eq!(part_of(Atom::Local, Kind::Mail, "ann.lee@x.org"), part_of(Atom::Local, Kind::Mail, "annlee@y.com"));
-        assert_eq!(part_of(Atom::Number, Kind::Text, "12 Main St"), part_of(Atom::Number, Kind::Text, "Main street 12"));
+        assert_eq!(
+            part_of(Atom::Sound, Kind::Name, "Smith"),
+            part_of(Atom::Sound, Kind::Name, "smyth")
+        );
+        assert_eq!(
+            part_of(Atom::Bag, Kind::Code, "8116238"),
+            part_of(Atom::Bag, Kind::Code, "8112638")
+        );
+        assert_eq!(
+            part_of(Atom::YearMonth, Kind::Date, "1987-03-09"),
+            part_of(Atom::YearMonth, Kind::Date, "19870319")
+        );
+        assert_eq!(
+            part_of(Atom::Local, Kind::Mail, "ann.lee@x.org"),
+            part_of(Atom::Local, Kind::Mail, "annlee@y.com")
+        );
+        assert_eq!(
+            part_of(Atom::Number, Kind::Text, "12 Main St"),
+            part_of(Atom::Number, Kind::Text, "Main street 12")
+        );
     }
 
     #[test]

@@ -35,8 +35,15 @@ const UNSEEN: f64 = -1.0;
 const DIRTY: f64 = 0.05;
 
 /// Groups `records` records; `sources` (0 or 1 per record) is given when two tables are linked.
-pub fn cluster(records: usize, edges: &[Edge], sources: Option<&[u8]>, threshold: f64) -> Vec<Membership> {
-    let valid = |edge: &&Edge| (edge.a as usize) < records && (edge.b as usize) < records && edge.a != edge.b;
+pub fn cluster(
+    records: usize,
+    edges: &[Edge],
+    sources: Option<&[u8]>,
+    threshold: f64,
+) -> Vec<Membership> {
+    let valid = |edge: &&Edge| {
+        (edge.a as usize) < records && (edge.b as usize) < records && edge.a != edge.b
+    };
     let mut edges: Vec<Edge> = edges.iter().filter(valid).copied().collect();
     if let Some(sources) = sources {
         edges = keep_best(records, &edges, sources, threshold);
@@ -44,6 +51,27 @@ pub fn cluster(records: usize, edges: &[Edge], sources: Option<&[u8]>, threshold
     let edges = within_components(records, edges, threshold);
     let roots = Groups::new(records, &edges, sources, threshold).merge();
     memberships(&roots, &edges)
+}
+
+/// Puts records that repeat another one into its group.
+///
+/// `repeats` are pairs of a leader and a record equal to it, with the probability that two such records match: a row that
+/// says too little to match its own copy stays alone.
+pub fn follow(memberships: &mut [Membership], repeats: &[Edge], threshold: f64) {
+    for repeat in repeats
+        .iter()
+        .filter(|repeat| repeat.probability >= threshold)
+    {
+        let Some(leader) = memberships.get(repeat.a as usize).copied() else {
+            continue;
+        };
+        if let Some(membership) = memberships.get_mut(repeat.b as usize) {
+            *membership = Membership {
+                cluster: leader.cluster,
+                confidence: repeat.probability,
+            };
+        }
+    }
 }
 
 /// Keeps the edges inside components of the pairs above the threshold: no other edge can matter.
@@ -76,10 +104,19 @@ fn evidence(probability: f64, threshold: f64) -> f64 {
 /// Between clean tables, keeps one partner per record, the surest first.
 fn keep_best(records: usize, edges: &[Edge], sources: &[u8], threshold: f64) -> Vec<Edge> {
     let clean = [0, 1].map(|source| crowded_share(records, edges, sources, 1 - source) <= DIRTY);
-    let mut order: Vec<Edge> = edges.iter().filter(|edge| edge.probability >= threshold).copied().collect();
-    order.sort_by(|x, y| y.probability.total_cmp(&x.probability).then((x.a, x.b).cmp(&(y.a, y.b))));
+    let mut order: Vec<Edge> = edges
+        .iter()
+        .filter(|edge| edge.probability >= threshold)
+        .copied()
+        .collect();
+    order.sort_by(|x, y| {
+        y.probability
+            .total_cmp(&x.probability)
+            .then((x.a, x.b).cmp(&(y.a, y.b)))
+    });
     let mut taken = vec![false; records];
-    let source = |record: u32| usize::from(sources.get(record as usize).copied().unwrap_or(0).min(1));
+    let source =
+        |record: u32| usize::from(sources.get(record as usize).copied().unwrap_or(0).min(1));
     order.retain(|edge| {
         // A record may have many partners only when the partners' table holds duplicates.
         let blocked = |record: u32, other: u32| taken[record as usize] && clean[source(other)];
@@ -139,7 +176,9 @@ impl PartialOrd for Proposal {
 
 impl Ord for Proposal {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.gain.total_cmp(&other.gain).then((other.a, other.b).cmp(&(self.a, self.b)))
+        self.gain
+            .total_cmp(&other.gain)
+            .then((other.a, other.b).cmp(&(self.a, self.b)))
     }
 }
 
@@ -148,11 +187,18 @@ impl Groups {
         let mut links: Vec<FxHashMap<u32, Link>> = vec![FxHashMap::default(); records];
         let mut heap = BinaryHeap::new();
         for edge in edges {
-            let link = Link { evidence: evidence(edge.probability, threshold), seen: 1 };
+            let link = Link {
+                evidence: evidence(edge.probability, threshold),
+                seen: 1,
+            };
             links[edge.a as usize].insert(edge.b, link);
             links[edge.b as usize].insert(edge.a, link);
             if link.evidence > 0.0 {
-                heap.push(Proposal { gain: link.evidence, a: edge.a.min(edge.b), b: edge.a.max(edge.b) });
+                heap.push(Proposal {
+                    gain: link.evidence,
+                    a: edge.a.min(edge.b),
+                    b: edge.a.max(edge.b),
+                });
             }
         }
         let one = |record: usize| match sources.and_then(|sources| sources.get(record)) {
@@ -160,13 +206,24 @@ impl Groups {
             _ => [1, 0],
         };
         let size = (0..records).map(one).collect();
-        Self { parent: (0..records as u32).collect(), size, link: sources.is_some(), links, heap }
+        Self {
+            parent: (0..records as u32).collect(),
+            size,
+            link: sources.is_some(),
+            links,
+            heap,
+        }
     }
 
     /// Average evidence over all comparable pairs between two groups; records of one linked table are never compared.
     fn gain(&self, a: u32, b: u32, link: Link) -> f64 {
-        let [[a0, a1], [b0, b1]] = [self.size[a as usize], self.size[b as usize]].map(|size| size.map(f64::from));
-        let pairs = if self.link { a0 * b1 + a1 * b0 } else { (a0 + a1) * (b0 + b1) };
+        let [[a0, a1], [b0, b1]] =
+            [self.size[a as usize], self.size[b as usize]].map(|size| size.map(f64::from));
+        let pairs = if self.link {
+            a0 * b1 + a1 * b0
+        } else {
+            (a0 + a1) * (b0 + b1)
+        };
         (link.evidence + UNSEEN * (pairs - f64::from(link.seen)).max(0.0)) / pairs
     }
 
@@ -176,7 +233,9 @@ impl Groups {
             if self.parent[a as usize] != a || self.parent[b as usize] != b {
                 continue;
             }
-            let Some(link) = self.links[a as usize].get(&b).copied() else { continue };
+            let Some(link) = self.links[a as usize].get(&b).copied() else {
+                continue;
+            };
             let gain = self.gain(a, b, link);
             if gain <= 0.0 {
                 continue;
@@ -187,7 +246,9 @@ impl Groups {
             }
             self.join(a, b);
         }
-        (0..self.parent.len() as u32).map(|record| self.root(record)).collect()
+        (0..self.parent.len() as u32)
+            .map(|record| self.root(record))
+            .collect()
     }
 
     fn root(&self, mut record: u32) -> u32 {
@@ -199,7 +260,11 @@ impl Groups {
 
     /// Moves the smaller group's links to the larger group.
     fn join(&mut self, a: u32, b: u32) {
-        let (keep, gone) = if self.links[a as usize].len() >= self.links[b as usize].len() { (a, b) } else { (b, a) };
+        let (keep, gone) = if self.links[a as usize].len() >= self.links[b as usize].len() {
+            (a, b)
+        } else {
+            (b, a)
+        };
         self.parent[gone as usize] = keep;
         let moved_size = self.size[gone as usize];
         for (sum, size) in self.size[keep as usize].iter_mut().zip(moved_size) {
@@ -207,17 +272,27 @@ impl Groups {
         }
         let moved = std::mem::take(&mut self.links[gone as usize]);
         self.links[keep as usize].remove(&gone);
-        let mut moved: Vec<(u32, Link)> = moved.into_iter().filter(|(other, _)| *other != keep).collect();
+        let mut moved: Vec<(u32, Link)> = moved
+            .into_iter()
+            .filter(|(other, _)| *other != keep)
+            .collect();
         moved.sort_unstable_by_key(|entry| entry.0);
         for (other, link) in moved {
             self.links[other as usize].remove(&gone);
             let sum = self.links[keep as usize].entry(other).or_default();
-            *sum = Link { evidence: sum.evidence + link.evidence, seen: sum.seen + link.seen };
+            *sum = Link {
+                evidence: sum.evidence + link.evidence,
+                seen: sum.seen + link.seen,
+            };
             let sum = *sum;
             self.links[other as usize].insert(keep, sum);
             let gain = self.gain(keep, other, sum);
             if gain > 0.0 {
-                self.heap.push(Proposal { gain, a: keep.min(other), b: keep.max(other) });
+                self.heap.push(Proposal {
+                    gain,
+                    a: keep.min(other),
+                    b: keep.max(other),
+                });
             }
         }
     }
@@ -230,13 +305,23 @@ fn memberships(roots: &[u32], edges: &[Edge]) -> Vec<Membership> {
         *slot = (*slot).min(record as u32);
     }
     let mut best = vec![0.0f64; roots.len()];
-    for edge in edges.iter().filter(|edge| roots[edge.a as usize] == roots[edge.b as usize]) {
+    for edge in edges
+        .iter()
+        .filter(|edge| roots[edge.a as usize] == roots[edge.b as usize])
+    {
         for record in [edge.a as usize, edge.b as usize] {
             best[record] = best[record].max(edge.probability);
         }
     }
     let confidence = |best: f64| if best > 0.0 { best } else { 1.0 };
-    roots.iter().zip(best).map(|(root, best)| Membership { cluster: smallest[*root as usize], confidence: confidence(best) }).collect()
+    roots
+        .iter()
+        .zip(best)
+        .map(|(root, best)| Membership {
+            cluster: smallest[*root as usize],
+            confidence: confidence(best),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -248,13 +333,21 @@ mod tests {
     }
 
     fn ids(memberships: &[Membership]) -> Vec<u32> {
-        memberships.iter().map(|membership| membership.cluster).collect()
+        memberships
+            .iter()
+            .map(|membership| membership.cluster)
+            .collect()
     }
 
     #[test]
     fn a_weak_bridge_does_not_weld() {
         let edges = [
-            edge(0, 1, 0.99), edge(0, 2, 0.99), edge(1, 2, 0.99), edge(3, 4, 0.99), edge(3, 5, 0.99), edge(4, 5, 0.99),
+            edge(0, 1, 0.99),
+            edge(0, 2, 0.99),
+            edge(1, 2, 0.99),
+            edge(3, 4, 0.99),
+            edge(3, 5, 0.99),
+            edge(4, 5, 0.99),
             edge(2, 3, 0.6),
         ];
         assert_eq!(ids(&cluster(7, &edges, None, 0.5)), [0, 0, 0, 3, 3, 3, 6]);
@@ -263,8 +356,16 @@ mod tests {
     #[test]
     fn clean_tables_match_one_to_one() {
         let sources = [0, 0, 0, 1, 1, 1];
-        let edges = [edge(0, 3, 0.99), edge(0, 4, 0.8), edge(1, 4, 0.9), edge(2, 5, 0.99)];
-        assert_eq!(ids(&cluster(6, &edges, Some(&sources), 0.5)), [0, 1, 2, 0, 1, 2]);
+        let edges = [
+            edge(0, 3, 0.99),
+            edge(0, 4, 0.8),
+            edge(1, 4, 0.9),
+            edge(2, 5, 0.99),
+        ];
+        assert_eq!(
+            ids(&cluster(6, &edges, Some(&sources), 0.5)),
+            [0, 1, 2, 0, 1, 2]
+        );
     }
 
     #[test]
@@ -275,8 +376,36 @@ mod tests {
     }
 
     #[test]
+    fn repeats_follow_their_leader() {
+        let mut groups = cluster(4, &[edge(0, 1, 0.99)], None, 0.5);
+        follow(
+            &mut groups,
+            &[
+                edge(1, 2, 0.9),
+                edge(1, 3, 0.2),
+                edge(9, 1, 0.9),
+                edge(1, 9, 0.9),
+            ],
+            0.5,
+        );
+        assert_eq!(ids(&groups), [0, 0, 0, 3]);
+    }
+
+    #[test]
     fn records_alone_are_sure() {
         let groups = cluster(2, &[edge(0, 1, 0.1), edge(0, 9, 0.99)], None, 0.5);
-        assert_eq!(groups, [Membership { cluster: 0, confidence: 1.0 }, Membership { cluster: 1, confidence: 1.0 }]);
+        assert_eq!(
+            groups,
+            [
+                Membership {
+                    cluster: 0,
+                    confidence: 1.0
+                },
+                Membership {
+                    cluster: 1,
+                    confidence: 1.0
+                }
+            ]
+        );
     }
 }

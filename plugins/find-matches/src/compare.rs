@@ -57,20 +57,49 @@ impl Comparer {
     pub fn new(profile: &Profile) -> Self {
         let compared = || profile.columns.iter().filter(|column| column.compared);
         let kinds: Vec<Kind> = compared().map(|column| column.kind).collect();
-        let of_kind = |kind: Kind| kinds.iter().enumerate().filter(|(_, k)| **k == kind).map(|(at, _)| at).collect();
+        let of_kind = |kind: Kind| {
+            kinds
+                .iter()
+                .enumerate()
+                .filter(|(_, k)| **k == kind)
+                .map(|(at, _)| at)
+                .collect()
+        };
         let (names, mails): (Vec<usize>, Vec<usize>) = (of_kind(Kind::Name), of_kind(Kind::Mail));
         let mut features: Vec<Feature> = compared()
-            .map(|column| Feature { name: column.name.clone(), kind: Some(column.kind), levels: levels(column.kind) })
+            .map(|column| Feature {
+                name: column.name.clone(),
+                kind: Some(column.kind),
+                levels: levels(column.kind),
+            })
             .collect();
         let words = profile.has_text();
         if words {
-            features.push(Feature { name: "words elsewhere".to_owned(), kind: None, levels: 5 });
-            features.push(Feature { name: "codes".to_owned(), kind: None, levels: 3 });
+            features.push(Feature {
+                name: "words elsewhere".to_owned(),
+                kind: None,
+                levels: 5,
+            });
+            features.push(Feature {
+                name: "codes".to_owned(),
+                kind: None,
+                levels: 3,
+            });
         }
         if !mails.is_empty() && !names.is_empty() {
-            features.push(Feature { name: "name in mail".to_owned(), kind: None, levels: 4 });
+            features.push(Feature {
+                name: "name in mail".to_owned(),
+                kind: None,
+                levels: 4,
+            });
         }
-        Self { kinds, names, mails, words, features }
+        Self {
+            kinds,
+            names,
+            mails,
+            words,
+            features,
+        }
     }
 
     /// The features in pattern order; bytes past them are 0.
@@ -106,7 +135,8 @@ impl Comparer {
             for &j in self.names.iter().skip(at + 1) {
                 if open(pattern[i]) && open(pattern[j]) {
                     let ways = [(a.section(i), b.section(j)), (a.section(j), b.section(i))];
-                    (pattern[i], pattern[j]) = displaced_levels(ways).unwrap_or((pattern[i], pattern[j]));
+                    (pattern[i], pattern[j]) =
+                        displaced_levels(ways).unwrap_or((pattern[i], pattern[j]));
                 }
             }
         }
@@ -130,7 +160,9 @@ impl Comparer {
     fn names_held(&self, mail: &[u8], own: &Record<'_>, other: &Record<'_>) -> u8 {
         let local = mail_local(mail);
         let lacking = self.names.iter().filter(|at| own.section(**at).is_empty());
-        let names = lacking.filter_map(|at| other.section(*at).get(1..)).filter(|name| name.len() >= 3);
+        let names = lacking
+            .filter_map(|at| other.section(*at).get(1..))
+            .filter(|name| name.len() >= 3);
         let (mut known, mut held) = (0, 0);
         for name in names {
             known += 1;
@@ -179,13 +211,17 @@ fn displaced_levels(ways: [(&[u8], &[u8]); 2]) -> Option<(u8, u8)> {
 
 fn is_displaced(name: &[u8], other: &[u8]) -> bool {
     match (name.get(1..), other.get(1..)) {
-        (Some(name), Some(other)) if name.len() >= 3 => name == other || name.len() >= 5 && edits(name, other, 1).is_some(),
+        (Some(name), Some(other)) if name.len() >= 3 => {
+            name == other || name.len() >= 5 && edits(name, other, 1).is_some()
+        }
         _ => false,
     }
 }
 
 fn compare_sections(kind: Kind, a: &[u8], b: &[u8]) -> u8 {
-    let (Some((rarity, left)), Some((_, right))) = (a.split_first(), b.split_first()) else { return 0 };
+    let (Some((rarity, left)), Some((_, right))) = (a.split_first(), b.split_first()) else {
+        return 0;
+    };
     if kind != Kind::Text && left == right {
         return 1 + *rarity;
     }
@@ -202,12 +238,18 @@ fn compare_sections(kind: Kind, a: &[u8], b: &[u8]) -> u8 {
 fn compare_names(a: &[u8], b: &[u8]) -> u8 {
     let shorter = a.len().min(b.len());
     if shorter <= 1 {
-        return if a.first() == b.first() { 7 } else { NAME_DIFFERENT };
+        return if a.first() == b.first() {
+            7
+        } else {
+            NAME_DIFFERENT
+        };
     }
     if shorter >= 3 && edits(a, b, 1).is_some() {
         return 4;
     }
-    if shorter >= 3 && (a.starts_with(b) || b.starts_with(a)) || shorter >= 6 && edits(a, b, 2).is_some() {
+    if shorter >= 3 && (a.starts_with(b) || b.starts_with(a))
+        || shorter >= 6 && edits(a, b, 2).is_some()
+    {
         return 5;
     }
     if nicknames::same(a, b) {
@@ -222,10 +264,13 @@ fn compare_names(a: &[u8], b: &[u8]) -> u8 {
 
 fn compare_codes(a: &[u8], b: &[u8]) -> u8 {
     let shorter = a.len().min(b.len());
-    if shorter >= 3 && edits(a, b, 1).is_some() || shorter >= 7 && (a.ends_with(b) || b.ends_with(a)) {
+    if shorter >= 3 && edits(a, b, 1).is_some()
+        || shorter >= 7 && (a.ends_with(b) || b.ends_with(a))
+    {
         return 4;
     }
-    let near = shorter >= 5 && edits(a, b, 2).is_some() || shorter >= 2 && (a.starts_with(b) || b.starts_with(a));
+    let near = shorter >= 5 && edits(a, b, 2).is_some()
+        || shorter >= 2 && (a.starts_with(b) || b.starts_with(a));
     if near { 5 } else { 6 }
 }
 
@@ -233,7 +278,9 @@ fn compare_dates(a: &[u8], b: &[u8]) -> u8 {
     if edits(a, b, 1).is_some() {
         return 4;
     }
-    let (Some(left), Some(right)) = (date_parts(a), date_parts(b)) else { return 7 };
+    let (Some(left), Some(right)) = (date_parts(a), date_parts(b)) else {
+        return 7;
+    };
     if left[0] == right[0] && left[1] == right[2] && left[2] == right[1] {
         return 4;
     }
@@ -256,21 +303,29 @@ fn mail_local(section: &[u8]) -> &[u8] {
 }
 
 fn compare_mails(a: &[u8], b: &[u8]) -> u8 {
-    let (Some((la, left)), Some((lb, right))) = (a.split_first(), b.split_first()) else { return 7 };
+    let (Some((la, left)), Some((lb, right))) = (a.split_first(), b.split_first()) else {
+        return 7;
+    };
     if edits(left, right, 2).is_some() {
         return 4;
     }
     let local = |text: &'_ [u8], length: u8| -> usize { usize::from(length).min(text.len()) };
-    let (la, lb) = (left.get(..local(left, *la)).unwrap_or(&[]), right.get(..local(right, *lb)).unwrap_or(&[]));
+    let (la, lb) = (
+        left.get(..local(left, *la)).unwrap_or(&[]),
+        right.get(..local(right, *lb)).unwrap_or(&[]),
+    );
     if la == lb && la.len() >= 3 {
         return 5;
     }
-    let near = la.len().min(lb.len()) >= 5 && edits(la, lb, 2).is_some() || edits(left, right, 4).is_some();
+    let near = la.len().min(lb.len()) >= 5 && edits(la, lb, 2).is_some()
+        || edits(left, right, 4).is_some();
     if near { 6 } else { 7 }
 }
 
 fn compare_numbers(a: &[u8], b: &[u8]) -> u8 {
-    let (Some(left), Some(right)) = (float(a), float(b)) else { return 0 };
+    let (Some(left), Some(right)) = (float(a), float(b)) else {
+        return 0;
+    };
     let difference = (left - right).abs() / left.abs().max(right.abs()).max(1e-6);
     match difference {
         d if d.is_nan() => 0,
@@ -353,15 +408,32 @@ mod tests {
         assert_eq!(compare_codes(b"8116238", b"8112638"), 4);
         assert_eq!(compare_codes(b"3102461501", b"2461501"), 4);
         assert_eq!(compare_codes(b"12", b"13"), 6);
-        assert_eq!(compare_numbers(&1.0f32.to_le_bytes(), &1.04f32.to_le_bytes()), 5);
-        assert_eq!(compare_numbers(&f32::NAN.to_le_bytes(), &1.0f32.to_le_bytes()), 0);
+        assert_eq!(
+            compare_numbers(&1.0f32.to_le_bytes(), &1.04f32.to_le_bytes()),
+            5
+        );
+        assert_eq!(
+            compare_numbers(&f32::NAN.to_le_bytes(), &1.0f32.to_le_bytes()),
+            0
+        );
     }
 
     #[test]
     fn mails_compare_by_local_part() {
-        let mail = |local: &str, domain: &str| [&[local.len() as u8], local.as_bytes(), domain.as_bytes()].concat();
-        assert_eq!(compare_mails(&mail("annlee", "xorg"), &mail("annlee", "otherplacecom")), 5);
-        assert_eq!(compare_mails(&mail("annlee", "xorg"), &mail("anlee", "xorg")), 4);
-        assert_eq!(compare_mails(&mail("annlee", "xorg"), &mail("bobby", "xorg")), 7);
+        let mail = |local: &str, domain: &str| {
+            [&[local.len() as u8], local.as_bytes(), domain.as_bytes()].concat()
+        };
+        assert_eq!(
+            compare_mails(&mail("annlee", "xorg"), &mail("annlee", "otherplacecom")),
+            5
+        );
+        assert_eq!(
+            compare_mails(&mail("annlee", "xorg"), &mail("anlee", "xorg")),
+            4
+        );
+        assert_eq!(
+            compare_mails(&mail("annlee", "xorg"), &mail("bobby", "xorg")),
+            7
+        );
     }
 }

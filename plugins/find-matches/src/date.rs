@@ -17,8 +17,16 @@ pub(crate) fn parse(text: &str, month_first: bool) -> Option<Date> {
     if text.len() > 40 || !text.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
-    let text = text.split(['T']).next().filter(|head| head.len() >= 8).unwrap_or(text);
-    if text.bytes().any(|b| b.is_ascii_alphabetic()) { parse_named(text) } else { parse_numeric(text, month_first) }
+    let text = text
+        .split(['T'])
+        .next()
+        .filter(|head| head.len() >= 8)
+        .unwrap_or(text);
+    if text.bytes().any(|b| b.is_ascii_alphabetic()) {
+        parse_named(text)
+    } else {
+        parse_numeric(text, month_first)
+    }
 }
 
 /// Whether a numeric date can only be day first (`Some(false)`), only month first (`Some(true)`) or neither.
@@ -42,7 +50,11 @@ fn parse_numeric(text: &str, month_first: bool) -> Option<Date> {
         return plausible(first.0, second.0, third.0);
     }
     let year = expand_year(third)?;
-    let (day, month) = if month_first { (second.0, first.0) } else { (first.0, second.0) };
+    let (day, month) = if month_first {
+        (second.0, first.0)
+    } else {
+        (first.0, second.0)
+    };
     plausible(year, month, day).or_else(|| plausible(year, day, month))
 }
 
@@ -51,7 +63,8 @@ fn numbers(text: &str) -> Option<[(u32, usize); 3]> {
     let mut parts = text.split(['-', '/', '.']);
     let mut next = || -> Option<(u32, usize)> {
         let part = parts.next()?.trim();
-        let digits = !part.is_empty() && part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit());
+        let digits =
+            !part.is_empty() && part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit());
         Some((digits.then(|| part.parse().ok())??, part.len()))
     };
     let found = [next()?, next()?, next()?];
@@ -62,7 +75,10 @@ fn parse_named(text: &str) -> Option<Date> {
     let mut month = None;
     let mut values: [(u32, usize); 2] = [(0, 0); 2];
     let mut count = 0;
-    for part in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()) {
+    for part in text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty())
+    {
         if part.bytes().all(|b| b.is_ascii_digit()) {
             if count == 2 || part.len() > 4 {
                 return None;
@@ -76,17 +92,33 @@ fn parse_named(text: &str) -> Option<Date> {
         }
     }
     let month = month.filter(|_| count == 2)?;
-    let (day, year) = if values[0].1 == 4 { (values[1], values[0]) } else { (values[0], values[1]) };
+    let (day, year) = if values[0].1 == 4 {
+        (values[1], values[0])
+    } else {
+        (values[0], values[1])
+    };
     plausible(expand_year(year)?, month, day.0)
 }
 
 fn month_number(word: &str) -> Option<u32> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ];
     let word = word.to_ascii_lowercase();
-    let found = MONTHS.iter().position(|month| word.len() >= 3 && month.starts_with(&word))?;
+    let found = MONTHS
+        .iter()
+        .position(|month| word.len() >= 3 && month.starts_with(&word))?;
     Some(found as u32 + 1)
 }
 
@@ -100,8 +132,13 @@ fn expand_year(year: (u32, usize)) -> Option<u32> {
 }
 
 fn plausible(year: u32, month: u32, day: u32) -> Option<Date> {
-    let fits = (1700..=2200).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    fits.then_some(Date { year: year as u16, month: month as u8, day: day as u8 })
+    let fits =
+        (1700..=2200).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    fits.then_some(Date {
+        year: year as u16,
+        month: month as u8,
+        day: day as u8,
+    })
 }
 
 #[cfg(test)]
@@ -114,7 +151,15 @@ mod tests {
 
     #[test]
     fn common_forms_agree() {
-        for text in ["1987-03-09", "19870309", "09/03/1987", "9.3.1987", "March 9 , 1987", "9-Mar-87", "1987-03-09T00:00:00"] {
+        for text in [
+            "1987-03-09",
+            "19870309",
+            "09/03/1987",
+            "9.3.1987",
+            "March 9 , 1987",
+            "9-Mar-87",
+            "1987-03-09T00:00:00",
+        ] {
             assert_eq!(parse(text, false), date(1987, 3, 9), "{text}");
         }
         assert_eq!(parse("03/09/1987", true), date(1987, 3, 9));
@@ -123,7 +168,16 @@ mod tests {
 
     #[test]
     fn other_numbers_are_not_dates() {
-        for text in ["", "1987", "8123456789", "310-246-1501", "99999999", "3:01", "Album 2", "12 Main St 1"] {
+        for text in [
+            "",
+            "1987",
+            "8123456789",
+            "310-246-1501",
+            "99999999",
+            "3:01",
+            "Album 2",
+            "12 Main St 1",
+        ] {
             assert_eq!(parse(text, false), None, "{text}");
         }
     }

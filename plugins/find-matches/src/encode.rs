@@ -7,8 +7,8 @@
 use crate::hash;
 use crate::kind::Kind;
 use crate::profile::{Column, Profile};
-use crate::tokens::Tokens;
 use crate::record::{self, MARK_CODE, RECORD_TOKENS, SECTION_TEXT, TEXT_TOKENS, Writer};
+use crate::tokens::Tokens;
 use crate::value::Value;
 
 /// Rarest words of a record that make keys.
@@ -46,7 +46,13 @@ impl<'p> Encoder<'p> {
     }
 
     /// Appends the blob of a row of `table` (0 or 1, values in input order) to `blob` and its distinct keys to `keys`.
-    pub fn encode(&mut self, table: usize, row: &[Option<&str>], blob: &mut Vec<u8>, keys: &mut Vec<u64>) {
+    pub fn encode(
+        &mut self,
+        table: usize,
+        row: &[Option<&str>],
+        blob: &mut Vec<u8>,
+        keys: &mut Vec<u64>,
+    ) {
         self.read(table, row);
         self.write(blob);
         let first = keys.len();
@@ -60,19 +66,32 @@ impl<'p> Encoder<'p> {
 
     fn read(&mut self, table: usize, row: &[Option<&str>]) {
         for (at, column) in self.profile.columns.iter().enumerate() {
-            let text = column.inputs.get(table).copied().flatten().and_then(|input| row.get(input).copied().flatten());
+            let text = column
+                .inputs
+                .get(table)
+                .copied()
+                .flatten()
+                .and_then(|input| row.get(input).copied().flatten());
             self.present[at] = text.is_some_and(|text| self.values[at].read(text, column.shape));
         }
     }
 
     fn write(&mut self, blob: &mut Vec<u8>) {
         self.writer.clear();
-        for (at, column) in self.profile.columns.iter().enumerate().filter(|(_, column)| column.compared) {
+        for (at, column) in self
+            .profile
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.compared)
+        {
             if self.present[at] {
                 let value = &self.values[at];
                 self.writer.body.push(rarity(column, value));
                 match column.kind {
-                    Kind::Text => write_text(value, self.profile, &mut self.spans, &mut self.writer.body),
+                    Kind::Text => {
+                        write_text(value, self.profile, &mut self.spans, &mut self.writer.body)
+                    }
                     kind => write_value(kind, value, &mut self.writer.body),
                 }
             }
@@ -114,8 +133,15 @@ impl<'p> Encoder<'p> {
     fn rule_keys(&mut self, keys: &mut Vec<u64>) {
         self.hashes.clear();
         for part in &self.profile.parts {
-            let value = self.values.get(part.column).filter(|_| self.present.get(part.column) == Some(&true));
-            self.hashes.push(value.and_then(|value| part.atom.of(value, &self.profile.tokens)).unwrap_or(0));
+            let value = self
+                .values
+                .get(part.column)
+                .filter(|_| self.present.get(part.column) == Some(&true));
+            self.hashes.push(
+                value
+                    .and_then(|value| part.atom.of(value, &self.profile.tokens))
+                    .unwrap_or(0),
+            );
         }
         for (at, rule) in self.profile.rules.iter().enumerate() {
             keys.extend(rule.key(at as u64, &self.hashes));
@@ -175,7 +201,10 @@ fn weight(profile: &Profile, id: u32) -> u8 {
 /// Digits mixed with letters, or many digits; ordinals such as `51st` are words.
 fn is_code(word: &str) -> bool {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
-    let ordinal = word.len() == digits + 2 && ["st", "nd", "rd", "th"].iter().any(|end| word.ends_with(end));
+    let ordinal = word.len() == digits + 2
+        && ["st", "nd", "rd", "th"]
+            .iter()
+            .any(|end| word.ends_with(end));
     word.len() >= 4 && digits >= 2 && (digits < word.len() || digits >= 5) && !ordinal
 }
 
@@ -186,7 +215,9 @@ fn write_value(kind: Kind, value: &Value, out: &mut Vec<u8>) {
             out.push(value.local.min(255) as u8);
             out.extend_from_slice(squeezed);
         }
-        Kind::Number => out.extend_from_slice(&(value.number.unwrap_or(f64::NAN) as f32).to_le_bytes()),
+        Kind::Number => {
+            out.extend_from_slice(&(value.number.unwrap_or(f64::NAN) as f32).to_le_bytes())
+        }
         Kind::Name | Kind::Code | Kind::Date | Kind::Text => out.extend_from_slice(squeezed),
     }
 }
@@ -198,7 +229,12 @@ fn write_text(value: &Value, profile: &Profile, spans: &mut Vec<record::Token>, 
     for word in text.split(|byte| *byte == b' ') {
         if !word.is_empty() && spans.len() < TEXT_TOKENS {
             let id = hash::short(word);
-            spans.push(record::Token { id, weight: weight(profile, id), start: start as u16, tail: word.len().min(255) as u8 });
+            spans.push(record::Token {
+                id,
+                weight: weight(profile, id),
+                start: start as u16,
+                tail: word.len().min(255) as u8,
+            });
         }
         start += word.len() + 1;
     }
@@ -248,11 +284,22 @@ mod tests {
     #[test]
     fn damaged_and_swapped_rows_share_keys() {
         let first = ["john", "mary", "peter", "susan", "alice"];
-        let last = ["smith", "jones", "taylor", "brown", "walker", "hall", "young"];
+        let last = [
+            "smith", "jones", "taylor", "brown", "walker", "hall", "young",
+        ];
         let rows: Vec<[String; 3]> = (0..35)
-            .map(|n| [first[n % 5].to_owned(), last[n % 7].to_owned(), format!("19{}-0{}-1{}", 40 + n, 1 + n % 9, n % 8)])
+            .map(|n| {
+                [
+                    first[n % 5].to_owned(),
+                    last[n % 7].to_owned(),
+                    format!("19{}-0{}-1{}", 40 + n, 1 + n % 9, n % 8),
+                ]
+            })
             .collect();
-        let rows: Vec<[&str; 3]> = rows.iter().map(|row| [row[0].as_str(), row[1].as_str(), row[2].as_str()]).collect();
+        let rows: Vec<[&str; 3]> = rows
+            .iter()
+            .map(|row| [row[0].as_str(), row[1].as_str(), row[2].as_str()])
+            .collect();
         let profile = profile(&rows);
         let clean = keys(&profile, ["john", "smith", "1940-01-10"]);
         let damaged = keys(&profile, ["smyth", "jon", "1940-01-10"]);

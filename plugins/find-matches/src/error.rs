@@ -18,7 +18,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encoding(detail) => write!(out, "not a profile or model of this plugin: {detail}"),
+            Self::Encoding(detail) => {
+                write!(out, "not a profile or model of this plugin: {detail}")
+            }
         }
     }
 }

@@ -16,7 +16,11 @@ pub(crate) struct Counter {
 
 impl Counter {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { counts: FxHashMap::default(), capacity, forgotten: 0 }
+        Self {
+            counts: FxHashMap::default(),
+            capacity,
+            forgotten: 0,
+        }
     }
 
     pub(crate) fn add(&mut self, id: u32) {
@@ -47,7 +51,11 @@ impl Counter {
     /// Freezes the `limit` most frequent ids seen at least twice.
     pub(crate) fn freeze(self, limit: usize) -> Frequencies {
         let exact = self.is_exact();
-        let mut entries: Vec<(u32, u32)> = self.counts.into_iter().filter(|(_, count)| *count > 1).collect();
+        let mut entries: Vec<(u32, u32)> = self
+            .counts
+            .into_iter()
+            .filter(|(_, count)| *count > 1)
+            .collect();
         entries.sort_unstable_by_key(|(id, count)| (u32::MAX - count, *id));
         let cut = entries.len() > limit;
         entries.truncate(limit);
@@ -56,7 +64,11 @@ impl Counter {
             _ => self.forgotten / 2,
         };
         entries.sort_unstable();
-        Frequencies { entries, absent: absent.max(1), exact: exact && !cut }
+        Frequencies {
+            entries,
+            absent: absent.max(1),
+            exact: exact && !cut,
+        }
     }
 }
 

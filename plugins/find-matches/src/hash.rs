@@ -55,7 +55,9 @@ mod tests {
 
     #[test]
     fn short_ids_rarely_collide() {
-        let mut seen: Vec<u32> = (0..20_000u32).map(|n| short(format!("token{n}").as_bytes())).collect();
+        let mut seen: Vec<u32> = (0..20_000u32)
+            .map(|n| short(format!("token{n}").as_bytes()))
+            .collect();
         seen.sort_unstable();
         seen.dedup();
         assert!(seen.len() > 19_990);

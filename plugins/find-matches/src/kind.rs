@@ -86,7 +86,8 @@ impl Tally {
         }
         if let Some(number) = normalise::decimal(value) {
             self.decimals += 1.0;
-            let unit = number.fract() != 0.0 || value.contains(['$', '%', '.', '€', '£']) || letters > 0;
+            let unit =
+                number.fract() != 0.0 || value.contains(['$', '%', '.', '€', '£']) || letters > 0;
             self.units += f64::from(u8::from(unit));
         }
     }
@@ -94,7 +95,11 @@ impl Tally {
     fn shape(&self) -> Shape {
         let kind = self.kind();
         let digits = kind == Kind::Code && self.letters < 0.1 * self.values;
-        Shape { kind, month_first: self.month_first > self.day_first, digits }
+        Shape {
+            kind,
+            month_first: self.month_first > self.day_first,
+            digits,
+        }
     }
 
     fn kind(&self) -> Kind {
@@ -127,14 +132,23 @@ mod tests {
 
     #[test]
     fn kinds_follow_the_values() {
-        assert_eq!(kind_of(&["1987-03-09", "19870310", "31-Mar-15"]), Kind::Date);
+        assert_eq!(
+            kind_of(&["1987-03-09", "19870310", "31-Mar-15"]),
+            Kind::Date
+        );
         assert_eq!(kind_of(&["ann@x.org", "bob@y.net"]), Kind::Mail);
-        assert_eq!(kind_of(&["$ 0.99", "$ 1.29", "Album Only", "0.99", "1.29", "2.00"]), Kind::Number);
+        assert_eq!(
+            kind_of(&["$ 0.99", "$ 1.29", "Album Only", "0.99", "1.29", "2.00"]),
+            Kind::Number
+        );
         assert_eq!(kind_of(&["310/246-1501", "818-762-1221"]), Kind::Code);
         assert_eq!(kind_of(&["2448", "3149"]), Kind::Code);
         assert_eq!(kind_of(&["WX-200B", "DSC90"]), Kind::Code);
         assert_eq!(kind_of(&["isabella", "rosa", "Mary Ann"]), Kind::Name);
-        assert_eq!(kind_of(&["435 s. la cienega blv.", "12224 ventura blvd."]), Kind::Text);
+        assert_eq!(
+            kind_of(&["435 s. la cienega blv.", "12224 ventura blvd."]),
+            Kind::Text
+        );
         assert_eq!(kind_of(&[]), Kind::Name);
     }
 

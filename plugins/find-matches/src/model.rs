@@ -35,9 +35,17 @@ impl Model {
     pub fn describe(&self) -> String {
         let mut out = String::new();
         for class in &self.classes {
-            out.push_str(&format!("{} {:.4}\n", if class.is_match { "match" } else { "other" }, class.share));
+            out.push_str(&format!(
+                "{} {:.4}\n",
+                if class.is_match { "match" } else { "other" },
+                class.share
+            ));
             for (feature, levels) in self.features.iter().zip(&class.levels) {
-                let levels: Vec<String> = levels.iter().skip(1).map(|level| format!("{level:.4}")).collect();
+                let levels: Vec<String> = levels
+                    .iter()
+                    .skip(1)
+                    .map(|level| format!("{level:.4}"))
+                    .collect();
                 out.push_str(&format!("  {:<16} {}\n", feature.name, levels.join(" ")));
             }
         }
@@ -82,9 +90,15 @@ pub struct Scorer {
 impl Scorer {
     /// A scorer for the patterns the model was learned from.
     pub fn new(model: &Model) -> Self {
-        let tables = (0..model.features.len()).map(|feature| feature_table(model, feature)).collect();
+        let tables = (0..model.features.len())
+            .map(|feature| feature_table(model, feature))
+            .collect();
         Self {
-            shares: model.classes.iter().map(|class| class.share.max(1e-300).ln()).collect(),
+            shares: model
+                .classes
+                .iter()
+                .map(|class| class.share.max(1e-300).ln())
+                .collect(),
             matches: model.classes.iter().map(|class| class.is_match).collect(),
             tables,
         }
@@ -125,12 +139,32 @@ impl Scorer {
 }
 
 fn feature_table(model: &Model, feature: usize) -> Vec<Vec<f64>> {
-    let levels = model.features.get(feature).map_or(0, |feature| usize::from(feature.levels));
+    let levels = model
+        .features
+        .get(feature)
+        .map_or(0, |feature| usize::from(feature.levels));
     let log = |class: &Class, level: usize| -> f64 {
-        let probability = class.levels.get(feature).and_then(|levels| levels.get(level)).copied().unwrap_or(1.0);
-        if level == 0 { 0.0 } else { probability.max(1e-12).ln() }
+        let probability = class
+            .levels
+            .get(feature)
+            .and_then(|levels| levels.get(level))
+            .copied()
+            .unwrap_or(1.0);
+        if level == 0 {
+            0.0
+        } else {
+            probability.max(1e-12).ln()
+        }
     };
-    (0..levels).map(|level| model.classes.iter().map(|class| log(class, level)).collect()).collect()
+    (0..levels)
+        .map(|level| {
+            model
+                .classes
+                .iter()
+                .map(|class| log(class, level))
+                .collect()
+        })
+        .collect()
 }
 
 fn add_level(joint: &mut [f64], table: &[Vec<f64>], level: u8) {
@@ -143,7 +177,13 @@ fn add_level(joint: &mut [f64], table: &[Vec<f64>], level: u8) {
 
 /// Logarithm of the summed exponentials of the chosen side; very low when the side has no class.
 fn log_sum(joint: &[f64], matches: &[bool], side: bool) -> f64 {
-    let chosen = || joint.iter().zip(matches).filter(|(_, is_match)| **is_match == side).map(|(value, _)| *value);
+    let chosen = || {
+        joint
+            .iter()
+            .zip(matches)
+            .filter(|(_, is_match)| **is_match == side)
+            .map(|(value, _)| *value)
+    };
     let top = chosen().fold(f64::MIN, f64::max);
     if top == f64::MIN {
         return -700.0;
@@ -160,14 +200,25 @@ mod tests {
         let class = |share, is_match, agree: f64| Class {
             share,
             is_match,
-            levels: vec![vec![0.0, agree, 1.0 - agree], vec![0.0, agree / 2.0, 1.0 - agree / 2.0]],
+            levels: vec![
+                vec![0.0, agree, 1.0 - agree],
+                vec![0.0, agree / 2.0, 1.0 - agree / 2.0],
+            ],
         };
-        let feature = |name: &str| Feature { name: name.to_owned(), kind: None, levels: 3 };
+        let feature = |name: &str| Feature {
+            name: name.to_owned(),
+            kind: None,
+            levels: 3,
+        };
         Model {
             features: vec![feature("a"), feature("b")],
             threshold: 0.5,
             match_share: 0.2,
-            classes: vec![class(0.2, true, 0.9), class(0.5, false, 0.1), class(0.3, false, 0.5)],
+            classes: vec![
+                class(0.2, true, 0.9),
+                class(0.5, false, 0.1),
+                class(0.3, false, 0.5),
+            ],
         }
     }
 
@@ -186,6 +237,11 @@ mod tests {
     #[test]
     fn models_survive_the_wire() {
         let bytes = model().to_bytes().unwrap_or_default();
-        assert_eq!(Model::from_bytes(&bytes).map(|model| model.classes.len()).ok(), Some(3));
+        assert_eq!(
+            Model::from_bytes(&bytes)
+                .map(|model| model.classes.len())
+                .ok(),
+            Some(3)
+        );
     }
 }

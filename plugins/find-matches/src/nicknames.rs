@@ -5,7 +5,8 @@
 
 /// Whether one name is a short form of the other.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    (may_stand_for(a, b) || may_stand_for(b, a)) && (full_names(a).any(|full| full == b) || full_names(b).any(|full| full == a))
+    (may_stand_for(a, b) || may_stand_for(b, a))
+        && (full_names(a).any(|full| full == b) || full_names(b).any(|full| full == a))
 }
 
 /// Spares the search for nearly all pairs: does any short form with this first letter stand for a name with that one?
@@ -28,7 +29,10 @@ const FIRST_LETTERS: [u32; 32] = {
 
 fn full_names(short: &[u8]) -> impl Iterator<Item = &'static [u8]> {
     let start = NICKNAMES.partition_point(|entry| entry.0.as_bytes() < short);
-    let own = NICKNAMES.iter().skip(start).take_while(move |entry| entry.0.as_bytes() == short);
+    let own = NICKNAMES
+        .iter()
+        .skip(start)
+        .take_while(move |entry| entry.0.as_bytes() == short);
     own.map(|entry| entry.1.as_bytes())
 }
 
@@ -85,7 +89,9 @@ mod tests {
 
     #[test]
     fn short_forms_meet_their_names() {
-        assert!(same(b"bill", b"william") && same(b"margaret", b"peggy") && same(b"ted", b"theodore"));
+        assert!(
+            same(b"bill", b"william") && same(b"margaret", b"peggy") && same(b"ted", b"theodore")
+        );
         assert!(!same(b"bill", b"robert") && !same(b"smith", b"jones"));
     }
 }

@@ -103,7 +103,16 @@ pub(crate) fn sound(word: &str) -> u64 {
         }
         last = class;
     }
-    u64::from_le_bytes([skeleton[0], skeleton[1], skeleton[2], skeleton[3], skeleton[4], 0, 0, 0])
+    u64::from_le_bytes([
+        skeleton[0],
+        skeleton[1],
+        skeleton[2],
+        skeleton[3],
+        skeleton[4],
+        0,
+        0,
+        0,
+    ])
 }
 
 fn consonant_class(byte: u8) -> u8 {
@@ -119,7 +128,7 @@ fn consonant_class(byte: u8) -> u8 {
     }
 }
 
-/// Reads a number that may carry a currency sign, a unit, a percent sign or thousands marks.
+/// Reads a number that may carry a currency sign, a percent sign, thousands marks or a unit after it.
 pub(crate) fn decimal(text: &str) -> Option<f64> {
     let mut digits = String::new();
     let mut letters = 0;
@@ -127,13 +136,18 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
         match c {
             '0'..='9' | '.' => digits.push(c),
             '-' if digits.is_empty() => digits.push(c),
+            c if c.is_alphabetic() && digits.is_empty() => return None,
             c if c.is_alphabetic() => letters += 1,
             ',' | ' ' | '$' | '%' | '+' | '#' => {}
             c if !c.is_ascii() => {}
             _ => return None,
         }
     }
-    if letters > 3 { None } else { digits.parse().ok().filter(|value: &f64| value.is_finite()) }
+    if letters > 3 {
+        None
+    } else {
+        digits.parse().ok().filter(|value: &f64| value.is_finite())
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +182,8 @@ mod tests {
         assert_eq!(decimal("$ 1,299.50"), Some(1299.5));
         assert_eq!(decimal("4.50 %"), Some(4.5));
         assert_eq!(decimal("Album Only"), None);
-        assert_eq!(decimal("3:01"), None);
+        assert_eq!(decimal("12 oz"), Some(12.0));
+        assert_eq!(decimal("3:01").or(decimal("DSC90")), None);
     }
 
     proptest! {

@@ -11,11 +11,11 @@
 use crate::atom::Atom;
 use crate::error::Error;
 use crate::frequency::{Counter, Frequencies};
-use crate::tokens::Tokens;
 use crate::hash;
 use crate::kind::{self, Kind, Shape};
 use crate::normalise;
 use crate::rules::{self, Part, Rule, Sample};
+use crate::tokens::Tokens;
 use crate::value::Value;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -83,17 +83,34 @@ impl Profile {
 
     /// The blocking rules, for people.
     pub fn describe_rules(&self) -> String {
-        let part = |at: &usize| self.parts.get(*at).map(|part| format!("{}.{:?}", self.columns[part.column].name, part.atom));
-        let rule = |rule: &Rule| rule.parts.iter().filter_map(part).collect::<Vec<_>>().join(" + ");
+        let part = |at: &usize| {
+            self.parts
+                .get(*at)
+                .map(|part| format!("{}.{:?}", self.columns[part.column].name, part.atom))
+        };
+        let rule = |rule: &Rule| {
+            rule.parts
+                .iter()
+                .filter_map(part)
+                .collect::<Vec<_>>()
+                .join(" + ")
+        };
         self.rules.iter().map(rule).collect::<Vec<_>>().join("; ")
     }
 
     /// Whether words may stand in different columns of two records of one thing.
     pub(crate) fn has_text(&self) -> bool {
-        let running = self.columns.iter().filter(|column| column.is_running(self.link)).count();
-        running > 1 || self.columns.iter().any(|column| column.is_one_sided(self.link))
+        let running = self
+            .columns
+            .iter()
+            .filter(|column| column.is_running(self.link))
+            .count();
+        running > 1
+            || self
+                .columns
+                .iter()
+                .any(|column| column.is_one_sided(self.link))
     }
-
 }
 
 impl Column {
@@ -106,6 +123,9 @@ impl Column {
         link && self.inputs.iter().any(Option::is_none)
     }
 }
+
+/// Table and row, and the row's values by column.
+type Sampled = ((u8, u64), Vec<Option<String>>);
 
 struct Draft {
     name: String,
@@ -144,7 +164,11 @@ impl Profiler {
             squeezed: String::new(),
         };
         for (table, names) in tables.iter().take(2).enumerate() {
-            let positions = names.iter().enumerate().map(|(at, name)| profiler.column(table, at, name)).collect();
+            let positions = names
+                .iter()
+                .enumerate()
+                .map(|(at, name)| profiler.column(table, at, name))
+                .collect();
             profiler.positions.push(positions);
             profiler.seen.push(vec![0; names.len()]);
             profiler.tokens.push(Counter::new(TOKENS_COUNTED));
@@ -164,13 +188,31 @@ impl Profiler {
         let mut inputs = [None, None];
         inputs[table] = Some(at);
         let values = Counter::new(VALUES_COUNTED);
-        self.drafts.push(Draft { name: name.to_owned(), key, inputs, values, present: 0 });
+        self.drafts.push(Draft {
+            name: name.to_owned(),
+            key,
+            inputs,
+            values,
+            present: 0,
+        });
         self.drafts.len() - 1
     }
 
     /// Sees the next values of one column of one table (0 or 1); every column sees its rows in the same order.
-    pub fn observe<'a>(&mut self, table: usize, column: usize, values: impl Iterator<Item = Option<&'a str>>) {
-        let Some(draft) = self.positions.get(table).and_then(|positions| positions.get(column)).copied() else { return };
+    pub fn observe<'a>(
+        &mut self,
+        table: usize,
+        column: usize,
+        values: impl Iterator<Item = Option<&'a str>>,
+    ) {
+        let Some(draft) = self
+            .positions
+            .get(table)
+            .and_then(|positions| positions.get(column))
+            .copied()
+        else {
+            return;
+        };
         for value in values {
             let row = self.seen[table][column];
             self.seen[table][column] += 1;
@@ -199,29 +241,54 @@ impl Profiler {
             return;
         }
         let columns = self.drafts.len();
-        let entry = self.sample.entry((table as u8, row)).or_insert_with(|| vec![None; columns]);
+        let entry = self
+            .sample
+            .entry((table as u8, row))
+            .or_insert_with(|| vec![None; columns]);
         entry[draft] = Some(text.chars().take(200).collect());
         while self.sample.len() > 2 * SAMPLE_ROWS {
             self.threshold /= 2;
             let threshold = self.threshold;
-            self.sample.retain(|(table, row), _| row_hash(usize::from(*table), *row) <= threshold);
+            self.sample
+                .retain(|(table, row), _| row_hash(usize::from(*table), *row) <= threshold);
         }
     }
 
     /// Closes the pass.
     pub fn finish(self) -> Profile {
         let link = self.positions.len() > 1;
-        let rows = |table: usize| self.seen.get(table).and_then(|seen| seen.iter().max()).copied().unwrap_or(0);
+        let rows = |table: usize| {
+            self.seen
+                .get(table)
+                .and_then(|seen| seen.iter().max())
+                .copied()
+                .unwrap_or(0)
+        };
         let records = [rows(0), rows(1)];
-        let mut sampled: Vec<((u8, u64), Vec<Option<String>>)> = self.sample.into_iter().collect();
+        let mut sampled: Vec<Sampled> = self.sample.into_iter().collect();
         sampled.sort_unstable_by_key(|entry| entry.0);
         let total = (records[0] + records[1]) as f64;
-        let mut columns: Vec<Column> =
-            self.drafts.into_iter().enumerate().map(|(at, draft)| finish_column(at, draft, &sampled, total)).collect();
+        let mut columns: Vec<Column> = self
+            .drafts
+            .into_iter()
+            .enumerate()
+            .map(|(at, draft)| finish_column(at, draft, &sampled, total))
+            .collect();
         limit_compared(&mut columns, link);
-        let tables = self.tokens.into_iter().map(|counter| counter.freeze(TOKENS_KEPT)).collect();
+        let tables = self
+            .tokens
+            .into_iter()
+            .map(|counter| counter.freeze(TOKENS_KEPT))
+            .collect();
         let tokens = Tokens::new(tables, records);
-        let mut profile = Profile { link, records, columns, tokens, parts: Vec::new(), rules: Vec::new() };
+        let mut profile = Profile {
+            link,
+            records,
+            columns,
+            tokens,
+            parts: Vec::new(),
+            rules: Vec::new(),
+        };
         choose_rules(&mut profile, &sampled);
         profile
     }
@@ -231,13 +298,20 @@ fn row_hash(table: usize, row: u64) -> u64 {
     hash::mix(17 + table as u64, row)
 }
 
-fn finish_column(at: usize, draft: Draft, sampled: &[((u8, u64), Vec<Option<String>>)], total: f64) -> Column {
-    let texts = || sampled.iter().filter_map(|(_, row)| row.get(at).and_then(Option::as_deref));
+fn finish_column(at: usize, draft: Draft, sampled: &[Sampled], total: f64) -> Column {
+    let texts = || {
+        sampled
+            .iter()
+            .filter_map(|(_, row)| row.get(at).and_then(Option::as_deref))
+    };
     let shape = kind::detect(texts());
     let mut ids: Vec<u32> = texts().map(squeezed_id).collect();
     ids.sort_unstable();
     let pairs = |n: f64| n * (n - 1.0) / 2.0;
-    let equal: f64 = ids.chunk_by(|a, b| a == b).map(|block| pairs(block.len() as f64)).sum();
+    let equal: f64 = ids
+        .chunk_by(|a, b| a == b)
+        .map(|block| pairs(block.len() as f64))
+        .sum();
     let count = draft.present as f64;
     let distinct = if draft.values.is_exact() {
         draft.values.len() as f64 / count.max(1.0)
@@ -270,31 +344,62 @@ fn limit_compared(columns: &mut [Column], link: bool) {
     let mut kept = 0;
     for column in columns {
         let constant = column.collision > 0.98;
-        let row_code = column.kind == Kind::Code && column.distinct_share >= 1.0 && column.null_share < 0.001;
-        let useful = column.count > 1.0 && !constant && !(row_code && column.count > 50.0) && !column.is_one_sided(link);
+        let row_code =
+            column.kind == Kind::Code && column.distinct_share >= 1.0 && column.null_share < 0.001;
+        let row_number = row_code && column.count > 50.0;
+        let useful = column.count > 1.0 && !constant && !row_number && !column.is_one_sided(link);
         column.compared = useful && kept < COLUMNS;
         kept += usize::from(column.compared);
     }
 }
 
-fn choose_rules(profile: &mut Profile, sampled: &[((u8, u64), Vec<Option<String>>)]) {
-    for (at, column) in profile.columns.iter().enumerate().filter(|(_, column)| column.compared) {
+fn choose_rules(profile: &mut Profile, sampled: &[Sampled]) {
+    for (at, column) in profile
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.compared)
+    {
         let atoms = Atom::for_kind(column.kind);
-        profile.parts.extend(atoms.iter().map(|atom| Part { column: at, atom: *atom, kind: column.kind }));
+        profile.parts.extend(atoms.iter().map(|atom| Part {
+            column: at,
+            atom: *atom,
+            kind: column.kind,
+        }));
     }
     let mut hashes = Vec::with_capacity(sampled.len() * profile.parts.len());
     let mut values: Vec<Value> = profile.columns.iter().map(|_| Value::default()).collect();
     for (_, row) in sampled {
-        let present: Vec<bool> = profile.columns.iter().zip(row).zip(&mut values).map(|((column, text), value)| {
-            text.as_deref().is_some_and(|text| value.read(text, column.shape))
-        }).collect();
+        let present: Vec<bool> = profile
+            .columns
+            .iter()
+            .zip(row)
+            .zip(&mut values)
+            .map(|((column, text), value)| {
+                text.as_deref()
+                    .is_some_and(|text| value.read(text, column.shape))
+            })
+            .collect();
         hashes.extend(profile.parts.iter().map(|part| {
             let known = present.get(part.column).copied().unwrap_or(false);
-            if known { values.get(part.column).and_then(|value| part.atom.of(value, &profile.tokens)).unwrap_or(0) } else { 0 }
+            if known {
+                values
+                    .get(part.column)
+                    .and_then(|value| part.atom.of(value, &profile.tokens))
+                    .unwrap_or(0)
+            } else {
+                0
+            }
         }));
     }
     let sources: Vec<u8> = sampled.iter().map(|((source, _), _)| *source).collect();
-    let sample = Sample { hashes, width: profile.parts.len(), scale: scale(profile, &sources), sources, link: profile.link };
+    let sample = Sample {
+        hashes,
+        width: profile.parts.len(),
+        scale: scale(profile, &sources),
+        sources,
+        link: profile.link,
+    };
     profile.rules = rules::choose(&profile.parts, &sample);
 }
 
@@ -320,7 +425,8 @@ mod tests {
 
     #[test]
     fn tables_align_by_name() {
-        let mut profiler = Profiler::new(&[names(&["Title", "starring"]), names(&["year", "title "])]);
+        let mut profiler =
+            Profiler::new(&[names(&["Title", "starring"]), names(&["year", "title "])]);
         profiler.observe(0, 0, ["A film", "Another one"].into_iter().map(Some));
         profiler.observe(1, 1, ["A film", "Third thing here"].into_iter().map(Some));
         let profile = profiler.finish();
@@ -334,7 +440,11 @@ mod tests {
     #[test]
     fn profiles_survive_the_wire() {
         let mut profiler = Profiler::new(&[names(&["name"])]);
-        profiler.observe(0, 0, [Some("ann"), None, Some("ann"), Some("bob")].into_iter());
+        profiler.observe(
+            0,
+            0,
+            [Some("ann"), None, Some("ann"), Some("bob")].into_iter(),
+        );
         let profile = profiler.finish();
         let bytes = profile.to_bytes().unwrap_or_default();
         let back = Profile::from_bytes(&bytes).map(|p| p.columns[0].null_share);

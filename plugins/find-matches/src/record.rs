@@ -48,7 +48,10 @@ impl<'a> Record<'a> {
         let split = 1 + 2 * (columns + 1);
         match (blob.get(1..split), blob.get(split..)) {
             (Some(ends), Some(body)) => Self { ends, body },
-            _ => Self { ends: &[], body: &[] },
+            _ => Self {
+                ends: &[],
+                body: &[],
+            },
         }
     }
 
@@ -86,12 +89,18 @@ pub(crate) struct Token {
 /// Reads the token entry at `at` of `entries` with the given entry size.
 pub(crate) fn token(entries: &[u8], size: usize, at: usize) -> Token {
     match entries.get(at * size..(at + 1) * size) {
-        Some(&[a, b, c, d, weight, low, high, tail]) => {
-            Token { id: u32::from_le_bytes([a, b, c, d]), weight, start: u16::from_le_bytes([low, high]), tail }
-        }
-        Some(&[a, b, c, d, weight, low, high]) => {
-            Token { id: u32::from_le_bytes([a, b, c, d]), weight, start: u16::from_le_bytes([low, high]), tail: 0 }
-        }
+        Some(&[a, b, c, d, weight, low, high, tail]) => Token {
+            id: u32::from_le_bytes([a, b, c, d]),
+            weight,
+            start: u16::from_le_bytes([low, high]),
+            tail,
+        },
+        Some(&[a, b, c, d, weight, low, high]) => Token {
+            id: u32::from_le_bytes([a, b, c, d]),
+            weight,
+            start: u16::from_le_bytes([low, high]),
+            tail: 0,
+        },
         _ => Token::default(),
     }
 }
@@ -138,7 +147,10 @@ mod tests {
         let mut blob = Vec::new();
         writer.write(&mut blob);
         let record = Record::open(&blob);
-        assert_eq!((record.section(0), record.section(1), record.tokens()), (&b"one"[..], &b""[..], &b"three"[..]));
+        assert_eq!(
+            (record.section(0), record.section(1), record.tokens()),
+            (&b"one"[..], &b""[..], &b"three"[..])
+        );
     }
 
     proptest! {

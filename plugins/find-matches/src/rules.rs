@@ -99,12 +99,20 @@ struct Measured {
 }
 
 fn singles_and_pairs(parts: &[Part]) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = (0..parts.len()).map(|at| Rule { parts: vec![at], symmetric: false }).collect();
+    let mut rules: Vec<Rule> = (0..parts.len())
+        .map(|at| Rule {
+            parts: vec![at],
+            symmetric: false,
+        })
+        .collect();
     for (i, a) in parts.iter().enumerate() {
         for (j, b) in parts.iter().enumerate().skip(i + 1) {
             if a.column != b.column {
                 let symmetric = a.atom == b.atom && a.kind == Kind::Name && b.kind == Kind::Name;
-                rules.push(Rule { parts: vec![i, j], symmetric });
+                rules.push(Rule {
+                    parts: vec![i, j],
+                    symmetric,
+                });
             }
         }
     }
@@ -115,12 +123,19 @@ fn triples(crowded: &[Measured], parts: &[Part]) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     for pair in crowded.iter().filter(|m| m.rule.parts.len() == 2).take(30) {
         for (k, third) in parts.iter().enumerate() {
-            let fresh = pair.rule.parts.iter().all(|at| parts.get(*at).is_some_and(|part| part.column != third.column));
+            let fresh = pair.rule.parts.iter().all(|at| {
+                parts
+                    .get(*at)
+                    .is_some_and(|part| part.column != third.column)
+            });
             let mut at = pair.rule.parts.clone();
             at.push(k);
             at.sort_unstable();
             if fresh && !rules.iter().any(|rule| rule.parts == at) {
-                rules.push(Rule { parts: at, symmetric: false });
+                rules.push(Rule {
+                    parts: at,
+                    symmetric: false,
+                });
             }
         }
     }
@@ -130,22 +145,42 @@ fn triples(crowded: &[Measured], parts: &[Part]) -> Vec<Rule> {
 fn measure(rule: Rule, parts: &[Part], sample: &Sample) -> Measured {
     let rows = sample.sources.len();
     let mut keys: Vec<(u64, u8)> = Vec::with_capacity(rows);
-    for (row, source) in sample.hashes.chunks(sample.width.max(1)).zip(&sample.sources) {
+    for (row, source) in sample
+        .hashes
+        .chunks(sample.width.max(1))
+        .zip(&sample.sources)
+    {
         if let Some(key) = rule.key(0, row) {
             keys.push((key, *source));
         }
     }
     let present = keys.len() as f64 / rows.max(1) as f64;
     keys.sort_unstable();
-    let colliding: f64 = keys.chunk_by(|a, b| a.0 == b.0).map(|block| pairs_in(block, sample.link)).sum();
-    let sturdiness: f64 = rule.parts.iter().filter_map(|at| parts.get(*at)).map(|part| part.atom.sturdiness()).product();
-    Measured { pairs: colliding * sample.scale, value: present * present * sturdiness, rule }
+    let colliding: f64 = keys
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|block| pairs_in(block, sample.link))
+        .sum();
+    let sturdiness: f64 = rule
+        .parts
+        .iter()
+        .filter_map(|at| parts.get(*at))
+        .map(|part| part.atom.sturdiness())
+        .product();
+    Measured {
+        pairs: colliding * sample.scale,
+        value: present * present * sturdiness,
+        rule,
+    }
 }
 
 fn pairs_in(block: &[(u64, u8)], link: bool) -> f64 {
     let right = block.iter().filter(|entry| entry.1 == 1).count() as f64;
     let all = block.len() as f64;
-    if link { right * (all - right) } else { all * (all - 1.0) / 2.0 }
+    if link {
+        right * (all - right)
+    } else {
+        all * (all - 1.0) / 2.0
+    }
 }
 
 /// Greedy: the most valuable rule next, discounted by how often its columns were used.
@@ -157,7 +192,13 @@ fn select(mut candidates: Vec<Measured>, parts: &[Part]) -> Vec<Rule> {
     candidates.retain(|measured| measured.value > 0.001);
     while chosen.len() < RULES && !candidates.is_empty() {
         let score = |measured: &Measured| {
-            let uses: f64 = measured.rule.parts.iter().filter_map(|at| parts.get(*at)).map(|p| used[p.column]).sum();
+            let uses: f64 = measured
+                .rule
+                .parts
+                .iter()
+                .filter_map(|at| parts.get(*at))
+                .map(|p| used[p.column])
+                .sum();
             measured.value / (1.0 + uses / measured.rule.parts.len() as f64)
         };
         let mut best = (0, f64::MIN);
@@ -168,7 +209,13 @@ fn select(mut candidates: Vec<Measured>, parts: &[Part]) -> Vec<Rule> {
             }
         }
         let measured = candidates.swap_remove(best.0);
-        let set: Vec<usize> = measured.rule.parts.iter().filter_map(|at| parts.get(*at)).map(|p| p.column).collect();
+        let set: Vec<usize> = measured
+            .rule
+            .parts
+            .iter()
+            .filter_map(|at| parts.get(*at))
+            .map(|p| p.column)
+            .collect();
         if admit(&mut sets, &set) {
             for column in &set {
                 used[*column] += 1.0;
@@ -202,21 +249,37 @@ mod tests {
 
     #[test]
     fn names_block_when_swapped() {
-        let rule = Rule { parts: vec![0, 1], symmetric: true };
+        let rule = Rule {
+            parts: vec![0, 1],
+            symmetric: true,
+        };
         assert_eq!(rule.key(1, &[5, 9]), rule.key(1, &[9, 5]));
         assert_eq!(rule.key(1, &[5, 0]), None);
-        let ordered = Rule { parts: vec![0, 1], symmetric: false };
+        let ordered = Rule {
+            parts: vec![0, 1],
+            symmetric: false,
+        };
         assert_ne!(ordered.key(1, &[5, 9]), ordered.key(1, &[9, 5]));
     }
 
     #[test]
     fn crowded_rules_are_refined() {
-        let parts = [part(0, Atom::Exact, Kind::Code), part(1, Atom::Exact, Kind::Code), part(2, Atom::Exact, Kind::Code)];
+        let parts = [
+            part(0, Atom::Exact, Kind::Code),
+            part(1, Atom::Exact, Kind::Code),
+            part(2, Atom::Exact, Kind::Code),
+        ];
         let mut hashes = Vec::new();
         for row in 0..1000u64 {
             hashes.extend([1 + row % 2, 1 + row % 3, 1 + row / 2]);
         }
-        let sample = Sample { hashes, width: 3, sources: vec![0; 1000], link: false, scale: 1.0 / 1000.0 };
+        let sample = Sample {
+            hashes,
+            width: 3,
+            sources: vec![0; 1000],
+            link: false,
+            scale: 1.0 / 1000.0,
+        };
         let rules = choose(&parts, &sample);
         assert!(rules.iter().any(|rule| rule.parts == [2]));
         assert!(!rules.iter().any(|rule| rule.parts == [0]), "{rules:?}");

@@ -40,22 +40,33 @@ pub(crate) struct Seeds {
 impl Seeds {
     /// Guesses for patterns with their numbers of pairs.
     pub(crate) fn new(ground: &Ground, rows: &[(Pattern, f64)]) -> Self {
-        let seeds: Vec<Seed> = rows.iter().map(|(pattern, _)| seed_of(ground, pattern)).collect();
+        let seeds: Vec<Seed> = rows
+            .iter()
+            .map(|(pattern, _)| seed_of(ground, pattern))
+            .collect();
         let others = split_others(ground, rows, &seeds);
         let width = MATCHES + RELATIVES + 1 + others.iter().max().map_or(0, |top| top + 1);
         let mut shares = vec![0.0; width * rows.len()];
         for ((seed, other), shares) in seeds.iter().zip(&others).zip(shares.chunks_mut(width)) {
-            let other = seed.relative.map_or(MATCHES + RELATIVES + other, |at| MATCHES + at);
+            let other = seed
+                .relative
+                .map_or(MATCHES + RELATIVES + other, |at| MATCHES + at);
             shares[other] = 1.0 - seed.probability;
             shares[usize::from(seed.variant)] = seed.probability;
         }
-        Self { width, shares, ample: seeds.iter().map(|seed| seed.relative.is_some()).collect() }
+        Self {
+            width,
+            shares,
+            ample: seeds.iter().map(|seed| seed.relative.is_some()).collect(),
+        }
     }
 }
 
 /// Agreement beyond certainty does not make up for disagreement: relatives agree on much and differ on the rest.
 fn seed_of(ground: &Ground, pattern: &Pattern) -> Seed {
-    let base = (ground.universe.expected / ground.universe.pairs).min(0.5).ln();
+    let base = (ground.universe.expected / ground.universe.pairs)
+        .min(0.5)
+        .ln();
     let (mut agree, mut identity, mut details) = (0.0, 0.0, 0.0f64);
     let (mut named, mut differing) = (false, 0);
     for (at, weight) in weights(ground, pattern) {
@@ -73,12 +84,23 @@ fn seed_of(ground: &Ground, pattern: &Pattern) -> Seed {
     }
     let score = agree.min(SURE - base) + identity + details.max(DETAILS) + base;
     let relative = (agree + base > 0.0).then_some(usize::from(named));
-    Seed { probability: 1.0 / (1.0 + (-score).exp()), relative, variant: differing >= 2 }
+    Seed {
+        probability: 1.0 / (1.0 + (-score).exp()),
+        relative,
+        variant: differing >= 2,
+    }
 }
 
 /// Log weight of every feature that is not missing, under the prior.
-fn weights<'a>(ground: &'a Ground, pattern: &'a Pattern) -> impl Iterator<Item = (usize, f64)> + 'a {
-    let levels = pattern.iter().zip(&ground.prior).zip(&ground.chance).enumerate();
+fn weights<'a>(
+    ground: &'a Ground,
+    pattern: &'a Pattern,
+) -> impl Iterator<Item = (usize, f64)> + 'a {
+    let levels = pattern
+        .iter()
+        .zip(&ground.prior)
+        .zip(&ground.chance)
+        .enumerate();
     levels.filter_map(|(at, ((level, prior), chance))| {
         let level = usize::from(*level);
         let (prior, chance) = (prior.get(level)?, chance.get(level)?);
@@ -96,14 +118,22 @@ fn split_others(ground: &Ground, rows: &[(Pattern, f64)], seeds: &[Seed]) -> Vec
     let mut used = 0;
     while used < OTHERS {
         let mut gains = vec![0.0; ground.prior.len()];
-        let undecided = rows.iter().zip(seeds).zip(&class).filter(|((_, seed), class)| class.is_none() && seed.relative.is_none());
+        let undecided = rows
+            .iter()
+            .zip(seeds)
+            .zip(&class)
+            .filter(|((_, seed), class)| class.is_none() && seed.relative.is_none());
         for (((pattern, count), seed), _) in undecided {
             for (at, _) in weights(ground, pattern).filter(|(_, weight)| *weight > 0.0) {
                 gains[at] += count * (1.0 - seed.probability);
             }
         }
-        let best = (0..gains.len()).rev().max_by(|x, y| gains[*x].total_cmp(&gains[*y]));
-        let Some(best) = best.filter(|best| gains[*best] > 0.0) else { break };
+        let best = (0..gains.len())
+            .rev()
+            .max_by(|x, y| gains[*x].total_cmp(&gains[*y]));
+        let Some(best) = best.filter(|best| gains[*best] > 0.0) else {
+            break;
+        };
         for ((pattern, _), class) in rows.iter().zip(&mut class) {
             if class.is_none() && agrees(ground, best, pattern) {
                 *class = Some(used);
@@ -111,5 +141,8 @@ fn split_others(ground: &Ground, rows: &[(Pattern, f64)], seeds: &[Seed]) -> Vec
         }
         used += 1;
     }
-    class.into_iter().map(|class| class.unwrap_or(used)).collect()
+    class
+        .into_iter()
+        .map(|class| class.unwrap_or(used))
+        .collect()
 }

@@ -10,7 +10,11 @@ pub(crate) fn edits(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > limit || mask_distance(a, b) > limit as u32 {
         return None;
     }
-    osa::distance_with_args(a.iter().copied(), b.iter().copied(), &osa::Args::default().score_cutoff(limit))
+    osa::distance_with_args(
+        a.iter().copied(),
+        b.iter().copied(),
+        &osa::Args::default().score_cutoff(limit),
+    )
 }
 
 /// Jaro-Winkler similarity, 0 when below `floor`.
@@ -28,7 +32,11 @@ fn jaro_winkler_bound(a: &[u8], b: &[u8]) -> f64 {
         return 0.0;
     }
     let (left, right) = (mask(a), mask(b));
-    let shared = |text: &[u8], other: u64| text.iter().filter(|byte| other >> (**byte & 63) & 1 == 1).count();
+    let shared = |text: &[u8], other: u64| {
+        text.iter()
+            .filter(|byte| other >> (**byte & 63) & 1 == 1)
+            .count()
+    };
     let matching = shared(a, right).min(shared(b, left)) as f64;
     let jaro = (matching / a.len() as f64 + matching / b.len() as f64 + 1.0) / 3.0;
     let prefix = a.iter().zip(b).take(4).take_while(|(x, y)| x == y).count() as f64;
@@ -38,7 +46,9 @@ fn jaro_winkler_bound(a: &[u8], b: &[u8]) -> f64 {
 /// Distinct bytes of either string that the other lacks, larger side: never more than the edit distance.
 pub(crate) fn mask_distance(a: &[u8], b: &[u8]) -> u32 {
     let (left, right) = (mask(a), mask(b));
-    (left & !right).count_ones().max((right & !left).count_ones())
+    (left & !right)
+        .count_ones()
+        .max((right & !left).count_ones())
 }
 
 fn mask(text: &[u8]) -> u64 {
@@ -56,12 +66,20 @@ pub(crate) fn near_words(a: &[u8], b: &[u8]) -> f64 {
     if limit > 0 && edits(a, b, limit).is_some() {
         return 0.9;
     }
-    if long.starts_with(short) || short.len() <= 3 && abbreviates(short, long) { 0.6 } else { 0.0 }
+    if long.starts_with(short) || short.len() <= 4 && abbreviates(short, long) {
+        0.6
+    } else {
+        0.0
+    }
 }
 
 /// `blvd` for `boulevard`: same first letter, letters in order, clearly shorter.
 fn abbreviates(short: &[u8], long: &[u8]) -> bool {
-    if short.len() < 2 || long.len() < 2 * short.len() || short.first() != long.first() || short.last() != long.last() {
+    if short.len() < 2
+        || long.len() < 2 * short.len()
+        || short.first() != long.first()
+        || short.last() != long.last()
+    {
         return false;
     }
     let mut rest = long.iter();
@@ -82,8 +100,17 @@ mod tests {
 
     #[test]
     fn abbreviations_are_near() {
-        for (short, long) in [("st", "street"), ("deli", "delicatessen"), ("rd", "road"), ("n", "north")] {
-            assert!(near_words(short.as_bytes(), long.as_bytes()) == 0.6, "{short}");
+        for (short, long) in [
+            ("st", "street"),
+            ("deli", "delicatessen"),
+            ("rd", "road"),
+            ("blvd", "boulevard"),
+            ("n", "north"),
+        ] {
+            assert!(
+                near_words(short.as_bytes(), long.as_bytes()) == 0.6,
+                "{short}"
+            );
         }
         assert!(near_words(b"avenue", b"aveneu") == 0.9 && near_words(b"main", b"lane") == 0.0);
     }

@@ -20,12 +20,19 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     pub(crate) fn new(tables: Vec<Frequencies>, records: [u64; 2]) -> Self {
-        Self { tables, records: records.map(|count| count as f64) }
+        Self {
+            tables,
+            records: records.map(|count| count as f64),
+        }
     }
 
     /// Occurrences in all tables.
     pub(crate) fn count(&self, id: u32) -> u32 {
-        self.tables.iter().map(|table| table.count(id)).sum::<u32>().max(1)
+        self.tables
+            .iter()
+            .map(|table| table.count(id))
+            .sum::<u32>()
+            .max(1)
     }
 
     /// Whether the word is known to occur once only.
@@ -43,12 +50,17 @@ impl Tokens {
 
     /// 1 for words that both tables use about equally.
     fn balance(&self, id: u32) -> f64 {
-        let [left, right] = self.tables.as_slice() else { return 1.0 };
+        let [left, right] = self.tables.as_slice() else {
+            return 1.0;
+        };
         if self.count(id) < HABIT {
             return 1.0;
         }
         let rates = [left, right].map(|table| f64::from(table.count(id)));
-        let rates = [rates[0] / self.records[0].max(1.0), rates[1] / self.records[1].max(1.0)];
+        let rates = [
+            rates[0] / self.records[0].max(1.0),
+            rates[1] / self.records[1].max(1.0),
+        ];
         (4.0 * rates[0].min(rates[1]) / rates[0].max(rates[1])).clamp(FLOOR, 1.0)
     }
 }
@@ -68,7 +80,10 @@ mod tests {
 
     #[test]
     fn habits_of_one_table_say_little() {
-        let tokens = Tokens::new(vec![table(&[(1, 50), (2, 50)]), table(&[(1, 50)])], [1000, 1000]);
+        let tokens = Tokens::new(
+            vec![table(&[(1, 50), (2, 50)]), table(&[(1, 50)])],
+            [1000, 1000],
+        );
         assert!(tokens.weight(2) < 0.3 * tokens.weight(1));
         assert!(tokens.weight(9) > tokens.weight(1));
     }

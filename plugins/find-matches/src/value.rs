@@ -64,7 +64,11 @@ impl Value {
         };
         let mut folded = String::new();
         normalise::fold(local, &mut folded);
-        self.local = folded.bytes().filter(|b| *b != b' ').count().min(self.squeezed.len());
+        self.local = folded
+            .bytes()
+            .filter(|b| *b != b' ')
+            .count()
+            .min(self.squeezed.len());
     }
 }
 
@@ -74,15 +78,28 @@ mod tests {
 
     fn read(text: &str, kind: Kind, digits: bool) -> Value {
         let mut value = Value::default();
-        value.read(text, Shape { kind, month_first: false, digits });
+        value.read(
+            text,
+            Shape {
+                kind,
+                month_first: false,
+                digits,
+            },
+        );
         value
     }
 
     #[test]
     fn one_value_has_one_id() {
         assert_eq!(read("31-Mar-15", Kind::Date, false).squeezed, "20150331");
-        assert_eq!(read("310/246-1501", Kind::Code, true).id, read("310-246-1501", Kind::Code, true).id);
-        assert_eq!(read("O'Brien", Kind::Name, false).id, read("OBRIEN ", Kind::Name, false).id);
+        assert_eq!(
+            read("310/246-1501", Kind::Code, true).id,
+            read("310-246-1501", Kind::Code, true).id
+        );
+        assert_eq!(
+            read("O'Brien", Kind::Name, false).id,
+            read("OBRIEN ", Kind::Name, false).id
+        );
     }
 
     #[test]
@@ -94,6 +111,13 @@ mod tests {
     #[test]
     fn nothing_is_missing() {
         let mut value = Value::default();
-        assert!(!value.read(" - ", Shape { kind: Kind::Name, month_first: false, digits: false }));
+        assert!(!value.read(
+            " - ",
+            Shape {
+                kind: Kind::Name,
+                month_first: false,
+                digits: false
+            }
+        ));
     }
 }

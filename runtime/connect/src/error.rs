@@ -53,14 +53,23 @@ impl Error {
         let path = path.as_ref().display().to_string();
         // What cap-std raises itself, without the system, is an attempt to leave the root.
         if source.kind() == io::ErrorKind::PermissionDenied && source.raw_os_error().is_none() {
-            return Error::Refused(format!("{path}: leads out of the folder it must stay in; use a path inside it"));
+            return Error::Refused(format!(
+                "{path}: leads out of the folder it must stay in; use a path inside it"
+            ));
         }
-        Error::Io { action, path, source }
+        Error::Io {
+            action,
+            path,
+            source,
+        }
     }
 
     pub(crate) fn joined(error: tokio::task::JoinError) -> Self {
         match error.try_into_panic() {
-            Ok(panic) => Error::Unsupported(format!("a file task stopped: {}", crate::guard::panic_text(panic.as_ref()))),
+            Ok(panic) => Error::Unsupported(format!(
+                "a file task stopped: {}",
+                crate::guard::panic_text(panic.as_ref())
+            )),
             Err(error) => Error::Unsupported(format!("a file task was cancelled: {error}")),
         }
     }

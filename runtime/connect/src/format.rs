@@ -31,7 +31,9 @@ pub enum Format {
 const FORMATS: &[(&[&str], fn() -> Format)] = &[
     (&["csv"], || Format::Csv(CsvOptions::default())),
     (&["tsv"], || Format::Csv(CsvOptions::tab_separated())),
-    (&["jsonl", "ndjson", "json"], || Format::Json(JsonOptions::default())),
+    (&["jsonl", "ndjson", "json"], || {
+        Format::Json(JsonOptions::default())
+    }),
     (&["parquet"], || Format::Parquet(ParquetOptions::default())),
 ];
 
@@ -72,12 +74,21 @@ impl Format {
     /// ```
     pub fn from_path(path: &Path) -> Result<Self> {
         let suffix = path.extension().map(|s| s.to_string_lossy().to_lowercase());
-        let found = FORMATS.iter().find(|(suffixes, _)| suffix.as_deref().is_some_and(|s| suffixes.contains(&s)));
+        let found = FORMATS
+            .iter()
+            .find(|(suffixes, _)| suffix.as_deref().is_some_and(|s| suffixes.contains(&s)));
         if let Some((_, format)) = found {
             return Ok(format());
         }
-        let what = suffix.map_or_else(|| "no suffix".to_owned(), |suffix| format!("unknown format .{suffix}"));
-        let known: Vec<_> = FORMATS.iter().flat_map(|(suffixes, _)| *suffixes).map(|s| format!(".{s}")).collect();
+        let what = suffix.map_or_else(
+            || "no suffix".to_owned(),
+            |suffix| format!("unknown format .{suffix}"),
+        );
+        let known: Vec<_> = FORMATS
+            .iter()
+            .flat_map(|(suffixes, _)| *suffixes)
+            .map(|s| format!(".{s}"))
+            .collect();
         Err(Error::Unsupported(format!(
             "{}: {what}; known are {}, or name the format",
             path.display(),
@@ -91,8 +102,12 @@ impl Format {
     /// [`Error::NotFound`] for a path without files, [`Error::Unsupported`] for unknown or mixed suffixes.
     pub async fn detect(place: &Place, paths: &[PathBuf]) -> Result<Self> {
         let files = located(place, paths).await?;
-        let mut formats = files.iter().map(|file| Ok((file.name(), Self::from_path(&file.path)?)));
-        let (first, format) = formats.next().unwrap_or_else(|| Err(Error::NotFound("no file was given".into())))?;
+        let mut formats = files
+            .iter()
+            .map(|file| Ok((file.name(), Self::from_path(&file.path)?)));
+        let (first, format) = formats
+            .next()
+            .unwrap_or_else(|| Err(Error::NotFound("no file was given".into())))?;
         for next in formats {
             let (name, next) = next?;
             if next != format {
@@ -146,12 +161,18 @@ impl Format {
 /// assert_eq!(people.schema().field(1).data_type().to_string(), "Utf8");
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
-pub async fn table(place: &Place, paths: &[PathBuf], format: &Format) -> Result<Arc<dyn TableProvider>> {
+pub async fn table(
+    place: &Place,
+    paths: &[PathBuf],
+    format: &Format,
+) -> Result<Arc<dyn TableProvider>> {
     let files = located(place, paths).await?;
     format.connector().table(files).await
 }
 
 async fn located(place: &Place, paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
     let (place, paths) = (place.clone(), paths.to_vec());
-    tokio::task::spawn_blocking(move || locate(&place, &paths)).await.map_err(Error::joined)?
+    tokio::task::spawn_blocking(move || locate(&place, &paths))
+        .await
+        .map_err(Error::joined)?
 }

@@ -17,14 +17,15 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildStats, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult, StatisticsArgs,
+    ChildStats, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    SortOrderPushdownResult, StatisticsArgs,
 };
 use futures::{FutureExt, Stream, StreamExt};
 
@@ -32,8 +33,15 @@ use crate::error::Error;
 
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("it panicked").lines().next().unwrap_or_default().to_owned()
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it panicked")
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Runs `work` on `file`; a panic becomes [`Error::Corrupt`].
@@ -46,7 +54,10 @@ pub(crate) async fn guard_future<T>(
     file: &str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(file, panic.as_ref())))
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(panicked(file, panic.as_ref())))
 }
 
 /// The stream of `file`, whose panics and decoding errors become errors that name the file.
@@ -59,15 +70,20 @@ fn named<T>(
     file: String,
     stream: impl Stream<Item = DataFusionResult<T>>,
 ) -> impl Stream<Item = DataFusionResult<T>> {
-    AssertUnwindSafe(stream).catch_unwind().map(move |item| match item {
-        Ok(Ok(batch)) => Ok(batch),
-        Ok(Err(error)) => Err(in_file(&file, error)),
-        Err(panic) => Err(panicked(&file, panic.as_ref()).into()),
-    })
+    AssertUnwindSafe(stream)
+        .catch_unwind()
+        .map(move |item| match item {
+            Ok(Ok(batch)) => Ok(batch),
+            Ok(Err(error)) => Err(in_file(&file, error)),
+            Err(panic) => Err(panicked(&file, panic.as_ref()).into()),
+        })
 }
 
 fn panicked(file: &str, panic: &(dyn Any + Send)) -> Error {
-    Error::Corrupt { file: file.to_owned(), message: format!("its decoder panicked: {}", panic_text(panic)) }
+    Error::Corrupt {
+        file: file.to_owned(),
+        message: format!("its decoder panicked: {}", panic_text(panic)),
+    }
 }
 
 /// Adds the file's name to an error, and tells damage from everything else.
@@ -75,9 +91,11 @@ pub(crate) fn in_file(file: &str, error: DataFusionError) -> DataFusionError {
     match error.find_root() {
         DataFusionError::ParquetError(_)
         | DataFusionError::ArrowError(..)
-        | DataFusionError::External(_) => {
-            Error::Corrupt { file: file.to_owned(), message: error.strip_backtrace() }.into()
+        | DataFusionError::External(_) => Error::Corrupt {
+            file: file.to_owned(),
+            message: error.strip_backtrace(),
         }
+        .into(),
         _ => error.context(format!("reading {file}")),
     }
 }
@@ -85,7 +103,10 @@ pub(crate) fn in_file(file: &str, error: DataFusionError) -> DataFusionError {
 /// Partitions keep their own files instead of taking each other's, so that errors name the right one.
 fn without_work_stealing(context: &TaskContext) -> Arc<TaskContext> {
     let mut config = context.session_config().clone();
-    config.options_mut().execution.enable_file_stream_work_stealing = false;
+    config
+        .options_mut()
+        .execution
+        .enable_file_stream_work_stealing = false;
     Arc::new(TaskContext::new(
         context.task_id(),
         context.session_id(),
@@ -112,20 +133,35 @@ impl GuardExec {
 
     /// The file of a partition; more than one only where the optimiser packed pieces of files together.
     fn name_of(&self, partition: usize) -> String {
-        let scan = self.input.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
+        let scan = self
+            .input
+            .downcast_ref::<DataSourceExec>()
+            .map(DataSourceExec::data_source);
         let group = scan
             .and_then(|source| source.downcast_ref::<FileScanConfig>())
             .and_then(|config| config.file_groups.get(partition));
-        let numbers = group.iter().flat_map(|group| group.iter()).filter_map(|file| {
-            file.path().parts().next().and_then(|part| part.as_ref().parse::<usize>().ok())
-        });
-        let mut names: Vec<_> = numbers.filter_map(|number| self.files.get(number)).map(String::as_str).collect();
+        let numbers = group
+            .iter()
+            .flat_map(|group| group.iter())
+            .filter_map(|file| {
+                file.path()
+                    .parts()
+                    .next()
+                    .and_then(|part| part.as_ref().parse::<usize>().ok())
+            });
+        let mut names: Vec<_> = numbers
+            .filter_map(|number| self.files.get(number))
+            .map(String::as_str)
+            .collect();
         names.dedup();
         names.join(" or ")
     }
 
     fn over(&self, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self { input, files: Arc::clone(&self.files) })
+        Arc::new(Self {
+            input,
+            files: Arc::clone(&self.files),
+        })
     }
 }
 
@@ -171,7 +207,11 @@ impl ExecutionPlan for GuardExec {
         Ok(self.over(children.swap_remove(0)))
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
         let file = self.name_of(partition);
         let context = without_work_stealing(&context);
         let stream = catch_unwind(AssertUnwindSafe(|| self.input.execute(partition, context)))
@@ -184,7 +224,10 @@ impl ExecutionPlan for GuardExec {
         target_partitions: usize,
         config: &ConfigOptions,
     ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(self.input.repartitioned(target_partitions, config)?.map(|input| self.over(input)))
+        Ok(self
+            .input
+            .repartitioned(target_partitions, config)?
+            .map(|input| self.over(input)))
     }
 
     fn supports_limit_pushdown(&self) -> bool {
@@ -211,7 +254,10 @@ impl ExecutionPlan for GuardExec {
         &self,
         projection: &ProjectionExec,
     ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
-        Ok(self.input.try_swapping_with_projection(projection)?.map(|input| self.over(input)))
+        Ok(self
+            .input
+            .try_swapping_with_projection(projection)?
+            .map(|input| self.over(input)))
     }
 
     fn gather_filters_for_pushdown(
@@ -237,8 +283,12 @@ impl ExecutionPlan for GuardExec {
         order: &[PhysicalSortExpr],
     ) -> DataFusionResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         Ok(match self.input.try_pushdown_sort(order)? {
-            SortOrderPushdownResult::Exact { inner } => SortOrderPushdownResult::Exact { inner: self.over(inner) },
-            SortOrderPushdownResult::Inexact { inner } => SortOrderPushdownResult::Inexact { inner: self.over(inner) },
+            SortOrderPushdownResult::Exact { inner } => SortOrderPushdownResult::Exact {
+                inner: self.over(inner),
+            },
+            SortOrderPushdownResult::Inexact { inner } => SortOrderPushdownResult::Inexact {
+                inner: self.over(inner),
+            },
             SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
         })
     }

@@ -41,4 +41,6 @@ pub use format::{Format, table};
 pub use json::JsonOptions;
 pub use parquet::{ParquetCompression, ParquetOptions};
 pub use place::Place;
-pub use sink::{CommittedOutput, FileSink, StagedFileInfo, StagedOutput, Target, WriteMode, discard_staged};
+pub use sink::{
+    CommittedOutput, FileSink, StagedFileInfo, StagedOutput, Target, WriteMode, discard_staged,
+};

@@ -14,8 +14,11 @@ use crate::place::{Entry, Place};
 const MAX_FOLDER_DEPTH: usize = 32;
 const MAX_FILES: usize = 100_000;
 const COMPRESSED: &[&str] = &["gz", "bz2", "zst", "xz", "zip", "lz4"];
-const GLOB: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+const GLOB: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
 
 /// A file that exists, and the place it is opened through.
 #[derive(Clone, Debug)]
@@ -33,7 +36,9 @@ impl SourceFile {
     }
 
     pub(crate) fn open(&self) -> Result<File> {
-        self.place.open(&self.path).map_err(|e| Error::io("read", &self.path, e))
+        self.place
+            .open(&self.path)
+            .map_err(|e| Error::io("read", &self.path, e))
     }
 }
 
@@ -43,7 +48,9 @@ impl SourceFile {
 /// [`Error::NotFound`] for a path, folder or glob without files; [`Error::Refused`] for one outside the place.
 pub(crate) fn locate(place: &Place, paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
     if paths.is_empty() {
-        return Err(Error::NotFound("no path was given: name at least one file, folder or glob".into()));
+        return Err(Error::NotFound(
+            "no path was given: name at least one file, folder or glob".into(),
+        ));
     }
     let mut files = Vec::new();
     for path in paths {
@@ -54,8 +61,12 @@ pub(crate) fn locate(place: &Place, paths: &[PathBuf]) -> Result<Vec<SourceFile>
 
 /// `file:///a/b` becomes `/a/b`; other URLs are refused by name.
 pub(crate) fn local_path(path: &Path) -> Result<PathBuf> {
-    let Some(text) = path.to_str() else { return Ok(path.to_path_buf()) };
-    let Some((scheme, _)) = text.split_once("://") else { return Ok(path.to_path_buf()) };
+    let Some(text) = path.to_str() else {
+        return Ok(path.to_path_buf());
+    };
+    let Some((scheme, _)) = text.split_once("://") else {
+        return Ok(path.to_path_buf());
+    };
     if scheme != "file" {
         return Err(Error::Unsupported(format!(
             "{text}: {scheme}:// is not supported yet; copy the data to a local folder or use file://"
@@ -64,7 +75,11 @@ pub(crate) fn local_path(path: &Path) -> Result<PathBuf> {
     url::Url::parse(text)
         .ok()
         .and_then(|url| url.to_file_path().ok())
-        .ok_or_else(|| Error::NotFound(format!("{text}: not a local path; write it as file:///folder/name")))
+        .ok_or_else(|| {
+            Error::NotFound(format!(
+                "{text}: not a local path; write it as file:///folder/name"
+            ))
+        })
 }
 
 fn locate_one(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
@@ -79,23 +94,37 @@ fn locate_one(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result
 }
 
 fn push(place: &Place, path: PathBuf, entry: Entry, files: &mut Vec<SourceFile>) -> Result<()> {
-    if let Some(suffix) = path.extension().and_then(|s| s.to_str()).filter(|s| COMPRESSED.contains(s)) {
+    if let Some(suffix) = path
+        .extension()
+        .and_then(|s| s.to_str())
+        .filter(|s| COMPRESSED.contains(s))
+    {
         return Err(Error::Unsupported(format!(
             "{}: files compressed as .{suffix} are not read yet; unpack it first",
             path.display()
         )));
     }
     if files.len() == MAX_FILES {
-        return Err(Error::Unsupported(format!("more than {MAX_FILES} files; name fewer with a narrower path")));
+        return Err(Error::Unsupported(format!(
+            "more than {MAX_FILES} files; name fewer with a narrower path"
+        )));
     }
-    files.push(SourceFile { place: place.clone(), path, size: entry.size, modified: entry.modified });
+    files.push(SourceFile {
+        place: place.clone(),
+        path,
+        size: entry.size,
+        modified: entry.modified,
+    });
     Ok(())
 }
 
 fn folder(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
     let before = files.len();
     walk(place, path, 0, &mut |path, entry| {
-        if let Some(partition) = path.components().find(|c| c.as_os_str().to_string_lossy().contains('=')) {
+        if let Some(partition) = path
+            .components()
+            .find(|c| c.as_os_str().to_string_lossy().contains('='))
+        {
             let partition = partition.as_os_str().to_string_lossy().into_owned();
             return Err(Error::Unsupported(format!(
                 "{}: the partition folder {partition} would become a column, which is not supported yet; \
@@ -103,6 +132,10 @@ fn folder(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()>
                 path.display()
             )));
         }
+        let path = path
+            .strip_prefix(".")
+            .map(Path::to_path_buf)
+            .unwrap_or(path);
         push(place, path, entry, files)
     })?;
     if files.len() == before {
@@ -116,17 +149,26 @@ fn folder(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()>
 
 fn expand(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
     let text = path.to_string_lossy();
-    let pattern =
-        Pattern::new(&text).map_err(|e| Error::NotFound(format!("{text}: not a valid glob: {}", e.msg)))?;
-    let base: PathBuf = path.components().take_while(|c| !has_meta(&c.as_os_str().to_string_lossy())).collect();
+    let pattern = Pattern::new(&text)
+        .map_err(|e| Error::NotFound(format!("{text}: not a valid glob: {}", e.msg)))?;
+    let base: PathBuf = path
+        .components()
+        .take_while(|c| !has_meta(&c.as_os_str().to_string_lossy()))
+        .collect();
     let before = files.len();
     if place.entry(&base).is_ok() {
         walk(place, &base, 0, &mut |path, entry| {
-            if pattern.matches_path_with(&path, GLOB) { push(place, path, entry, files) } else { Ok(()) }
+            if pattern.matches_path_with(&path, GLOB) {
+                push(place, path, entry, files)
+            } else {
+                Ok(())
+            }
         })?;
     }
     if files.len() == before {
-        return Err(Error::NotFound(format!("{text}: no file matches this glob; use ** to look into folders")));
+        return Err(Error::NotFound(format!(
+            "{text}: no file matches this glob; use ** to look into folders"
+        )));
     }
     Ok(())
 }
@@ -143,12 +185,17 @@ fn walk(
             folder.display()
         )));
     }
-    for name in place.names(folder).map_err(|e| Error::io("list", folder, e))? {
+    for name in place
+        .names(folder)
+        .map_err(|e| Error::io("list", folder, e))?
+    {
         if is_hidden(&name) {
             continue;
         }
         let path = folder.join(name);
-        let entry = place.entry(&path).map_err(|e| Error::io("read", &path, e))?;
+        let entry = place
+            .entry(&path)
+            .map_err(|e| Error::io("read", &path, e))?;
         if entry.is_dir {
             walk(place, &path, depth + 1, found)?;
         } else {
@@ -175,25 +222,41 @@ fn has_meta(text: &str) -> bool {
 fn not_found(place: &Place, path: &Path) -> Error {
     let given = path.display();
     match near_name(place, path) {
-        Some(near) => Error::NotFound(format!("{given}: no such file or folder; did you mean {}?", near.display())),
+        Some(near) => Error::NotFound(format!(
+            "{given}: no such file or folder; did you mean {}?",
+            near.display()
+        )),
         None => Error::NotFound(format!("{given}: no such file or folder")),
     }
 }
 
 /// The path with its first missing component replaced by the most similar existing name.
 fn near_name(place: &Place, path: &Path) -> Option<PathBuf> {
-    let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && place.entry(p).is_err()).last()?;
+    let missing = path
+        .ancestors()
+        .take_while(|p| !p.as_os_str().is_empty() && place.entry(p).is_err())
+        .last()?;
     let wanted = missing.file_name()?.to_string_lossy().to_lowercase();
     let parent = missing.parent()?;
     let limit = (wanted.chars().count() / 3).max(1);
-    let distance = |name: &PathBuf| strsim::osa_distance(&wanted, &name.to_string_lossy().to_lowercase());
-    let near = place.names(parent).ok()?.into_iter().filter(|name| !is_hidden(name)).min_by_key(distance)?;
+    let distance =
+        |name: &PathBuf| strsim::osa_distance(&wanted, &name.to_string_lossy().to_lowercase());
+    let near = place
+        .names(parent)
+        .ok()?
+        .into_iter()
+        .filter(|name| !is_hidden(name))
+        .min_by_key(distance)?;
     if distance(&near) > limit {
         return None;
     }
     let rest = path.strip_prefix(missing).ok()?;
     let near = parent.join(near);
-    Some(if rest.as_os_str().is_empty() { near } else { near.join(rest) })
+    Some(if rest.as_os_str().is_empty() {
+        near
+    } else {
+        near.join(rest)
+    })
 }
 
 #[cfg(test)]
@@ -207,7 +270,14 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        for name in ["in/a.csv", "in/b.csv", "in/deep/c.csv", "in/_hidden.csv", "in/.staged.csv", "year=2024/x.csv"] {
+        for name in [
+            "in/a.csv",
+            "in/b.csv",
+            "in/deep/c.csv",
+            "in/_hidden.csv",
+            "in/.staged.csv",
+            "year=2024/x.csv",
+        ] {
             let path = root.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "a\n1\n").unwrap();
@@ -221,9 +291,15 @@ mod tests {
         let root = tree();
         let place = Place::rooted(root.path()).unwrap();
         assert_eq!(names(&place, "in/a.csv").unwrap(), ["in/a.csv"]);
-        assert_eq!(names(&place, "in").unwrap(), ["in/a.csv", "in/b.csv", "in/deep/c.csv"]);
+        assert_eq!(
+            names(&place, "in").unwrap(),
+            ["in/a.csv", "in/b.csv", "in/deep/c.csv"]
+        );
         assert_eq!(names(&place, "in/*.csv").unwrap(), ["in/a.csv", "in/b.csv"]);
-        assert_eq!(names(&place, "in/**/*.csv").unwrap(), ["in/a.csv", "in/b.csv", "in/deep/c.csv"]);
+        assert_eq!(
+            names(&place, "in/**/*.csv").unwrap(),
+            ["in/a.csv", "in/b.csv", "in/deep/c.csv"]
+        );
         assert_eq!(names(&place, "year=*/x.csv").unwrap(), ["year=2024/x.csv"]);
         let url = format!("file://{}/in/a.csv", root.path().display());
         assert_eq!(names(&Place::ambient(), &url).unwrap().len(), 1);
@@ -233,7 +309,11 @@ mod tests {
     fn what_is_missing_says_so() {
         let root = tree();
         std::fs::create_dir(root.path().join("part")).unwrap();
-        std::fs::rename(root.path().join("year=2024"), root.path().join("part/year=2024")).unwrap();
+        std::fs::rename(
+            root.path().join("year=2024"),
+            root.path().join("part/year=2024"),
+        )
+        .unwrap();
         std::fs::write(root.path().join("in/z.csv.gz"), "").unwrap();
         let place = Place::rooted(root.path()).unwrap();
         let error = |path: &str| names(&place, path).unwrap_err();
@@ -253,10 +333,22 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("secret.csv"), "a\n1\n").unwrap();
         std::os::unix::fs::symlink(outside.path(), root.path().join("in/link")).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret.csv"), root.path().join("secret.csv")).unwrap();
+        std::os::unix::fs::symlink(
+            outside.path().join("secret.csv"),
+            root.path().join("secret.csv"),
+        )
+        .unwrap();
         let place = Place::rooted(root.path()).unwrap();
         let absolute = outside.path().join("secret.csv");
-        for path in ["../x", "in/../../x", "secret.csv", "in/link/secret.csv", "in", "in/**", absolute.to_str().unwrap()] {
+        for path in [
+            "../x",
+            "in/../../x",
+            "secret.csv",
+            "in/link/secret.csv",
+            "in",
+            "in/**",
+            absolute.to_str().unwrap(),
+        ] {
             let error = locate(&place, &[PathBuf::from(path)]).unwrap_err();
             assert!(matches!(error, Error::Refused(_)), "{path}: {error}");
         }

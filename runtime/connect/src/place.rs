@@ -41,8 +41,11 @@ impl Place {
     /// [`Error::Io`] if `root` is not a folder that can be opened.
     pub fn rooted(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
-        let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(|e| Error::io("open", root, e))?;
-        Ok(Self { root: Some(Arc::new(dir)) })
+        let dir = Dir::open_ambient_dir(root, ambient_authority())
+            .map_err(|e| Error::io("open", root, e))?;
+        Ok(Self {
+            root: Some(Arc::new(dir)),
+        })
     }
 
     /// Refuses a path whose text alone shows that it leaves a rooted place.
@@ -56,7 +59,10 @@ impl Place {
                 Component::RootDir | Component::Prefix(_) => "absolute paths are not allowed",
                 Component::CurDir | Component::Normal(_) => continue,
             };
-            return Err(Error::Refused(format!("{}: {reason} here; use a path inside the folder", path.display())));
+            return Err(Error::Refused(format!(
+                "{}: {reason} here; use a path inside the folder",
+                path.display()
+            )));
         }
         Ok(())
     }
@@ -69,22 +75,38 @@ impl Place {
     }
 
     pub(crate) fn entry(&self, path: &Path) -> io::Result<Entry> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         match &self.root {
             None => {
                 let meta = std::fs::metadata(path)?;
-                Ok(Entry { is_dir: meta.is_dir(), size: meta.len(), modified: meta.modified()? })
+                Ok(Entry {
+                    is_dir: meta.is_dir(),
+                    size: meta.len(),
+                    modified: meta.modified()?,
+                })
             }
             Some(dir) => {
                 let meta = dir.metadata(path)?;
-                Ok(Entry { is_dir: meta.is_dir(), size: meta.len(), modified: meta.modified()?.into_std() })
+                Ok(Entry {
+                    is_dir: meta.is_dir(),
+                    size: meta.len(),
+                    modified: meta.modified()?.into_std(),
+                })
             }
         }
     }
 
     /// The names in a folder, sorted.
     pub(crate) fn names(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         let mut names = Vec::new();
         match &self.root {
             None => {
@@ -104,7 +126,11 @@ impl Place {
 
     /// The folder to write into, opened so that no name can leave it. `create` makes it and its parents.
     pub(crate) fn writable_dir(&self, path: &Path, create: bool) -> io::Result<Dir> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         match &self.root {
             None => {
                 if create {
@@ -114,7 +140,11 @@ impl Place {
             }
             Some(dir) => {
                 if create {
-                    dir.create_dir_all(path)?;
+                    match dir.create_dir_all(path) {
+                        // A symlink perhaps: opening it tells where it leads.
+                        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                        created => created?,
+                    }
                 }
                 dir.open_dir(path)
             }

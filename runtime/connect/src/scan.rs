@@ -21,7 +21,9 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
 use tokio::sync::mpsc::Sender;
 
 use crate::error::Result;
@@ -66,7 +68,12 @@ impl FileTable {
         files: Vec<SourceFile>,
         reader: Arc<dyn FileReader>,
     ) -> Self {
-        Self { format, schema, files: files.into(), reader }
+        Self {
+            format,
+            schema,
+            files: files.into(),
+            reader,
+        }
     }
 }
 
@@ -88,10 +95,22 @@ impl TableProvider for FileTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let schema = project_schema(&self.schema, projection)?;
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let projection = projection
+            .cloned()
+            .unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let batch_rows = state.config().batch_size();
-        let request = ScanRequest { projection, schema, batch_rows, limit };
-        Ok(Arc::new(FileScanExec::new(self.format, Arc::clone(&self.files), Arc::clone(&self.reader), request)))
+        let request = ScanRequest {
+            projection,
+            schema,
+            batch_rows,
+            limit,
+        };
+        Ok(Arc::new(FileScanExec::new(
+            self.format,
+            Arc::clone(&self.files),
+            Arc::clone(&self.reader),
+            request,
+        )))
     }
 }
 
@@ -118,14 +137,32 @@ impl FileScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { format, files, reader, request, properties: Arc::new(properties) }
+        Self {
+            format,
+            files,
+            reader,
+            request,
+            properties: Arc::new(properties),
+        }
     }
 }
 
 impl DisplayAs for FileScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<_> = self.request.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        write!(f, "FileScanExec: format={}, files={}, columns=[{}]", self.format, self.files.len(), columns.join(", "))?;
+        let columns: Vec<_> = self
+            .request
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        write!(
+            f,
+            "FileScanExec: format={}, files={}, columns=[{}]",
+            self.format,
+            self.files.len(),
+            columns.join(", ")
+        )?;
         match self.request.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),
@@ -160,13 +197,20 @@ impl ExecutionPlan for FileScanExec {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        _: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
         let file = self.files[partition].clone();
         let (reader, request) = (Arc::clone(&self.reader), self.request.clone());
-        let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&request.schema), CHANNEL_BATCHES);
+        let mut stream =
+            RecordBatchReceiverStream::builder(Arc::clone(&request.schema), CHANNEL_BATCHES);
         let sender = stream.tx();
         stream.spawn_blocking(move || {
-            guard(&file.name(), || send_batches(reader.open(&file, &request)?, &request, &sender))?;
+            guard(&file.name(), || {
+                send_batches(reader.open(&file, &request)?, &request, &sender)
+            })?;
             Ok(())
         });
         Ok(stream.build())

@@ -1,12 +1,12 @@
 //! The plugin: the matcher's parts as functions of the contract, and the plan that joins them.
 //!
 //! ```text
-//! input0 ─ numbered ─┬─ text ─┬─ profile ────────────┬──────────┬─────────┐
-//!                    │        └─ encode ─ encoded ─┬─ keyed ─ candidates  │
-//!                    │                             ├─ sample ─ random     │
-//!                    │                             └─ compare ─ compared ─ learn ─ model
-//!                    │                                            └─ score ─ scored ─ cluster
-//!                    └── result = numbered ⋈ clusters        pairs = scored ⋈ ids
+//! input ─ numbered ─┬─ text ─┬─ [profile] ─ profiled, which every function below gets
+//!                   │        └─ [encode] ─ rows ─ led ─┬─ encoded ─ keyed ─ candidates ─ facing ─ [compare] ─ compared
+//!                   │                                  ├─ [sample] ─ random
+//!                   │                                  └─ repeats: equal records beyond a few
+//!                   │     random, counted patterns ─ [learn] ─ learned ─ [score] ─ scored ─ [cluster] ─ grouped
+//!                   └─ result = numbered joined with grouped;   pairs = scored joined with ids
 //! ```
 //!
 //! `profile`, `encode`, `sample`, `compare`, `learn`, `score` and `cluster` run here; numbering, unnesting,
@@ -26,6 +26,8 @@ use std::sync::Arc;
 use tenon_sdk::prelude::*;
 
 use crate::error;
+
+pub use plan::{CAP, REPEATS, TOP};
 
 tenon_sdk::export! {
     stream: [

@@ -3,10 +3,12 @@
 use tenon_sdk::prelude::*;
 use tenon_sdk::serde_json::json;
 
-/// Keys that more records share are too common to tell anything; the finer keys beside them do.
-const BLOCK: usize = 60;
-/// A candidate stays when it is among this many best ones of either record.
-const BEST: usize = 20;
+/// Largest block whose pairs are compared. Keys that more records share are left to the tighter ones beside them.
+pub const CAP: u64 = 60;
+/// Best candidates kept for each record: more finds little and costs time, fewer loses large groups.
+pub const TOP: u64 = 10;
+/// Equal records beyond this many are represented by one of them: together they would overflow every block.
+pub const REPEATS: u64 = 15;
 /// The row number, next to the user's own columns.
 const RID: &str = "__tenon_rid";
 
@@ -84,28 +86,30 @@ fn records(mut plan: Expansion, tables: &[Table<'_>]) -> Expansion {
         plan = plan.apply(&format!("encoded{t}"), "encode", &json!({ "table": t }), &["profiled", &format!("text{t}")]);
     }
     let encoded: Vec<String> = (0..tables.len()).map(|t| format!("select rid, cast({t} as tinyint unsigned) as source, blob, keys from encoded{t}")).collect();
-    plan.sql("encoded", encoded.join(" union all "))
+    let leader = if tables.len() > 1 {
+        // Equal rows of one of two linked tables are never joined to each other.
+        "rid".to_owned()
+    } else {
+        format!("case when count(*) over (partition by blob) > {REPEATS} then min(rid) over (partition by blob) else rid end")
+    };
+    plan.sql("rows", encoded.join(" union all "))
+        .sql("led", format!("select rid, source, blob, keys, {leader} as leader from rows"))
+        .sql("encoded", "select rid, source, blob, keys from led where rid = leader")
 }
 
 /// Pairs of records that share keys, the more telling ones first.
 fn candidates(plan: Expansion, link: bool) -> Expansion {
-    let across = if link { "and x.source < y.source" } else { "" };
+    let (both, order) = if link { ("and min(source) < max(source)", "x.source < y.source") } else { ("", "x.rid < y.rid") };
     plan.sql("keyed", "select rid, source, unnest(keys) as k from encoded")
-        .sql("sizes", format!("select k, count(*) as n from keyed group by k having count(*) between 2 and {BLOCK}"))
-        .sql("blocks", "select keyed.rid, keyed.source, keyed.k, ln(1.0 + 60.0 / sizes.n) as weight from keyed join sizes on keyed.k = sizes.k")
+        .sql("sizes", format!("select k, count(*) as n from keyed group by k having count(*) between 2 and {CAP} {both}"))
+        .sql("blocks", format!("select keyed.rid, keyed.source, keyed.k, ln(1.0 + {CAP}.0 / sizes.n) as weight from keyed join sizes on keyed.k = sizes.k"))
         .sql(
             "nominated",
-            format!(
-                "select x.rid as a, y.rid as b, sum(x.weight) as weight \
-                 from blocks x join blocks y on x.k = y.k and x.rid < y.rid {across} group by x.rid, y.rid"
-            ),
+            format!("select x.rid as a, y.rid as b, sum(x.weight) as weight from blocks x join blocks y on x.k = y.k and {order} group by x.rid, y.rid"),
         )
-        .sql(
-            "ranked",
-            "select a, b, row_number() over (partition by a order by weight desc, b) as of_a, \
-             row_number() over (partition by b order by weight desc, a) as of_b from nominated",
-        )
-        .sql("candidates", format!("select a, b from ranked where of_a <= {BEST} or of_b <= {BEST}"))
+        .sql("sides", "select a as rid, a, b, weight from nominated union all select b as rid, a, b, weight from nominated")
+        .sql("ranked", "select a, b, row_number() over (partition by rid order by weight desc, a, b) as place from sides")
+        .sql("candidates", format!("select distinct a, b from ranked where place <= {TOP}"))
 }
 
 /// Compares, learns, scores and groups.
@@ -120,7 +124,10 @@ fn decide(plan: Expansion, link: bool) -> Expansion {
     .sql("counted", "select pattern, count(*) as n from compared group by pattern")
     .apply("learned", "learn", &json!({}), &["profiled", "random", "counted"])
     .apply("scored", "score", &json!({}), &["learned", "compared"])
-    .apply("grouped", "cluster", &json!({ "link": link }), &["learned", "encoded", "scored"])
+    .sql("doubled", "select leader as a, rid as b, blob as blob_a, blob as blob_b from led where rid <> leader")
+    .apply("repeated", "compare", &json!({}), &["profiled", "doubled"])
+    .apply("repeats", "score", &json!({}), &["learned", "repeated"])
+    .apply("grouped", "cluster", &json!({ "link": link }), &["learned", "led", "scored", "repeats"])
 }
 
 /// Every input row with its group; and the pairs that hold.

@@ -101,7 +101,7 @@ fn show(shell: &Shell, catalog: &TenantCatalog, name: &str, version: Option<&str
     };
     let table = match version {
         None => catalog.get_table(database, table).map_err(failure)?,
-        Some(version) => catalog.get_table_version(database, table, version).map_err(failure)?.table,
+        Some(_) => catalog.get_table_version(database, table, version).map_err(failure)?.table.unwrap_or_default(),
     };
     let descriptor = table.storage_descriptor.clone().unwrap_or_default();
     let columns = descriptor.columns.iter().map(|c| json!({ "name": c.name, "type": c.r#type, "comment": c.comment })).collect::<Vec<_>>();

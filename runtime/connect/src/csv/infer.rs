@@ -33,22 +33,40 @@ struct Inferred {
 pub(super) async fn infer(files: &[SourceFile], options: &CsvOptions) -> Result<SchemaRef> {
     let tasks = files.iter().cloned().map(|file| {
         let options = options.clone();
-        async move { tokio::task::spawn_blocking(move || infer_file(&file, &options)).await.map_err(Error::joined)? }
+        async move {
+            tokio::task::spawn_blocking(move || infer_file(&file, &options))
+                .await
+                .map_err(Error::joined)?
+        }
     });
     // Started together, answered in order: the first file names the columns.
-    let inferred: Vec<Option<Inferred>> = futures::stream::iter(tasks).buffered(FILES_AT_ONCE).try_collect().await?;
+    let inferred: Vec<Option<Inferred>> = futures::stream::iter(tasks)
+        .buffered(FILES_AT_ONCE)
+        .try_collect()
+        .await?;
     let mut inferred = inferred.into_iter().flatten();
     let Some(mut first) = inferred.next() else {
         let names: Vec<_> = files.iter().map(SourceFile::name).collect();
-        return Err(Error::Invalid(format!("{}: empty; a CSV file needs at least a header", names.join(", "))));
+        return Err(Error::Invalid(format!(
+            "{}: empty; a CSV file needs at least a header",
+            names.join(", ")
+        )));
     };
     for next in inferred {
         merge(&mut first, &next)?;
     }
-    let fields = first.names.iter().zip(&first.columns).map(|(name, column)| {
-        let kind = if options.all_text { Kind::Text } else { column.kind() };
-        Field::new(name, kind.data_type(), true)
-    });
+    let fields = first
+        .names
+        .iter()
+        .zip(&first.columns)
+        .map(|(name, column)| {
+            let kind = if options.all_text {
+                Kind::Text
+            } else {
+                column.kind()
+            };
+            Field::new(name, kind.data_type(), true)
+        });
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
@@ -56,7 +74,9 @@ pub(super) async fn infer(files: &[SourceFile], options: &CsvOptions) -> Result<
 fn infer_file(file: &SourceFile, options: &CsvOptions) -> Result<Option<Inferred>> {
     let mut records = Records::new(file.open()?, file.name(), options);
     let mut record = Record::default();
-    let Some(names) = read_names(&mut records, &mut record, options)? else { return Ok(None) };
+    let Some(names) = read_names(&mut records, &mut record, options)? else {
+        return Ok(None);
+    };
     let mut columns = vec![Candidates::new(); names.len()];
     if !options.with_header {
         observe(&records, &record, &names, &mut columns)?;
@@ -65,7 +85,11 @@ fn infer_file(file: &SourceFile, options: &CsvOptions) -> Result<Option<Inferred
     while records.consumed() < options.infer_bytes && records.read(&mut record)? {
         observe(&records, &record, &names, &mut columns)?;
     }
-    Ok(Some(Inferred { file: file.name(), names, columns }))
+    Ok(Some(Inferred {
+        file: file.name(),
+        names,
+        columns,
+    }))
 }
 
 /// The column names of the file; `record` holds the record they came from.
@@ -78,11 +102,18 @@ pub(super) fn read_names(
         return Ok(None);
     }
     if !options.with_header {
-        return Ok(Some((0..record.len()).map(|index| format!("col{index}")).collect()));
+        return Ok(Some(
+            (0..record.len())
+                .map(|index| format!("col{index}"))
+                .collect(),
+        ));
     }
     let place = format!("{}:{}", records.name(), record.line);
     let fields = record.text().map_err(|(index, _)| {
-        Error::Invalid(format!("{place}: the header's field {} is not UTF-8; convert the file to UTF-8", index + 1))
+        Error::Invalid(format!(
+            "{place}: the header's field {} is not UTF-8; convert the file to UTF-8",
+            index + 1
+        ))
     })?;
     let mut seen = HashSet::new();
     for (index, name) in fields.iter().enumerate() {
@@ -101,7 +132,12 @@ pub(super) fn read_names(
     Ok(Some(fields.iter().map(str::to_owned).collect()))
 }
 
-fn observe(records: &Records<File>, record: &Record, names: &[String], columns: &mut [Candidates]) -> Result<()> {
+fn observe(
+    records: &Records<File>,
+    record: &Record,
+    names: &[String],
+    columns: &mut [Candidates],
+) -> Result<()> {
     let fields = fields(records, record, names)?;
     for (column, value) in columns.iter_mut().zip(fields.iter()) {
         column.observe(value);
@@ -134,16 +170,26 @@ pub(super) fn fields<'a, R: Read>(
 fn merge(first: &mut Inferred, next: &Inferred) -> Result<()> {
     for (name, column) in next.names.iter().zip(&next.columns) {
         let Some(index) = first.names.iter().position(|n| n == name) else {
-            return Err(differs(&first.file, &next.file, &format!("column {name:?} is missing in the first")));
+            return Err(differs(
+                &first.file,
+                &next.file,
+                &format!("column {name:?} is missing in the first"),
+            ));
         };
         first.columns[index] = first.columns[index].and(*column);
     }
     match first.names.iter().find(|name| !next.names.contains(name)) {
-        Some(name) => Err(differs(&first.file, &next.file, &format!("column {name:?} is missing in the second"))),
+        Some(name) => Err(differs(
+            &first.file,
+            &next.file,
+            &format!("column {name:?} is missing in the second"),
+        )),
         None => Ok(()),
     }
 }
 
 fn differs(first: &str, second: &str, how: &str) -> Error {
-    Error::Invalid(format!("{first} and {second} have different columns: {how}; read them as two tables"))
+    Error::Invalid(format!(
+        "{first} and {second} have different columns: {how}; read them as two tables"
+    ))
 }

@@ -57,7 +57,11 @@ impl FromStr for Separator {
             _ => {}
         }
         match text.as_bytes() {
-            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\r\n\"'-+.".contains(byte) => {
+            [byte]
+                if byte.is_ascii()
+                    && !byte.is_ascii_alphanumeric()
+                    && !b"\r\n\"'-+.".contains(byte) =>
+            {
                 Ok(Self(*byte))
             }
             _ => Err(Error::Unsupported(format!(
@@ -90,7 +94,9 @@ impl FromStr for QuoteChar {
             "quote" | "\"" => Ok(Self::DOUBLE),
             "single_quote" | "'" => Ok(Self::SINGLE),
             "disabled" => Ok(Self::DISABLED),
-            _ => Err(Error::Unsupported(format!("quote {text:?}: use quote, single_quote or disabled"))),
+            _ => Err(Error::Unsupported(format!(
+                "quote {text:?}: use quote, single_quote or disabled"
+            ))),
         }
     }
 }
@@ -132,7 +138,10 @@ impl Default for CsvOptions {
 impl CsvOptions {
     /// The defaults with tabs between the fields.
     pub fn tab_separated() -> Self {
-        Self { separator: Separator::TAB, ..Self::default() }
+        Self {
+            separator: Separator::TAB,
+            ..Self::default()
+        }
     }
 }
 
@@ -140,8 +149,16 @@ impl CsvOptions {
 impl Connector for CsvOptions {
     async fn table(&self, files: Vec<SourceFile>) -> Result<Arc<dyn TableProvider>> {
         let schema = infer::infer(&files, self).await?;
-        let reader = read::CsvReader { options: self.clone(), schema: Arc::clone(&schema) };
-        Ok(Arc::new(FileTable::new("csv", schema, files, Arc::new(reader))))
+        let reader = read::CsvReader {
+            options: self.clone(),
+            schema: Arc::clone(&schema),
+        };
+        Ok(Arc::new(FileTable::new(
+            "csv",
+            schema,
+            files,
+            Arc::new(reader),
+        )))
     }
 
     fn writer(&self, file: File, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
-    StringBuilder, TimestampMicrosecondBuilder, TimestampNanosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch,
+    RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder, TimestampNanosecondBuilder,
 };
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 
@@ -35,7 +35,11 @@ impl FileReader for CsvReader {
         let mut record = Record::default();
         let names = read_names(&mut records, &mut record, &self.options)?.unwrap_or_default();
         let has_pending = !self.options.with_header && !names.is_empty();
-        let columns = if names.is_empty() { Vec::new() } else { self.columns(&names, file, request)? };
+        let columns = if names.is_empty() {
+            Vec::new()
+        } else {
+            self.columns(&names, file, request)?
+        };
         Ok(Box::new(CsvBatches {
             records,
             record,
@@ -51,14 +55,29 @@ impl FileReader for CsvReader {
 
 impl CsvReader {
     /// Where each projected column stands in this file.
-    fn columns(&self, names: &[String], file: &SourceFile, request: &ScanRequest) -> Result<Vec<Column>> {
+    fn columns(
+        &self,
+        names: &[String],
+        file: &SourceFile,
+        request: &ScanRequest,
+    ) -> Result<Vec<Column>> {
         let mut columns = Vec::with_capacity(request.projection.len());
         for index in &request.projection {
             let field = self.schema.field(*index);
-            let position = names.iter().position(|name| name == field.name()).ok_or_else(|| {
-                Error::Invalid(format!("{}: column {:?} has gone since the file was first read", file.name(), field.name()))
-            })?;
-            columns.push(Column { position, builder: Builder::new(field.data_type(), request.batch_rows)? });
+            let position = names
+                .iter()
+                .position(|name| name == field.name())
+                .ok_or_else(|| {
+                    Error::Invalid(format!(
+                        "{}: column {:?} has gone since the file was first read",
+                        file.name(),
+                        field.name()
+                    ))
+                })?;
+            columns.push(Column {
+                position,
+                builder: Builder::new(field.data_type(), request.batch_rows)?,
+            });
         }
         Ok(columns)
     }
@@ -108,7 +127,11 @@ impl CsvBatches {
         if rows == 0 {
             return Ok(None);
         }
-        let arrays = self.columns.iter_mut().map(|column| column.builder.finish()).collect();
+        let arrays = self
+            .columns
+            .iter_mut()
+            .map(|column| column.builder.finish())
+            .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map(Some)
@@ -155,8 +178,11 @@ enum Builder {
 
 impl Builder {
     fn new(data_type: &DataType, rows: usize) -> Result<Self> {
-        let kind = Kind::of(data_type)
-            .ok_or_else(|| Error::Unsupported(format!("csv cannot be read as {data_type}; read it as text and cast")))?;
+        let kind = Kind::of(data_type).ok_or_else(|| {
+            Error::Unsupported(format!(
+                "csv cannot be read as {data_type}; read it as text and cast"
+            ))
+        })?;
         let micros = || TimestampMicrosecondBuilder::with_capacity(rows);
         let nanos = || TimestampNanosecondBuilder::with_capacity(rows);
         Ok(match kind {
@@ -166,7 +192,9 @@ impl Builder {
             Kind::Date => Builder::Date(Date32Builder::with_capacity(rows)),
             Kind::Timestamp(TimeUnit::Nanosecond) => Builder::Nanos(nanos(), false),
             Kind::Timestamp(_) => Builder::Micros(micros(), false),
-            Kind::TimestampUtc(TimeUnit::Nanosecond) => Builder::Nanos(nanos().with_timezone(UTC), true),
+            Kind::TimestampUtc(TimeUnit::Nanosecond) => {
+                Builder::Nanos(nanos().with_timezone(UTC), true)
+            }
             Kind::TimestampUtc(_) => Builder::Micros(micros().with_timezone(UTC), true),
             Kind::Text => Builder::Text(StringBuilder::with_capacity(rows, rows * 16)),
         })
@@ -187,9 +215,13 @@ impl Builder {
             Builder::Float64(b) => append!(b, types::float64(value)),
             Builder::Date(b) => append!(b, types::date(value)),
             Builder::Micros(b, false) => append!(b, types::timestamp(value, TimeUnit::Microsecond)),
-            Builder::Micros(b, true) => append!(b, types::timestamp_utc(value, TimeUnit::Microsecond)),
+            Builder::Micros(b, true) => {
+                append!(b, types::timestamp_utc(value, TimeUnit::Microsecond))
+            }
             Builder::Nanos(b, false) => append!(b, types::timestamp(value, TimeUnit::Nanosecond)),
-            Builder::Nanos(b, true) => append!(b, types::timestamp_utc(value, TimeUnit::Nanosecond)),
+            Builder::Nanos(b, true) => {
+                append!(b, types::timestamp_utc(value, TimeUnit::Nanosecond))
+            }
             Builder::Text(b) => append!(b, Some(value)),
         }
     }

@@ -32,7 +32,10 @@ impl Record {
     pub(super) fn text(&self) -> Result<Fields<'_>, (usize, usize)> {
         let text = simdutf8::basic::from_utf8(&self.data).map_err(|_| self.first_invalid())?;
         if self.ends.iter().all(|end| text.is_char_boundary(*end)) {
-            Ok(Fields { text, ends: &self.ends })
+            Ok(Fields {
+                text,
+                ends: &self.ends,
+            })
         } else {
             Err(self.first_invalid())
         }
@@ -217,7 +220,11 @@ impl<R: Read> Records<R> {
             return Ok(State::Quoted);
         }
         let byte = self.take();
-        Ok(if byte == quote { State::AfterQuote } else { State::Escaped })
+        Ok(if byte == quote {
+            State::AfterQuote
+        } else {
+            State::Escaped
+        })
     }
 
     fn escaped(&mut self, record: &mut Record) -> State {
@@ -250,9 +257,10 @@ impl<R: Read> Records<R> {
 
     fn finish(&mut self, record: &mut Record, state: State) -> Result<bool> {
         match state {
-            State::Quoted | State::Escaped => {
-                Err(self.invalid(self.quote_line, "the quote that opens here is never closed; close it, or disable quoting"))
-            }
+            State::Quoted | State::Escaped => Err(self.invalid(
+                self.quote_line,
+                "the quote that opens here is never closed; close it, or disable quoting",
+            )),
             State::AfterQuote => {
                 record.end_field();
                 Ok(true)
@@ -284,7 +292,10 @@ impl<R: Read> Records<R> {
             ));
         }
         if record.ends.len() > MAX_FIELDS {
-            return Err(self.invalid(record.line, &format!("over {MAX_FIELDS} fields; is the separator right?")));
+            return Err(self.invalid(
+                record.line,
+                &format!("over {MAX_FIELDS} fields; is the separator right?"),
+            ));
         }
         Ok(())
     }
@@ -306,6 +317,9 @@ impl<R: Read> Records<R> {
         if !self.started {
             self.started = true;
             self.byte_order_mark()?;
+            if self.position == self.end && self.end > 0 {
+                return self.fill();
+            }
         }
         Ok(self.position < self.end)
     }
@@ -316,7 +330,10 @@ impl<R: Read> Records<R> {
             self.position = 3;
         }
         if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {
-            return Err(self.invalid(1, "the file is UTF-16; convert it to UTF-8 first, for example with iconv"));
+            return Err(self.invalid(
+                1,
+                "the file is UTF-16; convert it to UTF-8 first, for example with iconv",
+            ));
         }
         Ok(())
     }
@@ -350,7 +367,10 @@ mod tests {
         let mut all = Vec::new();
         while records.read(&mut record)? {
             let mut start = 0;
-            let fields = record.ends.iter().map(|end| record.data[std::mem::replace(&mut start, *end)..*end].to_vec());
+            let fields = record
+                .ends
+                .iter()
+                .map(|end| record.data[std::mem::replace(&mut start, *end)..*end].to_vec());
             all.push((record.line, fields.collect()));
         }
         Ok(all)
@@ -358,8 +378,14 @@ mod tests {
 
     fn oracle(bytes: &[u8]) -> Vec<Vec<Vec<u8>>> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-        reader.byte_records().map(|r| r.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(bytes);
+        reader
+            .byte_records()
+            .map(|r| r.unwrap().iter().map(<[u8]>::to_vec).collect())
+            .collect()
     }
 
     #[test]
@@ -376,21 +402,37 @@ mod tests {
 
     #[test]
     fn broken_quotes_name_their_line() {
-        let error = |text: &[u8], options: &CsvOptions| read(text, 7, options).unwrap_err().to_string();
+        let error =
+            |text: &[u8], options: &CsvOptions| read(text, 7, options).unwrap_err().to_string();
         let options = CsvOptions::default();
         insta::assert_snapshot!(error(b"a\n1\n\"2\n3\n", &options), @"t.csv:3: the quote that opens here is never closed; close it, or disable quoting");
         insta::assert_snapshot!(error(b"a\n\"1\"2\n", &options), @"t.csv:2: text follows a closing quote; double the quotes inside a value, or disable quoting");
-        let single = CsvOptions { multiline: false, ..CsvOptions::default() };
+        let single = CsvOptions {
+            multiline: false,
+            ..CsvOptions::default()
+        };
         insta::assert_snapshot!(error(b"a\n\"1\n2\"\n", &single), @"t.csv:2: a quoted value goes past the end of the line; close the quote, or allow it with multiline");
         insta::assert_snapshot!(error(b"\xFF\xFEa\0", &options), @"t.csv:1: the file is UTF-16; convert it to UTF-8 first, for example with iconv");
     }
 
     #[test]
     fn escaper_and_disabled_quote() {
-        let escaper = CsvOptions { escaper: Some(b'\\'), ..CsvOptions::default() };
-        assert_eq!(read(br#""a\"b",c\d"#, 1, &escaper).unwrap()[0].1, [b"a\"b".to_vec(), b"c\\d".to_vec()]);
-        let disabled = CsvOptions { quote_char: QuoteChar::DISABLED, ..CsvOptions::default() };
-        assert_eq!(read(br#""a",5" tall"#, 1, &disabled).unwrap()[0].1, [b"\"a\"".to_vec(), b"5\" tall".to_vec()]);
+        let escaper = CsvOptions {
+            escaper: Some(b'\\'),
+            ..CsvOptions::default()
+        };
+        assert_eq!(
+            read(br#""a\"b",c\d"#, 1, &escaper).unwrap()[0].1,
+            [b"a\"b".to_vec(), b"c\\d".to_vec()]
+        );
+        let disabled = CsvOptions {
+            quote_char: QuoteChar::DISABLED,
+            ..CsvOptions::default()
+        };
+        assert_eq!(
+            read(br#""a",5" tall"#, 1, &disabled).unwrap()[0].1,
+            [b"\"a\"".to_vec(), b"5\" tall".to_vec()]
+        );
     }
 
     use crate::csv::QuoteChar;

@@ -55,7 +55,9 @@ impl Kind {
     }
 
     pub(super) fn of(data_type: &DataType) -> Option<Self> {
-        KINDS.into_iter().find(|kind| kind.data_type() == *data_type)
+        KINDS
+            .into_iter()
+            .find(|kind| kind.data_type() == *data_type)
     }
 
     fn accepts(self, value: &str) -> bool {
@@ -80,7 +82,10 @@ pub(super) struct Candidates {
 
 impl Candidates {
     pub(super) fn new() -> Self {
-        Self { kinds: (1 << KINDS.len()) - 1, seen: false }
+        Self {
+            kinds: (1 << KINDS.len()) - 1,
+            seen: false,
+        }
     }
 
     /// Takes one more value into account; empty means null and fits everything.
@@ -101,7 +106,10 @@ impl Candidates {
 
     /// What is left when both must fit.
     pub(super) fn and(self, other: Self) -> Self {
-        Self { kinds: self.kinds & other.kinds, seen: self.seen || other.seen }
+        Self {
+            kinds: self.kinds & other.kinds,
+            seen: self.seen || other.seen,
+        }
     }
 
     /// The most specific type left; a column without values is text.
@@ -109,7 +117,11 @@ impl Candidates {
         if !self.seen {
             return Kind::Text;
         }
-        KINDS.into_iter().enumerate().find(|(bit, _)| self.kinds & (1 << bit) != 0).map_or(Kind::Text, |(_, kind)| kind)
+        KINDS
+            .into_iter()
+            .enumerate()
+            .find(|(bit, _)| self.kinds & (1 << bit) != 0)
+            .map_or(Kind::Text, |(_, kind)| kind)
     }
 }
 
@@ -131,7 +143,9 @@ pub(super) fn int64(value: &str) -> Option<i64> {
 
 fn is_plain_integer(digits: &str) -> bool {
     let bytes = digits.as_bytes();
-    !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) && (bytes[0] != b'0' || bytes.len() == 1)
+    !bytes.is_empty()
+        && bytes.iter().all(u8::is_ascii_digit)
+        && (bytes[0] != b'0' || bytes.len() == 1)
 }
 
 pub(super) fn float64(value: &str) -> Option<f64> {
@@ -143,7 +157,11 @@ pub(super) fn float64(value: &str) -> Option<f64> {
     }
     let unsigned = value.strip_prefix('-').unwrap_or(value);
     if is_plain_integer(unsigned) {
-        return unsigned.parse().ok().filter(|n: &u64| *n <= MAX_EXACT_INTEGER).and_then(|_| value.parse().ok());
+        return unsigned
+            .parse()
+            .ok()
+            .filter(|n: &u64| *n <= MAX_EXACT_INTEGER)
+            .and_then(|_| value.parse().ok());
     }
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
@@ -162,7 +180,11 @@ pub(super) fn float64(value: &str) -> Option<f64> {
 
 fn significant_digits(mantissa: &str) -> usize {
     let significant = mantissa.trim_start_matches(['0', '.']);
-    let significant = if mantissa.contains('.') { significant.trim_end_matches('0') } else { significant };
+    let significant = if mantissa.contains('.') {
+        significant.trim_end_matches('0')
+    } else {
+        significant
+    };
     significant.bytes().filter(u8::is_ascii_digit).count()
 }
 
@@ -176,7 +198,11 @@ fn naive_date(value: &str) -> Option<NaiveDate> {
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
     }
-    NaiveDate::from_ymd_opt(number(&bytes[..4])? as i32, number(&bytes[5..7])?, number(&bytes[8..])?)
+    NaiveDate::from_ymd_opt(
+        number(&bytes[..4])? as i32,
+        number(&bytes[5..7])?,
+        number(&bytes[8..])?,
+    )
 }
 
 /// A date, or a date and time without an offset, since 1970-01-01T00:00:00.
@@ -185,20 +211,31 @@ pub(super) fn timestamp(value: &str, unit: TimeUnit) -> Option<i64> {
         return in_unit(date.and_time(NaiveTime::MIN), 0, unit);
     }
     let (time, fraction_digits, rest) = date_time(value)?;
-    if rest.is_empty() { in_unit(time, fraction_digits, unit) } else { None }
+    if rest.is_empty() {
+        in_unit(time, fraction_digits, unit)
+    } else {
+        None
+    }
 }
 
 /// A date and time with `Z` or `+HH:MM`, since 1970-01-01T00:00:00Z.
 pub(super) fn timestamp_utc(value: &str, unit: TimeUnit) -> Option<i64> {
     let (time, fraction_digits, rest) = date_time(value)?;
     let offset = offset_seconds(rest)?;
-    in_unit(time.checked_sub_signed(TimeDelta::seconds(offset))?, fraction_digits, unit)
+    in_unit(
+        time.checked_sub_signed(TimeDelta::seconds(offset))?,
+        fraction_digits,
+        unit,
+    )
 }
 
 /// The time, how many digits its fraction has, and what follows it.
 fn date_time(value: &str) -> Option<(NaiveDateTime, usize, &str)> {
     let bytes = value.as_bytes();
-    let shaped = bytes.len() >= 19 && matches!(bytes[10], b'T' | b' ') && bytes[13] == b':' && bytes[16] == b':';
+    let shaped = bytes.len() >= 19
+        && matches!(bytes[10], b'T' | b' ')
+        && bytes[13] == b':'
+        && bytes[16] == b':';
     if !shaped || !value.is_char_boundary(10) || !value.is_char_boundary(19) {
         return None;
     }
@@ -210,7 +247,11 @@ fn date_time(value: &str) -> Option<(NaiveDateTime, usize, &str)> {
     if fraction.len() > 9 || (fraction.is_empty() && bytes.get(19) == Some(&b'.')) {
         return None;
     }
-    let nanos = if fraction.is_empty() { 0 } else { number(fraction.as_bytes())? * 10_u32.pow(9 - fraction.len() as u32) };
+    let nanos = if fraction.is_empty() {
+        0
+    } else {
+        number(fraction.as_bytes())? * 10_u32.pow(9 - fraction.len() as u32)
+    };
     let time = NaiveTime::from_hms_nano_opt(
         number(&bytes[11..13])?,
         number(&bytes[14..16])?,
@@ -243,7 +284,9 @@ fn number(digits: &[u8]) -> Option<u32> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        number = number.checked_mul(10)?.checked_add(u32::from(digit - b'0'))?;
+        number = number
+            .checked_mul(10)?
+            .checked_add(u32::from(digit - b'0'))?;
     }
     Some(number)
 }
@@ -272,12 +315,18 @@ mod tests {
         use TimeUnit::{Microsecond, Nanosecond};
         let cases: &[(&[&str], Kind)] = &[
             (&["1", "-2", "", "0"], Kind::Int64),
-            (&["9223372036854775807", "-9223372036854775808"], Kind::Int64),
+            (
+                &["9223372036854775807", "-9223372036854775808"],
+                Kind::Int64,
+            ),
             (&["9223372036854775808"], Kind::Text),
             (&["0812", "8001"], Kind::Text),
             (&["+41"], Kind::Text),
             (&["-0", "1"], Kind::Float64),
-            (&["1", "2.5", "-1e-7", ".5", "0.10000000000000000000"], Kind::Float64),
+            (
+                &["1", "2.5", "-1e-7", ".5", "0.10000000000000000000"],
+                Kind::Float64,
+            ),
             (&["1e400"], Kind::Text),
             (&["9007199254740993", "0.5"], Kind::Text),
             (&["0.1234567890123456789"], Kind::Text),
@@ -288,10 +337,19 @@ mod tests {
             (&["true", "1"], Kind::Text),
             (&["2024-02-29", "0001-01-01"], Kind::Date),
             (&["2023-02-29"], Kind::Text),
-            (&["2024-02-29", "2024-02-29 10:11:12.5"], Kind::Timestamp(Microsecond)),
-            (&["2024-02-29T10:11:12.123456789"], Kind::Timestamp(Nanosecond)),
+            (
+                &["2024-02-29", "2024-02-29 10:11:12.5"],
+                Kind::Timestamp(Microsecond),
+            ),
+            (
+                &["2024-02-29T10:11:12.123456789"],
+                Kind::Timestamp(Nanosecond),
+            ),
             (&["2024-02-29T10:11:12.123456789", "0001-01-01"], Kind::Text),
-            (&["2024-02-29T10:11:12Z", "2024-02-29T10:11:12+02:00"], Kind::TimestampUtc(Microsecond)),
+            (
+                &["2024-02-29T10:11:12Z", "2024-02-29T10:11:12+02:00"],
+                Kind::TimestampUtc(Microsecond),
+            ),
             (&["2024-02-29T10:11:12Z", "2024-02-29T10:11:12"], Kind::Text),
             (&["2024-02-29T24:00:00"], Kind::Text),
             (&["2024-02-29T10:11:12."], Kind::Text),
@@ -302,6 +360,9 @@ mod tests {
         for (values, expected) in cases {
             assert_eq!(kind(values), *expected, "{values:?}");
         }
-        assert_eq!(timestamp_utc("1970-01-01T02:00:00+02:00", Microsecond), Some(0));
+        assert_eq!(
+            timestamp_utc("1970-01-01T02:00:00+02:00", Microsecond),
+            Some(0)
+        );
     }
 }

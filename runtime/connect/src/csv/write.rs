@@ -11,7 +11,11 @@ use crate::csv::CsvOptions;
 use crate::error::{Error, Result};
 use crate::format::BatchWriter;
 
-pub(super) fn writer(options: &CsvOptions, file: File, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {
+pub(super) fn writer(
+    options: &CsvOptions,
+    file: File,
+    schema: &SchemaRef,
+) -> Result<Box<dyn BatchWriter>> {
     if options.escaper.is_some() {
         return Err(Error::Unsupported(
             "csv is written with doubled quotes, not with an escaper; leave the escaper out".into(),
@@ -26,12 +30,17 @@ pub(super) fn writer(options: &CsvOptions, file: File, schema: &SchemaRef) -> Re
             )));
         }
     }
-    let mut builder = WriterBuilder::new().with_header(options.with_header).with_delimiter(options.separator.0);
+    let mut builder = WriterBuilder::new()
+        .with_header(options.with_header)
+        .with_delimiter(options.separator.0);
     match options.quote_char.0 {
         Some(quote) => builder = builder.with_quote(quote),
         None => builder = builder.with_quote_style(QuoteStyle::Never),
     }
-    let mut writer = CsvWriter { writer: builder.build(BufWriter::new(file)), unquoted: None };
+    let mut writer = CsvWriter {
+        writer: builder.build(BufWriter::new(file)),
+        unquoted: None,
+    };
     if options.quote_char.0.is_none() {
         writer.unquoted = Some(options.separator.0);
         for field in schema.fields() {
@@ -51,8 +60,13 @@ struct CsvWriter {
 
 impl CsvWriter {
     fn check_plain(&self, column: &str, value: &str) -> Result<()> {
-        let Some(separator) = self.unquoted else { return Ok(()) };
-        match value.bytes().any(|b| b == separator || b == b'\n' || b == b'\r') {
+        let Some(separator) = self.unquoted else {
+            return Ok(());
+        };
+        match value
+            .bytes()
+            .any(|b| b == separator || b == b'\n' || b == b'\r')
+        {
             true => Err(Error::Unsupported(format!(
                 "column {column:?}: {value:?} holds a separator or a line end, which cannot be written with quotes \
                  disabled; allow quotes or choose another separator"
@@ -63,11 +77,18 @@ impl CsvWriter {
 
     fn check_batch(&self, batch: &RecordBatch) -> Result<()> {
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..));
+            let is_text = matches!(
+                field.data_type(),
+                DataType::Utf8
+                    | DataType::LargeUtf8
+                    | DataType::Utf8View
+                    | DataType::Dictionary(..)
+            );
             if !is_text {
                 continue;
             }
-            let text = arrow::compute::cast(column, &DataType::LargeUtf8).map_err(|e| Error::Query(e.into()))?;
+            let text = arrow::compute::cast(column, &DataType::LargeUtf8)
+                .map_err(|e| Error::Query(e.into()))?;
             for value in text.as_string::<i64>().iter().flatten() {
                 self.check_plain(field.name(), value)?;
             }
@@ -86,7 +107,11 @@ impl BatchWriter for CsvWriter {
 
     fn finish(self: Box<Self>) -> Result<File> {
         let mut buffer = self.writer.into_inner();
-        buffer.flush().map_err(|e| Error::io("write", "csv output", e))?;
-        buffer.into_inner().map_err(|e| Error::io("write", "csv output", e.into_error()))
+        buffer
+            .flush()
+            .map_err(|e| Error::io("write", "csv output", e))?;
+        buffer
+            .into_inner()
+            .map_err(|e| Error::io("write", "csv output", e.into_error()))
     }
 }

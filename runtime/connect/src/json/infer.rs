@@ -38,22 +38,39 @@ pub(super) struct Inferred {
 pub(super) async fn infer(files: &[SourceFile], options: &JsonOptions) -> Result<Inferred> {
     let tasks = files.iter().cloned().map(|file| {
         let limit = options.infer_bytes;
-        async move { tokio::task::spawn_blocking(move || infer_file(&file, limit)).await.map_err(Error::joined)? }
+        async move {
+            tokio::task::spawn_blocking(move || infer_file(&file, limit))
+                .await
+                .map_err(Error::joined)?
+        }
     });
-    let shapes: Vec<(Shape, bool)> = futures::stream::iter(tasks).buffered(FILES_AT_ONCE).try_collect().await?;
+    let shapes: Vec<(Shape, bool)> = futures::stream::iter(tasks)
+        .buffered(FILES_AT_ONCE)
+        .try_collect()
+        .await?;
     let mut shape = Shape::default();
     let mut is_complete = true;
     for (file, (next, is_whole)) in files.iter().zip(shapes) {
         is_complete &= is_whole;
         shape.root.merge(next.root).map_err(|message| {
-            Error::Invalid(format!("{}: {message} in the files before; read them as two tables", file.name()))
+            Error::Invalid(format!(
+                "{}: {message} in the files before; read them as two tables",
+                file.name()
+            ))
         })?;
     }
     if shape.root.fields.is_empty() {
         let names: Vec<_> = files.iter().map(SourceFile::name).collect();
-        return Err(Error::Invalid(format!("{}: no object with a name in it; nothing to read", names.join(", "))));
+        return Err(Error::Invalid(format!(
+            "{}: no object with a name in it; nothing to read",
+            names.join(", ")
+        )));
     }
-    Ok(Inferred { schema: Arc::new(shape.schema()), shape, is_complete })
+    Ok(Inferred {
+        schema: Arc::new(shape.schema()),
+        shape,
+        is_complete,
+    })
 }
 
 fn infer_file(file: &SourceFile, limit: u64) -> Result<(Shape, bool)> {
@@ -62,8 +79,12 @@ fn infer_file(file: &SourceFile, limit: u64) -> Result<(Shape, bool)> {
     let mut record = Vec::new();
     while records.consumed() < limit {
         record.clear();
-        let Some(line) = records.read(&mut record)? else { return Ok((shape, true)) };
-        shape.observe(&record).map_err(|e| in_record(records.name(), line, &e))?;
+        let Some(line) = records.read(&mut record)? else {
+            return Ok((shape, true));
+        };
+        shape
+            .observe(&record)
+            .map_err(|e| in_record(records.name(), line, &e))?;
     }
     record.clear();
     let is_whole = records.read(&mut record)?.is_none();
@@ -73,7 +94,9 @@ fn infer_file(file: &SourceFile, limit: u64) -> Result<(Shape, bool)> {
 /// The error of one record, with its place in the file.
 pub(super) fn in_record(name: &str, line: u64, error: &serde_json::Error) -> Error {
     let text = error.to_string();
-    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    let message = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(message, _)| message);
     let line = line + (error.line().max(1) as u64) - 1;
     Error::Invalid(format!("{name}:{line}:{}: {message}", error.column()))
 }
@@ -112,8 +135,15 @@ impl Shape {
     /// Takes one record into account.
     pub(super) fn observe(&mut self, record: &[u8]) -> serde_json::Result<()> {
         let mut deserializer = serde_json::Deserializer::from_slice(record);
-        let mut walk = Walk { record, objects: &mut self.objects, changes: &mut self.changes };
-        deserializer.deserialize_map(ObjectVisitor { object: &mut self.root, walk: &mut walk })?;
+        let mut walk = Walk {
+            record,
+            objects: &mut self.objects,
+            changes: &mut self.changes,
+        };
+        deserializer.deserialize_map(ObjectVisitor {
+            object: &mut self.root,
+            walk: &mut walk,
+        })?;
         deserializer.end()
     }
 
@@ -124,7 +154,10 @@ impl Shape {
 
 impl Object {
     fn arrow_fields(&self) -> ArrowFields {
-        self.fields.iter().map(|(name, node, _)| Field::new(name, node.data_type(), true)).collect()
+        self.fields
+            .iter()
+            .map(|(name, node, _)| Field::new(name, node.data_type(), true))
+            .collect()
     }
 
     /// The position of `name`, which usually follows the name before it.
@@ -136,7 +169,9 @@ impl Object {
             return Ok(*position);
         }
         if self.fields.len() == MAX_NAMES {
-            return Err(format!("over {MAX_NAMES} different names in one object; is it used as a map?"));
+            return Err(format!(
+                "over {MAX_NAMES} different names in one object; is it used as a map?"
+            ));
         }
         *changes += 1;
         self.index.insert(name.to_owned(), self.fields.len());
@@ -147,7 +182,10 @@ impl Object {
     fn merge(&mut self, other: Object) -> Result<(), String> {
         for (guess, (name, node, _)) in other.fields.into_iter().enumerate() {
             let position = self.position(&name, guess, &mut 0)?;
-            self.fields[position].1.merge(node).map_err(|message| format!("{name:?}{message}"))?;
+            self.fields[position]
+                .1
+                .merge(node)
+                .map_err(|message| format!("{name:?}{message}"))?;
         }
         Ok(())
     }
@@ -207,7 +245,10 @@ impl Node {
             self.list.get_or_insert_default().merge(*list)?;
         }
         if let Some(object) = other.object {
-            self.object.get_or_insert_default().merge(*object).map_err(|message| format!(".{message}"))?;
+            self.object
+                .get_or_insert_default()
+                .merge(*object)
+                .map_err(|message| format!(".{message}"))?;
         }
         Ok(())
     }
@@ -236,13 +277,25 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, '_> {
         let instance = *self.walk.objects;
         let mut guess = 0;
         loop {
-            let key = NameSeed { object: self.object, guess, changes: self.walk.changes };
-            let Some(position) = map.next_key_seed(key)? else { return Ok(()) };
+            let key = NameSeed {
+                object: self.object,
+                guess,
+                changes: self.walk.changes,
+            };
+            let Some(position) = map.next_key_seed(key)? else {
+                return Ok(());
+            };
             let (name, node, seen) = &mut self.object.fields[position];
             if std::mem::replace(seen, instance) == instance {
-                return Err(A::Error::custom(format!("the object names {name:?} twice; rename one")));
+                return Err(A::Error::custom(format!(
+                    "the object names {name:?} twice; rename one"
+                )));
             }
-            map.next_value_seed(NodeSeed { name, node, walk: self.walk })?;
+            map.next_value_seed(NodeSeed {
+                name,
+                node,
+                walk: self.walk,
+            })?;
             guess = position + 1;
         }
     }
@@ -270,7 +323,9 @@ impl Visitor<'_> for NameSeed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
-        self.object.position(name, self.guess, self.changes).map_err(E::custom)
+        self.object
+            .position(name, self.guess, self.changes)
+            .map_err(E::custom)
     }
 }
 
@@ -282,17 +337,24 @@ struct NodeSeed<'a, 'w> {
 
 impl NodeSeed<'_, '_> {
     fn scalar<E: serde::de::Error>(self, kinds: u8) -> Result<(), E> {
-        self.node.observe_scalar(kinds, self.walk.changes).map_err(|message| before(self.name, &message))
+        self.node
+            .observe_scalar(kinds, self.walk.changes)
+            .map_err(|message| before(self.name, &message))
     }
 
     /// serde_json hands integers beyond 64 bits over as floats; their digits tell.
     fn has_long_integer(&self) -> bool {
-        self.walk.record.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 19)
+        self.walk
+            .record
+            .split(|byte| !byte.is_ascii_digit())
+            .any(|digits| digits.len() > 19)
     }
 }
 
 fn before<E: serde::de::Error>(name: &str, message: &str) -> E {
-    E::custom(format!("{name:?}{message} before; make them alike, or read them as two tables"))
+    E::custom(format!(
+        "{name:?}{message} before; make them alike, or read them as two tables"
+    ))
 }
 
 impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
@@ -332,7 +394,11 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
         let may_be_integer = value.fract() == 0.0 && value.abs() >= MAX_EXACT_INTEGER as f64;
-        if may_be_integer && self.has_long_integer() { self.scalar(TEXT) } else { self.scalar(FLOAT | TEXT) }
+        if may_be_integer && self.has_long_integer() {
+            self.scalar(TEXT)
+        } else {
+            self.scalar(FLOAT | TEXT)
+        }
     }
 
     fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
@@ -340,17 +406,32 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        self.node.expect("a list").map_err(|message| before(self.name, &message))?;
+        self.node
+            .expect("a list")
+            .map_err(|message| before(self.name, &message))?;
         *self.walk.changes += u64::from(self.node.list.is_none());
         let node: &mut Node = self.node.list.get_or_insert_default();
-        while seq.next_element_seed(NodeSeed { name: self.name, node: &mut *node, walk: &mut *self.walk })?.is_some() {}
+        while seq
+            .next_element_seed(NodeSeed {
+                name: self.name,
+                node: &mut *node,
+                walk: &mut *self.walk,
+            })?
+            .is_some()
+        {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.node.expect("an object").map_err(|message| before(self.name, &message))?;
+        self.node
+            .expect("an object")
+            .map_err(|message| before(self.name, &message))?;
         *self.walk.changes += u64::from(self.node.object.is_none());
-        ObjectVisitor { object: self.node.object.get_or_insert_default(), walk: self.walk }.visit_map(map)
+        ObjectVisitor {
+            object: self.node.object.get_or_insert_default(),
+            walk: self.walk,
+        }
+        .visit_map(map)
     }
 }
 
@@ -361,17 +442,25 @@ mod tests {
     fn schema(records: &[&str]) -> Result<String> {
         let mut shape = Shape::default();
         for (line, record) in records.iter().enumerate() {
-            shape.observe(record.as_bytes()).map_err(|e| in_record("t.json", line as u64 + 1, &e))?;
+            shape
+                .observe(record.as_bytes())
+                .map_err(|e| in_record("t.json", line as u64 + 1, &e))?;
         }
         let schema = shape.schema();
-        let fields = schema.fields().iter().map(|f| format!("{}: {}", f.name(), f.data_type()));
+        let fields = schema
+            .fields()
+            .iter()
+            .map(|f| format!("{}: {}", f.name(), f.data_type()));
         Ok(fields.collect::<Vec<_>>().join(", "))
     }
 
     #[test]
     fn types_that_lose_nothing() {
         let cases: &[(&[&str], &str)] = &[
-            (&[r#"{"a":1}"#, r#"{"b":true,"a":null}"#], "a: Int64, b: Boolean"),
+            (
+                &[r#"{"a":1}"#, r#"{"b":true,"a":null}"#],
+                "a: Int64, b: Boolean",
+            ),
             (&[r#"{"a":1}"#, r#"{"a":1.5}"#], "a: Float64"),
             (&[r#"{"a":9007199254740993}"#, r#"{"a":1.5}"#], "a: Utf8"),
             (&[r#"{"a":18446744073709551615}"#], "a: Utf8"),
@@ -380,7 +469,10 @@ mod tests {
             (&[r#"{"a":1}"#, r#"{"a":"x"}"#], "a: Utf8"),
             (&[r#"{"a":true}"#, r#"{"a":1}"#], "a: Utf8"),
             (&[r#"{"a":null}"#, r#"{"b":[]}"#], "a: Utf8, b: List(Utf8)"),
-            (&[r#"{"a":[{"b":1},{"c":[2.5]}]}"#], r#"a: List(Struct("b": Int64, "c": List(Float64)))"#),
+            (
+                &[r#"{"a":[{"b":1},{"c":[2.5]}]}"#],
+                r#"a: List(Struct("b": Int64, "c": List(Float64)))"#,
+            ),
         ];
         for (records, expected) in cases {
             assert_eq!(schema(records).unwrap(), *expected, "{records:?}");

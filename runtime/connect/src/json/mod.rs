@@ -34,7 +34,9 @@ pub struct JsonOptions {
 
 impl Default for JsonOptions {
     fn default() -> Self {
-        Self { infer_bytes: 64 << 20 }
+        Self {
+            infer_bytes: 64 << 20,
+        }
     }
 }
 
@@ -43,7 +45,12 @@ impl Connector for JsonOptions {
     async fn table(&self, files: Vec<SourceFile>) -> Result<Arc<dyn TableProvider>> {
         let inferred = infer::infer(&files, self).await?;
         let schema = Arc::clone(&inferred.schema);
-        Ok(Arc::new(FileTable::new("json", schema, files, Arc::new(read::JsonReader { inferred }))))
+        Ok(Arc::new(FileTable::new(
+            "json",
+            schema,
+            files,
+            Arc::new(read::JsonReader { inferred }),
+        )))
     }
 
     fn writer(&self, file: File, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {

@@ -32,7 +32,11 @@ impl FileReader for JsonReader {
         let check = (!self.inferred.is_complete).then(|| self.inferred.shape.clone());
         // arrow-json needs a column to count rows by.
         let counts_only = request.projection.is_empty();
-        let schema = if counts_only { Arc::clone(&self.inferred.schema) } else { Arc::clone(&request.schema) };
+        let schema = if counts_only {
+            Arc::clone(&self.inferred.schema)
+        } else {
+            Arc::clone(&request.schema)
+        };
         Ok(Box::new(JsonBatches {
             records: Records::new(file.open()?, file.name()),
             table: Arc::clone(&self.inferred.schema),
@@ -90,7 +94,9 @@ impl JsonBatches {
         self.rows.clear();
         while self.rows.len() < self.batch_rows && self.text.len() < MAX_BATCH_BYTES {
             let start = self.text.len();
-            let Some(line) = self.records.read(&mut self.text)? else { break };
+            let Some(line) = self.records.read(&mut self.text)? else {
+                break;
+            };
             self.rows.push((start, line));
             self.check(start, line)?;
         }
@@ -116,9 +122,13 @@ impl JsonBatches {
     }
 
     fn check(&mut self, start: usize, line: u64) -> Result<()> {
-        let Some(shape) = &mut self.check else { return Ok(()) };
+        let Some(shape) = &mut self.check else {
+            return Ok(());
+        };
         let before = shape.changes;
-        shape.observe(&self.text[start..]).map_err(|e| in_record(self.records.name(), line, &e))?;
+        shape
+            .observe(&self.text[start..])
+            .map_err(|e| in_record(self.records.name(), line, &e))?;
         if shape.changes == before {
             return Ok(());
         }
@@ -133,18 +143,32 @@ impl JsonBatches {
 
     /// Finds the record that a batch failed on.
     fn locate(&self, error: &ArrowError) -> Error {
-        let ends = self.rows.iter().skip(1).map(|row| row.0).chain([self.text.len()]);
+        let ends = self
+            .rows
+            .iter()
+            .skip(1)
+            .map(|row| row.0)
+            .chain([self.text.len()]);
         for ((start, line), end) in self.rows.iter().zip(ends) {
             let found = decoder(&self.schema, 1).and_then(|mut decoder| {
-                decode(&mut decoder, &self.text[*start..end])
-                    .map_err(|e| Error::Invalid(format!("{}:{line}: {}", self.records.name(), arrow_text(&e))))
+                decode(&mut decoder, &self.text[*start..end]).map_err(|e| {
+                    Error::Invalid(format!(
+                        "{}:{line}: {}",
+                        self.records.name(),
+                        arrow_text(&e)
+                    ))
+                })
             });
             if let Err(found) = found {
                 return found;
             }
         }
         let line = self.rows.first().map_or(1, |row| row.1);
-        Error::Invalid(format!("{}:{line}: in the records from this line on: {}", self.records.name(), arrow_text(error)))
+        Error::Invalid(format!(
+            "{}:{line}: in the records from this line on: {}",
+            self.records.name(),
+            arrow_text(error)
+        ))
     }
 }
 
@@ -153,12 +177,16 @@ fn decode(decoder: &mut Decoder, text: &[u8]) -> Result<RecordBatch, ArrowError>
     if read != text.len() || decoder.has_partial_record() {
         return Err(ArrowError::JsonError("not one whole object".into()));
     }
-    decoder.flush()?.ok_or_else(|| ArrowError::JsonError("no object".into()))
+    decoder
+        .flush()?
+        .ok_or_else(|| ArrowError::JsonError("no object".into()))
 }
 
 fn arrow_text(error: &ArrowError) -> String {
     let text = error.to_string();
-    text.strip_prefix("Json error: ").unwrap_or(&text).to_owned()
+    text.strip_prefix("Json error: ")
+        .unwrap_or(&text)
+        .to_owned()
 }
 
 /// The first column of `after` that `before` does not have like that.
@@ -167,7 +195,12 @@ fn difference(before: &Schema, after: &Schema) -> Option<String> {
         match before.field_with_name(field.name()) {
             Err(_) => return Some(format!("the name {:?} is new", field.name())),
             Ok(known) if known.data_type() != field.data_type() => {
-                return Some(format!("column {:?} would have to be {}, not {}", field.name(), field.data_type(), known.data_type()));
+                return Some(format!(
+                    "column {:?} would have to be {}, not {}",
+                    field.name(),
+                    field.data_type(),
+                    known.data_type()
+                ));
             }
             Ok(_) => {}
         }

@@ -76,7 +76,9 @@ impl<R: Read> Records<R> {
                 (b'\n', _) => self.line += 1,
                 (b'[', Between::Start) => self.between = Between::ArrayStart,
                 (b',', Between::ArrayComma) => self.between = Between::ArrayElement,
-                (b']', Between::ArrayStart | Between::ArrayComma) => self.between = Between::ArrayEnd,
+                (b']', Between::ArrayStart | Between::ArrayComma) => {
+                    self.between = Between::ArrayEnd
+                }
                 (b'{', Between::Start | Between::Sequence) => {
                     self.between = Between::Sequence;
                     return Ok(true);
@@ -100,7 +102,10 @@ impl<R: Read> Records<R> {
         let (mut depth, mut in_string, mut is_escaped) = (0_u32, false, false);
         loop {
             if self.position == self.end && !self.fill()? {
-                return Err(self.invalid(line, "the object that starts here is never closed; is a bracket or quote missing?"));
+                return Err(self.invalid(
+                    line,
+                    "the object that starts here is never closed; is a bracket or quote missing?",
+                ));
             }
             let run = &self.buffer[self.position..self.end];
             let mut length = 0;
@@ -127,10 +132,14 @@ impl<R: Read> Records<R> {
             record.extend_from_slice(&run[..length]);
             self.position += length;
             if depth > MAX_DEPTH {
-                return Err(self.invalid(self.line, &format!("nested deeper than {MAX_DEPTH} levels")));
+                return Err(
+                    self.invalid(self.line, &format!("nested deeper than {MAX_DEPTH} levels"))
+                );
             }
             if record.len() - start > MAX_RECORD_BYTES {
-                let message = format!("the object that starts here has over {MAX_RECORD_BYTES} bytes; is a bracket missing?");
+                let message = format!(
+                    "the object that starts here has over {MAX_RECORD_BYTES} bytes; is a bracket missing?"
+                );
                 return Err(self.invalid(line, &message));
             }
             if is_whole {
@@ -159,14 +168,23 @@ impl<R: Read> Records<R> {
             }
         }
         self.consumed += self.end as u64;
-        if !std::mem::replace(&mut self.started, true) && self.buffer[..self.end].starts_with(b"\xEF\xBB\xBF") {
+        if !std::mem::replace(&mut self.started, true)
+            && self.buffer[..self.end].starts_with(b"\xEF\xBB\xBF")
+        {
             self.position = 3;
+            if self.end == 3 {
+                return self.fill();
+            }
         }
         Ok(self.position < self.end)
     }
 
     fn unexpected(&self, byte: u8, between: Between) -> Error {
-        let found = if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("byte 0x{byte:02x}") };
+        let found = if byte.is_ascii_graphic() {
+            char::from(byte).to_string()
+        } else {
+            format!("byte 0x{byte:02x}")
+        };
         let expected = match between {
             Between::Start => "an object or an array of objects",
             Between::Sequence | Between::ArrayElement => "an object",
@@ -191,7 +209,10 @@ mod tests {
         let mut all = Vec::new();
         let mut record = Vec::new();
         while let Some(line) = records.read(&mut record)? {
-            all.push((line, String::from_utf8(std::mem::take(&mut record)).unwrap()));
+            all.push((
+                line,
+                String::from_utf8(std::mem::take(&mut record)).unwrap(),
+            ));
         }
         Ok(all)
     }
@@ -199,10 +220,28 @@ mod tests {
     #[test]
     fn lines_and_arrays() {
         let lines = "\u{feff}{\"a\":1}\n\n{\"a\":\"}\\\"{\"}\r\n{\n\"a\":[{}]} {}";
-        let expected = [(1, "{\"a\":1}"), (3, "{\"a\":\"}\\\"{\"}"), (4, "{\n\"a\":[{}]}"), (5, "{}")];
+        let expected = [
+            (1, "{\"a\":1}"),
+            (3, "{\"a\":\"}\\\"{\"}"),
+            (4, "{\n\"a\":[{}]}"),
+            (5, "{}"),
+        ];
         let found = read(lines).unwrap();
-        assert_eq!(found.iter().map(|(line, text)| (*line, text.as_str())).collect::<Vec<_>>(), expected);
-        assert_eq!(read("[{\"a\":1},\n{\"a\":2}\n]\n").unwrap().iter().map(|r| r.0).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|(line, text)| (*line, text.as_str()))
+                .collect::<Vec<_>>(),
+            expected
+        );
+        assert_eq!(
+            read("[{\"a\":1},\n{\"a\":2}\n]\n")
+                .unwrap()
+                .iter()
+                .map(|r| r.0)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert!(read("[]").unwrap().is_empty());
         assert!(read("").unwrap().is_empty());
     }

@@ -16,7 +16,9 @@ use crate::format::BatchWriter;
 
 pub(super) fn writer(file: File, _schema: &SchemaRef) -> Box<dyn BatchWriter> {
     let builder = WriterBuilder::new().with_explicit_nulls(true);
-    Box::new(JsonWriter { writer: builder.build::<_, LineDelimited>(BufWriter::new(file)) })
+    Box::new(JsonWriter {
+        writer: builder.build::<_, LineDelimited>(BufWriter::new(file)),
+    })
 }
 
 struct JsonWriter {
@@ -39,15 +41,27 @@ impl BatchWriter for JsonWriter {
     fn finish(mut self: Box<Self>) -> Result<File> {
         self.writer.finish().map_err(|e| Error::Query(e.into()))?;
         let mut buffer = self.writer.into_inner();
-        buffer.flush().map_err(|e| Error::io("write", "json output", e))?;
-        buffer.into_inner().map_err(|e| Error::io("write", "json output", e.into_error()))
+        buffer
+            .flush()
+            .map_err(|e| Error::io("write", "json output", e))?;
+        buffer
+            .into_inner()
+            .map_err(|e| Error::io("write", "json output", e.into_error()))
     }
 }
 
 fn is_finite(column: &Arc<dyn Array>) -> bool {
     match column.data_type() {
-        DataType::Float64 => column.as_primitive::<Float64Type>().iter().flatten().all(f64::is_finite),
-        DataType::Float32 => column.as_primitive::<Float32Type>().iter().flatten().all(f32::is_finite),
+        DataType::Float64 => column
+            .as_primitive::<Float64Type>()
+            .iter()
+            .flatten()
+            .all(f64::is_finite),
+        DataType::Float32 => column
+            .as_primitive::<Float32Type>()
+            .iter()
+            .flatten()
+            .all(f32::is_finite),
         DataType::Struct(_) => column.as_struct().columns().iter().all(is_finite),
         DataType::List(_) => is_finite(column.as_list::<i32>().values()),
         _ => true,

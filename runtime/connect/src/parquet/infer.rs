@@ -35,10 +35,11 @@ struct Footer {
 pub(super) async fn infer(files: Vec<SourceFile>) -> Result<Inferred> {
     let files: Arc<[SourceFile]> = files.into();
     let store = PlaceStore::new(Arc::clone(&files));
-    let footers: Vec<Footer> = futures::stream::iter((0..files.len()).map(|index| footer(&store, &files, index)))
-        .buffered(FILES_AT_ONCE)
-        .try_collect()
-        .await?;
+    let footers: Vec<Footer> =
+        futures::stream::iter((0..files.len()).map(|index| footer(&store, &files, index)))
+            .buffered(FILES_AT_ONCE)
+            .try_collect()
+            .await?;
     let schema = Arc::new(merge(&files, &footers)?);
     let statistics = files.iter().zip(&footers).map(|(file, footer)| {
         guard(&file.name(), || {
@@ -48,7 +49,12 @@ pub(super) async fn infer(files: Vec<SourceFile>) -> Result<Inferred> {
         })
     });
     let statistics = statistics.collect::<Result<_>>()?;
-    Ok(Inferred { store, files, schema, statistics })
+    Ok(Inferred {
+        store,
+        files,
+        schema,
+        statistics,
+    })
 }
 
 async fn footer(store: &PlaceStore, files: &[SourceFile], index: usize) -> Result<Footer> {
@@ -60,7 +66,10 @@ async fn footer(store: &PlaceStore, files: &[SourceFile], index: usize) -> Resul
         let schema = reader.fetch_schema().await?;
         Ok(Footer { metadata, schema })
     };
-    guard_future(&name, async { footer.await.map_err(|e| unwrapped(in_file(&name, e))) }).await
+    guard_future(&name, async {
+        footer.await.map_err(|e| unwrapped(in_file(&name, e)))
+    })
+    .await
 }
 
 fn unwrapped(error: datafusion::error::DataFusionError) -> Error {
@@ -94,7 +103,9 @@ fn merge(files: &[SourceFile], footers: &[Footer]) -> Result<Schema> {
         }
     }
     let fields = merged.into_iter().map(|(field, _)| {
-        let is_everywhere = footers.iter().all(|footer| footer.schema.field_with_name(field.name()).is_ok());
+        let is_everywhere = footers
+            .iter()
+            .all(|footer| footer.schema.field_with_name(field.name()).is_ok());
         let nullable = field.is_nullable() || !is_everywhere;
         field.with_nullable(nullable)
     });

@@ -38,11 +38,19 @@ impl ParquetTable {
             let file = PartitionedFile::new_from_meta(self.inferred.store.meta(index));
             FileGroup::new(vec![file.with_statistics(Arc::clone(statistics))])
         };
-        self.inferred.statistics.iter().enumerate().map(group).collect()
+        self.inferred
+            .statistics
+            .iter()
+            .enumerate()
+            .map(group)
+            .collect()
     }
 
     fn merged_statistics(&self) -> DataFusionResult<Statistics> {
-        Statistics::try_merge_iter(self.inferred.statistics.iter().map(AsRef::as_ref), &self.inferred.schema)
+        Statistics::try_merge_iter(
+            self.inferred.statistics.iter().map(AsRef::as_ref),
+            &self.inferred.schema,
+        )
     }
 }
 
@@ -56,7 +64,10 @@ impl TableProvider for ParquetTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
         // Row groups and pages are skipped by statistics; the filter itself stays above the scan.
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
@@ -68,19 +79,27 @@ impl TableProvider for ParquetTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let options =
-            TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        let options = TableParquetOptions {
+            global: state.config_options().execution.parquet.clone(),
+            ..Default::default()
+        };
         let store = Arc::new(self.inferred.store.clone());
         let source = ParquetSource::new(Arc::clone(&self.inferred.schema))
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(DefaultParquetFileReaderFactory::new(store)));
+            .with_parquet_file_reader_factory(Arc::new(DefaultParquetFileReaderFactory::new(
+                store,
+            )));
         // The URL only satisfies the registry: the factory above reads through the place.
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file_groups(self.file_groups())
-            .with_statistics(self.merged_statistics()?)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
-        Ok(Arc::new(GuardExec::new(DataSourceExec::from_data_source(config), Arc::clone(&self.names))))
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_groups(self.file_groups())
+                .with_statistics(self.merged_statistics()?)
+                .with_projection_indices(projection.cloned())?
+                .with_limit(limit)
+                .build();
+        Ok(Arc::new(GuardExec::new(
+            DataSourceExec::from_data_source(config),
+            Arc::clone(&self.names),
+        )))
     }
 }

@@ -13,7 +13,11 @@ use crate::error::{Error, Result};
 use crate::format::BatchWriter;
 use crate::parquet::{ParquetCompression, ParquetOptions};
 
-pub(super) fn writer(options: &ParquetOptions, file: File, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {
+pub(super) fn writer(
+    options: &ParquetOptions,
+    file: File,
+    schema: &SchemaRef,
+) -> Result<Box<dyn BatchWriter>> {
     let compression = match options.compression {
         ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::try_new(3).map_err(query)?),
         ParquetCompression::Snappy => Compression::SNAPPY,

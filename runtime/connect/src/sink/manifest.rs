@@ -17,7 +17,11 @@ const NEW_NAME: &str = "._tenon_files.new";
 /// The names we wrote; none without a manifest.
 pub(super) fn read(dir: &Dir, folder: &Path) -> Result<BTreeSet<String>> {
     match dir.read_to_string(NAME) {
-        Ok(text) => Ok(text.lines().filter(|name| is_part_name(name)).map(str::to_owned).collect()),
+        Ok(text) => Ok(text
+            .lines()
+            .filter(|name| is_part_name(name))
+            .map(str::to_owned)
+            .collect()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
         Err(e) => Err(Error::io("read", folder.join(NAME), e)),
     }

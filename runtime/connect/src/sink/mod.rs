@@ -89,10 +89,23 @@ impl FileSink {
     /// # Errors
     /// [`Error::Refused`] if the target is outside the place, [`Error::Unsupported`] if the mode does not
     /// fit what is there, [`Error::Io`] if the folder cannot be opened.
-    pub fn open(place: &Place, target: &Target, format: &Format, mode: WriteMode, run: &str) -> Result<Self> {
+    pub fn open(
+        place: &Place,
+        target: &Target,
+        format: &Format,
+        mode: WriteMode,
+        run: &str,
+    ) -> Result<Self> {
         check_run(run)?;
         let (dir, folder, file) = open_target(place, target)?;
-        let sink = Self { dir: Arc::new(dir), folder, file, format: format.clone(), mode, run: run.to_owned() };
+        let sink = Self {
+            dir: Arc::new(dir),
+            folder,
+            file,
+            format: format.clone(),
+            mode,
+            run: run.to_owned(),
+        };
         sink.check_mode()?;
         Ok(sink)
     }
@@ -120,7 +133,10 @@ impl FileSink {
         };
         let mut tasks = JoinSet::new();
         for (partition, stream) in streams.into_iter().enumerate() {
-            tasks.spawn(self.clone().write_partition(partition, Arc::clone(&schema), stream));
+            tasks.spawn(
+                self.clone()
+                    .write_partition(partition, Arc::clone(&schema), stream),
+            );
         }
         let mut output = StagedOutput::new(self);
         while let Some(staged) = tasks.join_next().await {
@@ -182,8 +198,12 @@ impl FileSink {
 
     /// Published by an earlier attempt that was cut off before it could list its files.
     fn is_of_this_run(&self, name: &str) -> bool {
-        let run = name.strip_prefix("part-").and_then(|rest| rest.split_once('-')).map(|(_, rest)| rest);
-        run.and_then(|rest| rest.rsplit_once('.')).is_some_and(|(run, _)| run == self.run)
+        let run = name
+            .strip_prefix("part-")
+            .and_then(|rest| rest.split_once('-'))
+            .map(|(_, rest)| rest);
+        run.and_then(|rest| rest.rsplit_once('.'))
+            .is_some_and(|(run, _)| run == self.run)
     }
 }
 
@@ -198,10 +218,13 @@ pub fn discard_staged(place: &Place, target: &Target, run: &str) -> Result<usize
     let (dir, folder, _) = open_target(place, target)?;
     let mut removed = 0;
     for entry in dir.entries().map_err(|e| Error::io("list", &folder, e))? {
-        let name = entry.map_err(|e| Error::io("list", &folder, e))?.file_name();
+        let name = entry
+            .map_err(|e| Error::io("list", &folder, e))?
+            .file_name();
         let Some(name) = name.to_str() else { continue };
         if staged::run_of(name).is_some_and(|of| of == run) {
-            dir.remove_file(name).map_err(|e| Error::io("remove", folder.join(name), e))?;
+            dir.remove_file(name)
+                .map_err(|e| Error::io("remove", folder.join(name), e))?;
             removed += 1;
         }
     }
@@ -217,9 +240,18 @@ struct OpenFile {
 
 impl OpenFile {
     fn create(sink: &FileSink, partition: usize, schema: &SchemaRef) -> Result<Self> {
-        let (staged, file) = StagedFile::create(&sink.dir, &sink.folder, &sink.name(partition), &sink.run)?;
-        let writer = sink.format.connector().writer(file, schema).map_err(|e| written(&staged, e))?;
-        Ok(Self { writer, staged, rows: 0 })
+        let (staged, file) =
+            StagedFile::create(&sink.dir, &sink.folder, &sink.name(partition), &sink.run)?;
+        let writer = sink
+            .format
+            .connector()
+            .writer(file, schema)
+            .map_err(|e| written(&staged, e))?;
+        Ok(Self {
+            writer,
+            staged,
+            rows: 0,
+        })
     }
 
     fn write(mut self, batch: &RecordBatch) -> Result<Self> {
@@ -233,7 +265,10 @@ impl OpenFile {
     fn finish(self) -> Result<StagedFile> {
         let mut staged = self.staged;
         let file = self.writer.finish().map_err(|e| written(&staged, e))?;
-        let size = file.metadata().map_err(|e| Error::io("write", staged.path(), e))?.len();
+        let size = file
+            .metadata()
+            .map_err(|e| Error::io("write", staged.path(), e))?
+            .len();
         staged.complete(file, self.rows, size);
         Ok(staged)
     }
@@ -271,8 +306,12 @@ fn os_error_in(text: &str) -> Option<std::io::Error> {
     number.parse().ok().map(std::io::Error::from_raw_os_error)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Error::joined)?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::joined)?
 }
 
 fn open_target(place: &Place, target: &Target) -> Result<(Dir, PathBuf, Option<String>)> {
@@ -280,19 +319,32 @@ fn open_target(place: &Place, target: &Target) -> Result<(Dir, PathBuf, Option<S
         Target::Directory(path) => {
             let path = local_path(path)?;
             place.check(&path)?;
-            let dir = place.writable_dir(&path, true).map_err(|e| Error::io("open", &path, e))?;
+            let dir = place
+                .writable_dir(&path, true)
+                .map_err(|e| Error::io("open", &path, e))?;
             Ok((dir, path, None))
         }
         Target::File(path) => {
             let path = local_path(path)?;
             place.check(&path)?;
-            let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-                Error::Unsupported(format!("{}: not a file name; name the output file", path.display()))
-            })?;
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .ok_or_else(|| {
+                    Error::Unsupported(format!(
+                        "{}: not a file name; name the output file",
+                        path.display()
+                    ))
+                })?;
             let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-            let dir = place.writable_dir(&folder, false).map_err(|e| Error::io("open", &folder, e))?;
+            let dir = place
+                .writable_dir(&folder, false)
+                .map_err(|e| Error::io("open", &folder, e))?;
             if dir.is_dir(name) {
-                return Err(Error::Unsupported(format!("{}: is a folder; name a file in it", path.display())));
+                return Err(Error::Unsupported(format!(
+                    "{}: is a folder; name a file in it",
+                    path.display()
+                )));
             }
             Ok((dir, folder.clone(), Some(name.to_owned())))
         }
@@ -312,7 +364,9 @@ fn visible_names(dir: &Dir, folder: &Path) -> Result<Vec<String>> {
 }
 
 fn check_run(run: &str) -> Result<()> {
-    let is_plain = run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let is_plain = run
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if run.is_empty() || run.len() > MAX_RUN_BYTES || !is_plain {
         return Err(Error::Unsupported(format!(
             "run id {run:?}: use 1 to {MAX_RUN_BYTES} letters, digits, `-` or `_`"
@@ -323,7 +377,11 @@ fn check_run(run: &str) -> Result<()> {
 
 fn check_names(schema: &SchemaRef) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
-    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+    match schema
+        .fields()
+        .iter()
+        .find(|field| !seen.insert(field.name()))
+    {
         None => Ok(()),
         Some(twice) => Err(Error::Unsupported(format!(
             "the output has two columns named {:?}; rename one with AS",

@@ -87,7 +87,9 @@ impl StagedOutput {
     /// # Errors
     /// [`Error::Io`] naming the file; a full disk may show only here.
     pub async fn commit(self) -> Result<CommittedOutput> {
-        tokio::task::spawn_blocking(move || self.commit_now()).await.map_err(Error::joined)?
+        tokio::task::spawn_blocking(move || self.commit_now())
+            .await
+            .map_err(Error::joined)?
     }
 
     /// Removes everything that was staged.
@@ -95,16 +97,27 @@ impl StagedOutput {
     /// # Errors
     /// [`Error::Io`] naming a file that could not be removed; the others are.
     pub async fn abort(self) -> Result<()> {
-        let abort = move || self.files.into_iter().map(StagedFile::remove).fold(Ok(()), Result::and);
-        tokio::task::spawn_blocking(abort).await.map_err(Error::joined)?
+        let abort = move || {
+            self.files
+                .into_iter()
+                .map(StagedFile::remove)
+                .fold(Ok(()), Result::and)
+        };
+        tokio::task::spawn_blocking(abort)
+            .await
+            .map_err(Error::joined)?
     }
 
     fn commit_now(mut self) -> Result<CommittedOutput> {
         for file in &self.files {
             file.sync()?;
         }
-        let mut output =
-            CommittedOutput { files: self.files(), rows: self.rows(), bytes: self.bytes(), replaced: 0 };
+        let mut output = CommittedOutput {
+            files: self.files(),
+            rows: self.rows(),
+            bytes: self.bytes(),
+            replaced: 0,
+        };
         let files = std::mem::take(&mut self.files);
         self.publish(files)?;
         sync_dir(&self.dir, &self.folder)?;
@@ -133,7 +146,10 @@ impl StagedOutput {
     /// Lists the new files first, so that a crash in between leaves no file of ours unknown.
     fn update_manifest(&self, output: &CommittedOutput) -> Result<usize> {
         let old = manifest::read(&self.dir, &self.folder)?;
-        let names = output.files.iter().filter_map(|file| file.path.file_name()?.to_str().map(str::to_owned));
+        let names = output
+            .files
+            .iter()
+            .filter_map(|file| file.path.file_name()?.to_str().map(str::to_owned));
         let new: BTreeSet<String> = names.collect();
         manifest::write(&self.dir, &self.folder, &old.union(&new).cloned().collect())?;
         if self.mode == WriteMode::Append {
@@ -167,7 +183,12 @@ pub(super) struct StagedFile {
 
 impl StagedFile {
     /// Creates the file, over the remains of an earlier attempt of the same run.
-    pub(super) fn create(dir: &Arc<Dir>, folder: &Path, name: &str, run: &str) -> Result<(Self, File)> {
+    pub(super) fn create(
+        dir: &Arc<Dir>,
+        folder: &Path,
+        name: &str,
+        run: &str,
+    ) -> Result<(Self, File)> {
         let staged_name = staged_name(name, run);
         let failed = |e| Error::io("write", folder.join(name), e);
         match dir.remove_file(&staged_name) {
@@ -176,7 +197,10 @@ impl StagedFile {
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        let file = dir.open_with(&staged_name, &options).map_err(failed)?.into_std();
+        let file = dir
+            .open_with(&staged_name, &options)
+            .map_err(failed)?
+            .into_std();
         let staged = Self {
             dir: Arc::clone(dir),
             folder: folder.to_path_buf(),
@@ -202,22 +226,33 @@ impl StagedFile {
     }
 
     fn info(&self) -> StagedFileInfo {
-        StagedFileInfo { path: self.path(), rows: self.rows, bytes: self.bytes }
+        StagedFileInfo {
+            path: self.path(),
+            rows: self.rows,
+            bytes: self.bytes,
+        }
     }
 
     fn sync(&self) -> Result<()> {
-        self.file.as_ref().map_or(Ok(()), File::sync_all).map_err(|e| Error::io("write", self.path(), e))
+        self.file
+            .as_ref()
+            .map_or(Ok(()), File::sync_all)
+            .map_err(|e| Error::io("write", self.path(), e))
     }
 
     fn publish(mut self) -> Result<()> {
-        self.dir.rename(&self.staged_name, &self.dir, &self.name).map_err(|e| Error::io("write", self.path(), e))?;
+        self.dir
+            .rename(&self.staged_name, &self.dir, &self.name)
+            .map_err(|e| Error::io("write", self.path(), e))?;
         self.is_here = false;
         Ok(())
     }
 
     fn remove(mut self) -> Result<()> {
         self.is_here = false;
-        self.dir.remove_file(&self.staged_name).map_err(|e| Error::io("remove", self.folder.join(&self.staged_name), e))
+        self.dir
+            .remove_file(&self.staged_name)
+            .map_err(|e| Error::io("remove", self.folder.join(&self.staged_name), e))
     }
 }
 
@@ -236,7 +271,10 @@ fn staged_name(name: &str, run: &str) -> String {
 
 /// The run that a staged file belongs to.
 pub(super) fn run_of(staged_name: &str) -> Option<&str> {
-    let (_, run) = staged_name.strip_prefix('.')?.strip_suffix(STAGED_SUFFIX)?.rsplit_once('.')?;
+    let (_, run) = staged_name
+        .strip_prefix('.')?
+        .strip_suffix(STAGED_SUFFIX)?
+        .rsplit_once('.')?;
     Some(run)
 }
 

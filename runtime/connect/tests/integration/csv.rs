@@ -19,7 +19,10 @@ fn options(change: impl FnOnce(&mut CsvOptions)) -> Format {
 
 async fn error(content: &[u8], format: &Format) -> String {
     let folder = Folder::with(&[("p.csv", content)]);
-    folder.query(&["p.csv"], format, "SELECT * FROM t").await.unwrap_err()
+    folder
+        .query(&["p.csv"], format, "SELECT * FROM t")
+        .await
+        .unwrap_err()
 }
 
 #[tokio::test]
@@ -36,8 +39,16 @@ async fn types_and_values() {
     | 8001     |   | 2.0 | false |            |                      |              |
     +----------+---+-----+-------+------------+----------------------+--------------+
     "#);
-    let text = folder.table(&["p.csv"], &options(|o| o.all_text = true)).await.unwrap();
-    assert!(text.schema().fields().iter().all(|f| f.data_type() == &arrow::datatypes::DataType::Utf8));
+    let text = folder
+        .table(&["p.csv"], &options(|o| o.all_text = true))
+        .await
+        .unwrap();
+    assert!(
+        text.schema()
+            .fields()
+            .iter()
+            .all(|f| f.data_type() == &arrow::datatypes::DataType::Utf8)
+    );
 }
 
 #[tokio::test]
@@ -82,7 +93,13 @@ async fn a_value_beyond_the_sample_is_an_error_not_a_null() {
     insta::assert_snapshot!(error(text.as_bytes(), &sampled).await, @r#"p.csv:100002: column "n": "n/a" is not an int64, the type that the start of the table suggests; raise infer_bytes, or read with all_text"#);
     // Seen whole, the column is text and nothing is lost.
     let folder = Folder::with(&[("p.csv", text.as_bytes())]);
-    let shown = folder.show(&["p.csv"], &csv(), "SELECT count(*) AS rows, count(n) AS n, max(n) AS last FROM t").await;
+    let shown = folder
+        .show(
+            &["p.csv"],
+            &csv(),
+            "SELECT count(*) AS rows, count(n) AS n, max(n) AS last FROM t",
+        )
+        .await;
     insta::assert_snapshot!(shown, @r"
     +--------+--------+------+
     | rows   | n      | last |
@@ -94,7 +111,11 @@ async fn a_value_beyond_the_sample_is_an_error_not_a_null() {
 
 #[tokio::test]
 async fn several_files_are_one_table() {
-    let folder = Folder::with(&[("1.csv", b"a,b\n1,x\n"), ("2.csv", b"b,a\ny,2.5\n"), ("3.csv", b"")]);
+    let folder = Folder::with(&[
+        ("1.csv", b"a,b\n1,x\n"),
+        ("2.csv", b"b,a\ny,2.5\n"),
+        ("3.csv", b""),
+    ]);
     insta::assert_snapshot!(folder.show(&["."], &csv(), "SELECT * FROM t ORDER BY a").await, @r"
     +-----+---+
     | a   | b |
@@ -110,21 +131,45 @@ async fn several_files_are_one_table() {
 
 #[tokio::test]
 async fn projection_and_limit_reach_the_scan() {
-    let folder = Folder::with(&[("1.csv", b"a,b,c\n1,2,3\n4,5,6\n"), ("2.csv", b"a,b,c\n7,8,9\n")]);
+    let folder = Folder::with(&[
+        ("1.csv", b"a,b,c\n1,2,3\n4,5,6\n"),
+        ("2.csv", b"a,b,c\n7,8,9\n"),
+    ]);
     let context = SessionContext::new();
-    context.register_table("t", folder.table(&["1.csv", "2.csv"], &csv()).await.unwrap()).unwrap();
-    let plan = context.sql("SELECT c FROM t LIMIT 1").await.unwrap().create_physical_plan().await.unwrap();
-    let plan = datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string();
+    context
+        .register_table(
+            "t",
+            folder.table(&["1.csv", "2.csv"], &csv()).await.unwrap(),
+        )
+        .unwrap();
+    let plan = context
+        .sql("SELECT c FROM t LIMIT 1")
+        .await
+        .unwrap()
+        .create_physical_plan()
+        .await
+        .unwrap();
+    let plan = datafusion::physical_plan::displayable(plan.as_ref())
+        .indent(false)
+        .to_string();
     insta::assert_snapshot!(plan, @r"
     CoalescePartitionsExec: fetch=1
-      FileScanExec: format=csv, files=2, columns=[c], limit=1
+      LocalLimitExec: fetch=1
+        FileScanExec: format=csv, files=2, columns=[c], limit=1
     ");
-    assert!(folder.show(&["1.csv", "2.csv"], &csv(), "SELECT count(*) FROM t").await.contains("| 3 "));
+    assert!(
+        folder
+            .show(&["1.csv", "2.csv"], &csv(), "SELECT count(*) FROM t")
+            .await
+            .contains("| 3 ")
+    );
 }
 
 #[tokio::test]
 async fn corpus_never_panics() {
-    let Some(folder) = corpus("arrow-testing/data/csv/fuzzing") else { return };
+    let Some(folder) = corpus("arrow-testing/data/csv/fuzzing") else {
+        return;
+    };
     for path in files_in(&folder) {
         if let Err(error) = read_all(&path, &csv()).await {
             assert!(error.contains(path.to_str().unwrap()), "{error}");

@@ -51,23 +51,37 @@ impl Folder {
     /// All names, hidden ones too.
     fn names(&self, name: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.path(name)).unwrap();
-        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
 
-    async fn table(&self, names: &[&str], format: &Format) -> Result<Arc<dyn TableProvider>, Error> {
+    async fn table(
+        &self,
+        names: &[&str],
+        format: &Format,
+    ) -> Result<Arc<dyn TableProvider>, Error> {
         let paths: Vec<_> = names.iter().map(PathBuf::from).collect();
         table(&self.place, &paths, format).await
     }
 
     /// The rows of a file, by SQL over table `t`.
-    async fn query(&self, names: &[&str], format: &Format, sql: &str) -> Result<Vec<RecordBatch>, String> {
+    async fn query(
+        &self,
+        names: &[&str],
+        format: &Format,
+        sql: &str,
+    ) -> Result<Vec<RecordBatch>, String> {
         let table = self.table(names, format).await.map_err(|e| e.to_string())?;
         let context = SessionContext::new();
         context.register_table("t", table).unwrap();
         let frame = context.sql(sql).await.map_err(|e| e.to_string())?;
-        frame.collect().await.map_err(|e| e.find_root().to_string().replace("External error: ", ""))
+        frame
+            .collect()
+            .await
+            .map_err(|e| e.find_root().to_string().replace("External error: ", ""))
     }
 
     async fn show(&self, names: &[&str], format: &Format, sql: &str) -> String {
@@ -77,12 +91,23 @@ impl Folder {
         }
     }
 
-    fn sink(&self, target: &str, format: &Format, mode: WriteMode, run: &str) -> Result<FileSink, Error> {
+    fn sink(
+        &self,
+        target: &str,
+        format: &Format,
+        mode: WriteMode,
+        run: &str,
+    ) -> Result<FileSink, Error> {
         let target = Target::from_path(&self.place, Path::new(target));
         FileSink::open(&self.place, &target, format, mode, run)
     }
 
-    async fn stage(&self, target: &str, format: &Format, batches: Vec<RecordBatch>) -> Result<StagedOutput, Error> {
+    async fn stage(
+        &self,
+        target: &str,
+        format: &Format,
+        batches: Vec<RecordBatch>,
+    ) -> Result<StagedOutput, Error> {
         let schema = batches[0].schema();
         let sink = self.sink(target, format, WriteMode::Replace, "run1")?;
         sink.write(schema, vec![stream(batches)]).await
@@ -93,13 +118,22 @@ fn stream(batches: Vec<RecordBatch>) -> SendableRecordBatchStream {
     stream_of(batches[0].schema(), batches.into_iter().map(Ok).collect())
 }
 
-fn stream_of(schema: SchemaRef, items: Vec<Result<RecordBatch, DataFusionError>>) -> SendableRecordBatchStream {
-    Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(items)))
+fn stream_of(
+    schema: SchemaRef,
+    items: Vec<Result<RecordBatch, DataFusionError>>,
+) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(
+        schema,
+        futures::stream::iter(items),
+    ))
 }
 
 fn types(table: &Arc<dyn TableProvider>) -> String {
     let schema = table.schema();
-    let fields = schema.fields().iter().map(|f| format!("{}: {}", f.name(), f.data_type()));
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|f| format!("{}: {}", f.name(), f.data_type()));
     fields.collect::<Vec<_>>().join(", ")
 }
 
@@ -111,12 +145,16 @@ fn corpus(name: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("skipped: {name} is not there; set TENON_SHARED to the folder that holds data/corpora");
+    println!(
+        "skipped: {name} is not there; set TENON_SHARED to the folder that holds data/corpora"
+    );
     None
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path());
     let mut files: Vec<_> = entries.filter(|path| path.is_file()).collect();
     files.sort();
     files
@@ -124,8 +162,12 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 
 /// Reads a whole file by ambient path; the row count, or the error.
 async fn read_all(path: &Path, format: &Format) -> Result<usize, String> {
-    let table = table(&Place::ambient(), &[path.to_path_buf()], format).await.map_err(|e| e.to_string())?;
-    let frame = SessionContext::new().read_table(table).map_err(|e| e.to_string())?;
+    let table = table(&Place::ambient(), &[path.to_path_buf()], format)
+        .await
+        .map_err(|e| e.to_string())?;
+    let frame = SessionContext::new()
+        .read_table(table)
+        .map_err(|e| e.to_string())?;
     let batches = frame.collect().await.map_err(|e| e.to_string())?;
     Ok(batches.iter().map(RecordBatch::num_rows).sum())
 }

@@ -140,7 +140,7 @@ impl ExecutionPlan for StreamExec {
         let required = self.binding.inputs.iter().zip(&self.inputs).map(|(binding, input)| match &binding.distribution {
             Wanted::Broadcast => Distribution::UnspecifiedDistribution,
             _ if single => Distribution::SinglePartition,
-            Wanted::Hash(columns) => Distribution::HashPartitioned(columns.iter().map(|&c| column(input, c)).collect()),
+            Wanted::Hash(columns) => Distribution::KeyPartitioned(columns.iter().map(|&c| column(input, c)).collect()),
             Wanted::Any | Wanted::Single => Distribution::UnspecifiedDistribution,
         });
         InputDistributionRequirements::new(required.collect())
@@ -272,12 +272,13 @@ impl Running {
         }
     }
 
-    async fn open_input(&self, input: usize) -> Result<SendableRecordBatchStream> {
-        let plan = &self.inputs[input];
+    async fn open_input(&mut self, input: usize) -> Result<SendableRecordBatchStream> {
+        let plan = Arc::clone(&self.inputs[input]);
         if self.binding.inputs[input].distribution != Wanted::Broadcast {
             return plan.execute(self.partition, Arc::clone(&self.context));
         }
-        let all = self.broadcast[input].get_or_try_init(|| async { execute_stream(Arc::clone(plan), Arc::clone(&self.context))?.try_collect().await });
+        let (broadcast, context) = (Arc::clone(&self.broadcast), Arc::clone(&self.context));
+        let all = broadcast[input].get_or_try_init(|| async { execute_stream(Arc::clone(&plan), context)?.try_collect().await });
         let batches: Vec<RecordBatch> = all.await?.clone();
         let stream = futures::stream::iter(batches.into_iter().map(Ok));
         Ok(Box::pin(RecordBatchStreamAdapter::new(plan.schema(), stream)))
