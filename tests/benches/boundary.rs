@@ -22,7 +22,11 @@ const ROUNDS: usize = 15;
 const CALLS: usize = 40;
 
 fn numbers() -> RecordBatch {
-    let column = |by: f64| Arc::new(Float64Array::from_iter_values((0..ROWS).map(|i| i as f64 * by))) as ArrayRef;
+    let column = |by: f64| {
+        Arc::new(Float64Array::from_iter_values(
+            (0..ROWS).map(|i| i as f64 * by),
+        )) as ArrayRef
+    };
     RecordBatch::try_from_iter([("a", column(1.5)), ("b", column(0.25))]).unwrap()
 }
 
@@ -34,12 +38,25 @@ fn text() -> RecordBatch {
 
 fn wrapped(batch: &RecordBatch) -> RecordBatch {
     let bytes = to_ipc(batch).unwrap();
-    RecordBatch::try_from_iter([("ipc", Arc::new(BinaryArray::from_vec(vec![bytes.as_slice()])) as ArrayRef)]).unwrap()
+    RecordBatch::try_from_iter([(
+        "ipc",
+        Arc::new(BinaryArray::from_vec(vec![bytes.as_slice()])) as ArrayRef,
+    )])
+    .unwrap()
 }
 
 async fn open(plugin: &Plugin, function: &str, batch: &RecordBatch) -> MapInstance {
     let (limits, budget) = (Limits::default(), Arc::new(FixedBudget::new(1 << 30)));
-    let binding = plugin.bind_map(function, "{}", &batch.schema(), &limits, Arc::clone(&budget) as _).await.unwrap();
+    let binding = plugin
+        .bind_map(
+            function,
+            "{}",
+            &batch.schema(),
+            &limits,
+            Arc::clone(&budget) as _,
+        )
+        .await
+        .unwrap();
     plugin.open_map(&binding, &limits, budget).await.unwrap()
 }
 
@@ -55,8 +72,17 @@ fn per_row(rounds: &mut [Duration]) -> f64 {
     rounds[rounds.len() / 2].as_nanos() as f64 / (ROWS * CALLS) as f64
 }
 
-async fn measure(plugin: &Plugin, function: &str, batch: &RecordBatch, native: impl Fn(&RecordBatch) -> ArrayRef) -> Ways {
-    let mut ways = Ways { native: Vec::new(), buffers: Vec::new(), ipc: Vec::new() };
+async fn measure(
+    plugin: &Plugin,
+    function: &str,
+    batch: &RecordBatch,
+    native: impl Fn(&RecordBatch) -> ArrayRef,
+) -> Ways {
+    let mut ways = Ways {
+        native: Vec::new(),
+        buffers: Vec::new(),
+        ipc: Vec::new(),
+    };
     let mut buffers = open(plugin, function, batch).await;
     let mut ipc = open(plugin, &format!("{function}-ipc"), &wrapped(batch)).await;
     for _ in 0..ROUNDS {
@@ -100,13 +126,31 @@ fn host_side(batch: &RecordBatch) -> (f64, f64) {
 }
 
 fn instance_creation(plugin: &Plugin, runtime: &tokio::runtime::Runtime) -> Duration {
-    let (limits, budget, batch) = (Limits::default(), Arc::new(FixedBudget::new(1 << 30)), numbers());
+    let (limits, budget, batch) = (
+        Limits::default(),
+        Arc::new(FixedBudget::new(1 << 30)),
+        numbers(),
+    );
     runtime.block_on(async {
-        let binding = plugin.bind_map("blend", "{}", &batch.schema(), &limits, Arc::clone(&budget) as _).await.unwrap();
+        let binding = plugin
+            .bind_map(
+                "blend",
+                "{}",
+                &batch.schema(),
+                &limits,
+                Arc::clone(&budget) as _,
+            )
+            .await
+            .unwrap();
         let mut times = Vec::new();
         for _ in 0..200 {
             let start = Instant::now();
-            black_box(plugin.open_map(&binding, &limits, Arc::clone(&budget) as _).await.unwrap());
+            black_box(
+                plugin
+                    .open_map(&binding, &limits, Arc::clone(&budget) as _)
+                    .await
+                    .unwrap(),
+            );
             times.push(start.elapsed());
         }
         times.sort_unstable();
@@ -115,25 +159,57 @@ fn instance_creation(plugin: &Plugin, runtime: &tokio::runtime::Runtime) -> Dura
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let host = Host::new(&HostConfig::default()).unwrap();
     let plugin = host.load(&component("tests/bench-guest")).unwrap();
     let (numbers, text) = (numbers(), text());
-    println!("| kernel, {ROWS} rows a batch | native ns/row | plugin ns/row | over IPC ns/row | plugin / native | IPC / plugin |");
+    println!(
+        "| kernel, {ROWS} rows a batch | native ns/row | plugin ns/row | over IPC ns/row | plugin / native | IPC / plugin |"
+    );
     println!("|---|---|---|---|---|---|");
     let report = |name: &str, mut ways: Ways| {
-        let (native, ours, ipc) = (per_row(&mut ways.native), per_row(&mut ways.buffers), per_row(&mut ways.ipc));
-        println!("| {name} | {native:.2} | {ours:.2} | {ipc:.2} | {:.2}x | {:.2}x |", ours / native, ipc / ours);
+        let (native, ours, ipc) = (
+            per_row(&mut ways.native),
+            per_row(&mut ways.buffers),
+            per_row(&mut ways.ipc),
+        );
+        println!(
+            "| {name} | {native:.2} | {ours:.2} | {ipc:.2} | {:.2}x | {:.2}x |",
+            ours / native,
+            ipc / ours
+        );
     };
-    let kernel = |batch: &RecordBatch| Arc::new(blend(batch.column(0).as_primitive::<Float64Type>(), batch.column(1).as_primitive::<Float64Type>())) as ArrayRef;
-    report("a * 1.1 + b * 0.5, f64", runtime.block_on(measure(&plugin, "blend", &numbers, kernel)));
-    report("upper(trim(s)), 20 bytes", runtime.block_on(measure(&plugin, "shout", &text, |batch| Arc::new(shout(batch.column(0).as_string::<i32>())) as ArrayRef)));
+    let kernel = |batch: &RecordBatch| {
+        Arc::new(blend(
+            batch.column(0).as_primitive::<Float64Type>(),
+            batch.column(1).as_primitive::<Float64Type>(),
+        )) as ArrayRef
+    };
+    report(
+        "a * 1.1 + b * 0.5, f64",
+        runtime.block_on(measure(&plugin, "blend", &numbers, kernel)),
+    );
+    report(
+        "upper(trim(s)), 20 bytes",
+        runtime.block_on(measure(&plugin, "shout", &text, |batch| {
+            Arc::new(shout(batch.column(0).as_string::<i32>())) as ArrayRef
+        })),
+    );
     println!();
     println!("| host side alone | buffers ns/row | IPC ns/row | IPC / buffers |");
     println!("|---|---|---|---|");
-    for (name, batch) in [("2 columns f64", &numbers), ("1 column of strings, 20 bytes", &text)] {
+    for (name, batch) in [
+        ("2 columns f64", &numbers),
+        ("1 column of strings, 20 bytes", &text),
+    ] {
         let (ours, ipc) = host_side(batch);
         println!("| {name} | {ours:.2} | {ipc:.2} | {:.2}x |", ipc / ours);
     }
-    println!("\nan instance is made and opened in {:?}", instance_creation(&plugin, &runtime));
+    println!(
+        "\nan instance is made and opened in {:?}",
+        instance_creation(&plugin, &runtime)
+    );
 }

@@ -18,30 +18,64 @@ fn main() {
     let (rows, truth) = people(RECORDS, 7);
     let mut csv = format!("id,{}\n", COLUMNS.join(","));
     for (i, row) in rows.iter().enumerate() {
-        let values: Vec<&str> = row.values().iter().map(|v| v.as_deref().unwrap_or_default()).collect();
-        let quoted: Vec<String> = values.iter().map(|v| if v.contains([',', '"']) { format!("\"{}\"", v.replace('"', "\"\"")) } else { (*v).to_owned() }).collect();
+        let values: Vec<&str> = row
+            .values()
+            .iter()
+            .map(|v| v.as_deref().unwrap_or_default())
+            .collect();
+        let quoted: Vec<String> = values
+            .iter()
+            .map(|v| {
+                if v.contains([',', '"']) {
+                    format!("\"{}\"", v.replace('"', "\"\""))
+                } else {
+                    (*v).to_owned()
+                }
+            })
+            .collect();
         writeln!(csv, "{i},{}", quoted.join(",")).unwrap();
     }
-    let (file, out) = (folder.path().join("people.csv"), folder.path().join("matched.csv"));
+    let (file, out) = (
+        folder.path().join("people.csv"),
+        folder.path().join("matched.csv"),
+    );
     std::fs::write(&file, csv).unwrap();
     let plugin = folder.path().join("find-matches.wasm");
     std::fs::write(&plugin, component("plugins/find-matches")).unwrap();
     let run = |arguments: &[&str]| {
-        let output = Command::new(tenon()).args(arguments).env("TENON_DATA", folder.path().join("data")).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(tenon())
+            .args(arguments)
+            .env("TENON_DATA", folder.path().join("data"))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     };
     run(&["plugin", "install", plugin.to_str().unwrap()]);
     let mut times = Vec::new();
     for _ in 0..3 {
         let start = Instant::now();
-        run(&["match", file.to_str().unwrap(), "--id", "id", "-o", out.to_str().unwrap()]);
+        run(&[
+            "match",
+            file.to_str().unwrap(),
+            "--id",
+            "id",
+            "-o",
+            out.to_str().unwrap(),
+        ]);
         times.push(start.elapsed());
     }
     times.sort_unstable();
     let (precision, recall, f1) = score(&std::fs::read_to_string(&out).unwrap(), &truth);
     println!("| records | median of 3 | precision | recall | pair F1 of the groups |");
     println!("|---|---|---|---|---|");
-    println!("| {RECORDS} people in households | {:.1} s | {precision:.3} | {recall:.3} | {f1:.3} |", times[1].as_secs_f64());
+    println!(
+        "| {RECORDS} people in households | {:.1} s | {precision:.3} | {recall:.3} | {f1:.3} |",
+        times[1].as_secs_f64()
+    );
 }
 
 /// Precision, recall and F1 over the pairs within groups.
@@ -59,12 +93,16 @@ fn score(matched: &str, truth: &[u32]) -> (f64, f64, f64) {
     let mut right = 0.0;
     for members in groups.values() {
         let mut people: BTreeMap<u32, usize> = BTreeMap::new();
-        members.iter().for_each(|id| *people.entry(truth[*id]).or_default() += 1);
+        members
+            .iter()
+            .for_each(|id| *people.entry(truth[*id]).or_default() += 1);
         right += people.values().map(|n| pairs(*n)).sum::<f64>();
     }
     let found: f64 = groups.values().map(|m| pairs(m.len())).sum();
     let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
-    truth.iter().for_each(|person| *sizes.entry(*person).or_default() += 1);
+    truth
+        .iter()
+        .for_each(|person| *sizes.entry(*person).or_default() += 1);
     let there: f64 = sizes.values().map(|n| pairs(*n)).sum();
     (right / found, right / there, 2.0 * right / (found + there))
 }

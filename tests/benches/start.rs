@@ -33,8 +33,17 @@ fn main() {
     std::fs::write(at("rows.csv"), "s\n  one  \n").unwrap();
     std::fs::write(at("plugin.wasm"), component("tests/bench-guest")).unwrap();
     let run = |arguments: &[&str]| {
-        let output = Command::new(tenon()).args(arguments).current_dir(folder.path()).env("TENON_DATA", at("data")).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(tenon())
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("TENON_DATA", at("data"))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     };
     run(&["plugin", "install", "plugin.wasm"]);
     run(&["run", "job.toml"]);
@@ -44,9 +53,19 @@ fn main() {
         run(&["run", "job.toml"]);
         times.push(start.elapsed());
     }
-    assert_eq!(std::fs::read_to_string(at("out.csv")).unwrap().lines().nth(1), Some("ONE"));
+    assert_eq!(
+        std::fs::read_to_string(at("out.csv"))
+            .unwrap()
+            .lines()
+            .nth(1),
+        Some("ONE")
+    );
     times.sort_unstable();
     println!("| job of one row, plugin compiled before | median | fastest |");
     println!("|---|---|---|");
-    println!("| whole process, to the committed file | {:.1} ms | {:.1} ms |", times[10].as_secs_f64() * 1e3, times[0].as_secs_f64() * 1e3);
+    println!(
+        "| whole process, to the committed file | {:.1} ms | {:.1} ms |",
+        times[10].as_secs_f64() * 1e3,
+        times[0].as_secs_f64() * 1e3
+    );
 }

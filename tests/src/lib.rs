@@ -5,7 +5,7 @@ pub mod people;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tenon_catalog::{Catalog, Tenant, TenantCatalog};
 use tenon_connect::Place;
@@ -17,14 +17,18 @@ use tenon_store::{SledStore, StoreConfig, SystemClock};
 /// The root of the checkout.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 /// Data sets and corpora that are not part of the project: `TENON_SHARED`, or `../shared` next to the
 /// checkout. A test whose data is absent says so and is skipped.
 #[must_use]
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("TENON_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let folder =
+        std::env::var_os("TENON_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     let path = folder.join(path);
     if !path.exists() {
         println!("skipped: {} is not there", path.display());
@@ -33,22 +37,21 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// The `tenon` binary of this build; built when it is missing.
+/// The `tenon` binary of this build, which `cargo test --workspace` makes before any test runs.
 ///
 /// # Panics
-/// It cannot be built.
+/// It is not there.
 #[must_use]
 pub fn tenon() -> PathBuf {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY
-        .get_or_init(|| {
-            let built = Command::new(env!("CARGO")).args(["build", "--release", "--quiet", "--package", "tenon-cli"]).current_dir(root()).status();
-            assert!(built.expect("cargo").success(), "tenon cannot be built");
-            let exe = std::env::current_exe().expect("the test's own path");
-            let release = exe.ancestors().nth(2).expect("target/release/deps/test");
-            release.join("tenon")
-        })
-        .clone()
+    let exe = std::env::current_exe().expect("the test's own path");
+    let release = exe.ancestors().nth(2).expect("target/release/deps/test");
+    let tenon = release.join("tenon");
+    assert!(
+        tenon.exists(),
+        "{} is missing: run `make test`",
+        tenon.display()
+    );
+    tenon
 }
 
 /// The component of the plugin in this folder of the checkout, built by `tenon plugin build`. Built once for each
@@ -59,15 +62,30 @@ pub fn tenon() -> PathBuf {
 #[must_use]
 pub fn component(folder: &str) -> Vec<u8> {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    let mut built = BUILT.lock().expect("no test panicked while it built");
-    let path = built.entry(folder.to_owned()).or_insert_with(|| build(folder));
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = built
+        .entry(folder.to_owned())
+        .or_insert_with(|| build(folder));
     std::fs::read(path).expect("the component that was built")
 }
 
 fn build(folder: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("tenon-test-{}-{}.wasm", std::process::id(), folder.replace('/', "-")));
-    let output = Command::new(tenon()).args(["plugin", "build", folder, "-o"]).arg(&path).current_dir(root()).output().expect("tenon");
-    assert!(output.status.success(), "tenon plugin build {folder}: {}", String::from_utf8_lossy(&output.stderr));
+    let path = std::env::temp_dir().join(format!(
+        "tenon-test-{}-{}.wasm",
+        std::process::id(),
+        folder.replace('/', "-")
+    ));
+    let output = Command::new(tenon())
+        .args(["plugin", "build", folder, "-o"])
+        .arg(&path)
+        .current_dir(root())
+        .output()
+        .expect("tenon");
+    assert!(
+        output.status.success(),
+        "tenon plugin build {folder}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     path
 }
 
@@ -102,15 +120,33 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let registry = Registry::open(folder.path().join("registry")).expect("a registry");
         for plugin in folders {
-            registry.install(&component(plugin)).expect("an installed plugin");
+            registry
+                .install(&component(plugin))
+                .expect("an installed plugin");
         }
         // One cache for all tests: compiling is the slow part.
         let cache_dir = Some(std::env::temp_dir().join("tenon-test-cache"));
         let host = Host::new(&HostConfig { cache_dir }).expect("a host");
         let clock = Arc::new(SystemClock);
-        let store = SledStore::open(&folder.path().join("store"), &StoreConfig::default(), clock.as_ref()).expect("a store");
+        let store = SledStore::open(
+            &folder.path().join("store"),
+            &StoreConfig::default(),
+            clock.as_ref(),
+        )
+        .expect("a store");
         let catalog = Catalog::open(Arc::new(store), clock).tenant(Tenant::new(1));
-        let engine = Engine::new(config, host.clone(), registry, Some(catalog.clone()), Place::ambient());
-        Self { folder, engine, catalog, host }
+        let engine = Engine::new(
+            config,
+            host.clone(),
+            registry,
+            Some(catalog.clone()),
+            Place::ambient(),
+        );
+        Self {
+            folder,
+            engine,
+            catalog,
+            host,
+        }
     }
 }

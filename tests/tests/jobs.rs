@@ -37,7 +37,10 @@ fn job(world: &World, toml: &str, last: &str) -> Result<Job, Error> {
 }
 
 async fn run(world: &World, toml: &str, last: &str) -> Result<tenon_engine::RunReport, Error> {
-    world.engine.run(&job(world, toml, last)?, "run-1", &Progress::default()).await
+    world
+        .engine
+        .run(&job(world, toml, last)?, "run-1", &Progress::default())
+        .await
 }
 
 async fn sql(world: &World, query: &str) -> String {
@@ -48,8 +51,12 @@ async fn sql(world: &World, query: &str) -> String {
 
 /// Files that a user would see, and those that were staged.
 fn files(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -85,10 +92,24 @@ async fn every_built_in_node_works_and_is_counted() {
         SqlQuery = "select g.*, trim(p.name) as name from g join p on cast(p.id as varchar) = g.person order by person"
     "#;
     let report = run(&world, nodes, "marked").await.unwrap();
-    let counts: Vec<(String, u64, u64)> = report.nodes.iter().map(|n| (n.id.clone(), n.rows_in, n.rows_out)).collect();
-    let expected = [("people", 0, 4), ("mapped", 4, 4), ("once", 4, 3), ("grown", 3, 2), ("marked", 6, 2), ("out", 2, 2)];
+    let counts: Vec<(String, u64, u64)> = report
+        .nodes
+        .iter()
+        .map(|n| (n.id.clone(), n.rows_in, n.rows_out))
+        .collect();
+    let expected = [
+        ("people", 0, 4),
+        ("mapped", 4, 4),
+        ("once", 4, 3),
+        ("grown", 3, 2),
+        ("marked", 6, 2),
+        ("out", 2, 2),
+    ];
     for (id, rows_in, rows_out) in expected {
-        assert!(counts.contains(&(id.to_owned(), rows_in, rows_out)), "{id}: {counts:?}");
+        assert!(
+            counts.contains(&(id.to_owned(), rows_in, rows_out)),
+            "{id}: {counts:?}"
+        );
     }
     assert_snapshot!(sql(&world, "select * from t.out").await, @r"
     +--------+-------+----------+------+
@@ -99,8 +120,22 @@ async fn every_built_in_node_works_and_is_counted() {
     +--------+-------+----------+------+
     ");
     let table = world.catalog.get_table("t", "out").unwrap();
-    let columns: Vec<String> = table.storage_descriptor.unwrap().columns.into_iter().map(|c| format!("{} {}", c.name, c.r#type.unwrap())).collect();
-    assert_eq!(columns, ["person string", "years double", "postcode string", "name string"]);
+    let columns: Vec<String> = table
+        .storage_descriptor
+        .unwrap()
+        .columns
+        .into_iter()
+        .map(|c| format!("{} {}", c.name, c.r#type.unwrap()))
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            "person string",
+            "years double",
+            "postcode string",
+            "name string"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +144,11 @@ async fn a_second_run_replaces_the_first_and_counts_up_the_version() {
     run(&world, "", "people").await.unwrap();
     std::fs::write(world.folder.path().join("people.csv"), "id\n9\n").unwrap();
     let again = job(&world, "", "people").unwrap();
-    world.engine.run(&again, "run-2", &Progress::default()).await.unwrap();
+    world
+        .engine
+        .run(&again, "run-2", &Progress::default())
+        .await
+        .unwrap();
     assert_snapshot!(sql(&world, "select * from t.out").await, @r"
     +----+
     | id |
@@ -117,32 +156,57 @@ async fn a_second_run_replaces_the_first_and_counts_up_the_version() {
     | 9  |
     +----+
     ");
-    assert_eq!(world.catalog.get_table("t", "out").unwrap().version_id.as_deref(), Some("1"));
+    assert_eq!(
+        world
+            .catalog
+            .get_table("t", "out")
+            .unwrap()
+            .version_id
+            .as_deref(),
+        Some("1")
+    );
 }
 
 /// The error, and that neither files nor tables are left.
 async fn refused(world: &World, nodes: &str, last: &str) -> String {
     let error = match run(world, nodes, last).await {
         Ok(_) => panic!("it went through"),
-        Err(e) => format!("{e}{}", e.hint().map(|h| format!("\n{h}")).unwrap_or_default()),
+        Err(e) => format!(
+            "{e}{}",
+            e.hint().map(|h| format!("\n{h}")).unwrap_or_default()
+        ),
     };
-    let left: Vec<String> = files(&world.folder.path().join("out")).into_iter().filter(|name| name != "_tenon_files").collect();
+    let left: Vec<String> = files(&world.folder.path().join("out"))
+        .into_iter()
+        .filter(|name| name != "_tenon_files")
+        .collect();
     assert!(left.is_empty(), "{left:?}");
-    assert!(world.catalog.get_table("t", "out").is_err(), "a table was registered");
+    assert!(
+        world.catalog.get_table("t", "out").is_err(),
+        "a table was registered"
+    );
     error.replace(world.folder.path().to_str().unwrap(), "FOLDER")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_name_node_and_remedy() {
     let world = world();
-    let mapping = |path: &str, to: &str| format!("[nodes.m.ApplyMapping]\nName = \"m\"\nInputs = [\"people\"]\nMapping = [{{ ToKey = \"x\", FromPath = [\"{path}\"], ToType = \"{to}\" }}]");
+    let mapping = |path: &str, to: &str| {
+        format!(
+            "[nodes.m.ApplyMapping]\nName = \"m\"\nInputs = [\"people\"]\nMapping = [{{ ToKey = \"x\", FromPath = [\"{path}\"], ToType = \"{to}\" }}]"
+        )
+    };
     assert_snapshot!(refused(&world, &mapping("nmae", "string"), "m").await, @r#"
     node "m": there is no column "nmae"; the input has id, name, age, postcode
     did you mean "name"?
     "#);
     assert_snapshot!(refused(&world, &mapping("name", "int"), "m").await, @r#"node "m": Cannot cast string ' ada ' to value of Int32 type"#);
     assert_snapshot!(refused(&world, &mapping("name", "nit"), "m").await);
-    let query = |text: &str| format!("[nodes.q.SparkSQL]\nName = \"q\"\nInputs = [\"people\"]\nSqlAliases = [{{ From = \"people\", Alias = \"people\" }}]\nSqlQuery = \"{text}\"");
+    let query = |text: &str| {
+        format!(
+            "[nodes.q.SparkSQL]\nName = \"q\"\nInputs = [\"people\"]\nSqlAliases = [{{ From = \"people\", Alias = \"people\" }}]\nSqlQuery = \"{text}\""
+        )
+    };
     assert_snapshot!(refused(&world, &query("select * from peopel"), "q").await);
     assert_snapshot!(refused(&world, &query("select nmae from people"), "q").await);
     assert_snapshot!(refused(&world, &query("select id, age as id from people"), "q").await);
@@ -150,7 +214,11 @@ async fn errors_name_node_and_remedy() {
     assert_snapshot!(refused(&world, &query("copy people to 'x.csv'"), "q").await);
     let plugin = "[nodes.d.DynamicTransform]\nName = \"d\"\nTransformName = \"x\"\nPath = \"tenon:no-such@1\"\nFunctionName = \"x\"\nInputs = [\"people\"]";
     assert_snapshot!(refused(&world, plugin, "d").await);
-    std::fs::write(world.folder.path().join("people.csv"), "id,name\n1,a\n2,b,c\n").unwrap();
+    std::fs::write(
+        world.folder.path().join("people.csv"),
+        "id,name\n1,a\n2,b,c\n",
+    )
+    .unwrap();
     assert_snapshot!(refused(&world, "", "people").await);
     std::fs::remove_file(world.folder.path().join("people.csv")).unwrap();
     assert_snapshot!(refused(&world, "", "people").await);
@@ -161,12 +229,20 @@ async fn a_hostile_plugin_fails_its_node_and_leaves_nothing() {
     let world = World::with_config(
         &["tests/hostile"],
         tenon_engine::EngineConfig {
-            guest_limits: tenon_host::Limits { memory_bytes: 32 << 20, call_time: std::time::Duration::from_millis(200), ..tenon_host::Limits::default() },
+            guest_limits: tenon_host::Limits {
+                memory_bytes: 32 << 20,
+                call_time: std::time::Duration::from_millis(200),
+                ..tenon_host::Limits::default()
+            },
             ..tenon_engine::EngineConfig::default()
         },
     );
     std::fs::write(world.folder.path().join("people.csv"), PEOPLE).unwrap();
-    let evil = |name: &str| format!("[nodes.d.DynamicTransform]\nName = \"d\"\nTransformName = \"x\"\nPath = \"tenon:hostile@0\"\nFunctionName = \"{name}\"\nInputs = [\"people\"]");
+    let evil = |name: &str| {
+        format!(
+            "[nodes.d.DynamicTransform]\nName = \"d\"\nTransformName = \"x\"\nPath = \"tenon:hostile@0\"\nFunctionName = \"{name}\"\nInputs = [\"people\"]"
+        )
+    };
     assert_snapshot!(refused(&world, &evil("panics"), "d").await);
     assert_snapshot!(refused(&world, &evil("spins"), "d").await);
     assert_snapshot!(refused(&world, &evil("eats-memory"), "d").await);
@@ -184,7 +260,16 @@ async fn a_cancelled_run_leaves_nothing() {
     let job = job(&world, nodes, "d").unwrap();
     let progress = Progress::default();
     let running = world.engine.run(&job, "run-1", &progress);
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(300), running).await.is_err(), "it spins");
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(300), running)
+            .await
+            .is_err(),
+        "it spins"
+    );
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    assert!(files(&world.folder.path().join("out")).is_empty(), "{:?}", files(&world.folder.path().join("out")));
+    assert!(
+        files(&world.folder.path().join("out")).is_empty(),
+        "{:?}",
+        files(&world.folder.path().join("out"))
+    );
 }

@@ -17,8 +17,26 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tenon-host", &[]),
     ("tenon-connect", &[]),
     ("tenon-catalog", &["tenon-store"]),
-    ("tenon-engine", &["tenon-host", "tenon-connect", "tenon-catalog", "tenon-registry"]),
-    ("tenon-cli", &["tenon-host", "tenon-connect", "tenon-catalog", "tenon-registry", "tenon-store", "tenon-engine"]),
+    (
+        "tenon-engine",
+        &[
+            "tenon-host",
+            "tenon-connect",
+            "tenon-catalog",
+            "tenon-registry",
+        ],
+    ),
+    (
+        "tenon-cli",
+        &[
+            "tenon-host",
+            "tenon-connect",
+            "tenon-catalog",
+            "tenon-registry",
+            "tenon-store",
+            "tenon-engine",
+        ],
+    ),
 ];
 
 /// The only rooms that may name these.
@@ -34,18 +52,38 @@ const HEAVY: &[(&str, &[&str])] = &[
 ];
 
 /// Two versions of one of these would not exchange values.
-const ONE_VERSION: &[&str] = &["arrow", "arrow-array", "arrow-schema", "datafusion", "datafusion-common", "object_store", "parquet", "wasmtime"];
+const ONE_VERSION: &[&str] = &[
+    "arrow",
+    "arrow-array",
+    "arrow-schema",
+    "datafusion",
+    "datafusion-common",
+    "object_store",
+    "parquet",
+    "wasmtime",
+];
 
 fn metadata() -> Metadata {
-    MetadataCommand::new().other_options(vec!["--locked".to_owned()]).exec().expect("cargo metadata")
+    MetadataCommand::new()
+        .other_options(vec!["--locked".to_owned()])
+        .exec()
+        .expect("cargo metadata")
 }
 
 fn ours(metadata: &Metadata) -> Vec<&Package> {
-    metadata.workspace_packages().into_iter().filter(|p| p.name.as_str() != "tenon-tests").collect()
+    metadata
+        .workspace_packages()
+        .into_iter()
+        .filter(|p| p.name.as_str() != "tenon-tests")
+        .collect()
 }
 
 fn normal(package: &Package) -> impl Iterator<Item = &str> {
-    package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal).map(|d| d.name.as_str())
+    package
+        .dependencies
+        .iter()
+        .filter(|d| d.kind == DependencyKind::Normal)
+        .map(|d| d.name.as_str())
 }
 
 #[test]
@@ -58,11 +96,22 @@ fn rooms_use_only_whom_they_may() {
             broken.push(format!("{} is in no rule: add it to ROOMS", package.name));
             continue;
         };
-        let uses = package.dependencies.iter().map(|d| d.name.as_str()).filter(|name| name.starts_with("tenon-"));
-        broken.extend(uses.filter(|name| !allowed.contains(name)).map(|name| format!("{} uses {name}", package.name)));
+        let uses = package
+            .dependencies
+            .iter()
+            .map(|d| d.name.as_str())
+            .filter(|name| name.starts_with("tenon-"));
+        broken.extend(
+            uses.filter(|name| !allowed.contains(name))
+                .map(|name| format!("{} uses {name}", package.name)),
+        );
     }
     assert!(broken.is_empty(), "{broken:#?}");
-    assert_eq!(ours(&metadata).len(), ROOMS.len(), "a rule names a room that is not there");
+    assert_eq!(
+        ours(&metadata).len(),
+        ROOMS.len(),
+        "a rule names a room that is not there"
+    );
 }
 
 #[test]
@@ -71,8 +120,12 @@ fn heavy_dependencies_stay_in_their_room() {
     let mut broken = Vec::new();
     for package in ours(&metadata) {
         for (heavy, rooms) in HEAVY {
-            if normal(package).any(|name| name == *heavy) && !rooms.contains(&package.name.as_str()) {
-                broken.push(format!("{} names {heavy}; only {rooms:?} may", package.name));
+            if normal(package).any(|name| name == *heavy) && !rooms.contains(&package.name.as_str())
+            {
+                broken.push(format!(
+                    "{} names {heavy}; only {rooms:?} may",
+                    package.name
+                ));
             }
         }
     }
@@ -83,7 +136,12 @@ fn heavy_dependencies_stay_in_their_room() {
 fn there_is_one_version_of_each() {
     let metadata = metadata();
     for name in ONE_VERSION {
-        let versions: BTreeSet<String> = metadata.packages.iter().filter(|p| p.name.as_str() == *name).map(|p| p.version.to_string()).collect();
+        let versions: BTreeSet<String> = metadata
+            .packages
+            .iter()
+            .filter(|p| p.name.as_str() == *name)
+            .map(|p| p.version.to_string())
+            .collect();
         assert_eq!(versions.len(), 1, "{name}: {versions:?}");
     }
 }
@@ -94,9 +152,18 @@ fn versions_stand_in_the_root_only() {
     for package in metadata.workspace_packages() {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
-        for line in dependencies.lines().filter(|l| l.contains('=') && !l.starts_with('#')) {
-            let inherits = line.contains("workspace = true") || line.starts_with("features") || line.contains("optional");
-            assert!(inherits, "{}: {line:?} does not take its version from the root", package.name);
+        for line in dependencies
+            .lines()
+            .filter(|l| l.contains('=') && !l.starts_with('#'))
+        {
+            let inherits = line.contains("workspace = true")
+                || line.starts_with("features")
+                || line.contains("optional");
+            assert!(
+                inherits,
+                "{}: {line:?} does not take its version from the root",
+                package.name
+            );
         }
     }
 }

@@ -233,12 +233,7 @@ fn evaluate(set: &Set, options: &Options) {
     (0..records).for_each(|rid| sampler.observe(usize::from(rid >= split), blob(rid as u32)));
     let random = sampler.finish(&comparer);
     clock.lap();
-    let model = learn(
-        &profile,
-        comparer.features(),
-        &count(&patterns),
-        &random,
-    );
+    let model = learn(&profile, comparer.features(), &count(&patterns), &random);
     clock.lap();
     let scorer = Scorer::new(&model);
     let edges: Vec<Edge> = candidates

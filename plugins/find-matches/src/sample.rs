@@ -23,14 +23,21 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % bound.max(1)
     }
 }
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self { kept: [Vec::new(), Vec::new()], seen: [0, 0], random: Random(42) }
+        Self {
+            kept: [Vec::new(), Vec::new()],
+            seen: [0, 0],
+            random: Random(42),
+        }
     }
 }
 
@@ -44,7 +51,9 @@ impl Sampler {
             kept.push(blob.to_vec());
             return;
         }
-        let place = self.random.below(usize::try_from(self.seen[table]).unwrap_or(usize::MAX));
+        let place = self
+            .random
+            .below(usize::try_from(self.seen[table]).unwrap_or(usize::MAX));
         if let Some(old) = kept.get_mut(place) {
             *old = blob.to_vec();
         }
@@ -57,9 +66,14 @@ impl Sampler {
         let other = if one_table { &first } else { &second };
         let mut counts: FxHashMap<Pattern, u64> = FxHashMap::default();
         for _ in 0..PAIRS.min(first.len() * other.len()) {
-            let (a, b) = (self.random.below(first.len()), self.random.below(other.len()));
+            let (a, b) = (
+                self.random.below(first.len()),
+                self.random.below(other.len()),
+            );
             if !(one_table && a == b) {
-                *counts.entry(comparer.compare(&first[a], &other[b])).or_default() += 1;
+                *counts
+                    .entry(comparer.compare(&first[a], &other[b]))
+                    .or_default() += 1;
             }
         }
         let mut counts: Vec<(Pattern, u64)> = counts.into_iter().collect();
@@ -78,8 +92,14 @@ mod tests {
         for i in 0..40_960u32 {
             sampler.observe(0, &i.to_le_bytes());
         }
-        let late = sampler.kept[0].iter().filter(|blob| u32::from_le_bytes(blob[..4].try_into().unwrap()) >= 20_480).count();
+        let late = sampler.kept[0]
+            .iter()
+            .filter(|blob| u32::from_le_bytes(blob[..4].try_into().unwrap()) >= 20_480)
+            .count();
         assert_eq!(sampler.kept[0].len(), KEPT);
-        assert!((1_800..2_300).contains(&late), "{late} of {KEPT} are from the second half");
+        assert!(
+            (1_800..2_300).contains(&late),
+            "{late} of {KEPT} are from the second half"
+        );
     }
 }

@@ -79,7 +79,11 @@ impl Report {
 
     /// Adds a row whose width is only known now.
     pub(crate) fn cells(&mut self, cells: Vec<Cell>) {
-        debug_assert_eq!(cells.len(), self.keys.len(), "a row has a cell for each key");
+        debug_assert_eq!(
+            cells.len(),
+            self.keys.len(),
+            "a row has a cell for each key"
+        );
         self.rows.push(cells);
     }
 
@@ -201,9 +205,10 @@ pub(crate) fn human_bytes(size: u64) -> String {
     format!("{amount:.digits$} {}", UNITS[unit])
 }
 
-/// `85 ms`, `1.2 s`, `3 min 5 s`.
+/// `0.4 ms`, `85 ms`, `1.2 s`, `3 min 5 s`.
 pub(crate) fn human_time(took: Duration) -> String {
     match took.as_secs() {
+        0 if took.as_millis() < 10 => format!("{:.1} ms", took.as_secs_f64() * 1e3),
         0 => format!("{} ms", took.as_millis()),
         1..60 => format!("{:.1} s", took.as_secs_f64()),
         long => format!("{} min {} s", long / 60, long % 60),

@@ -27,14 +27,30 @@ pub enum Format {
     Parquet(ParquetOptions),
 }
 
-/// The list: which file names mean which connector. The first suffix of a format is the one it writes.
-const FORMATS: &[(&[&str], fn() -> Format)] = &[
-    (&["csv"], || Format::Csv(CsvOptions::default())),
-    (&["tsv"], || Format::Csv(CsvOptions::tab_separated())),
-    (&["jsonl", "ndjson", "json"], || {
-        Format::Json(JsonOptions::default())
-    }),
-    (&["parquet"], || Format::Parquet(ParquetOptions::default())),
+/// Which file names mean a format. The first suffix is the one written.
+struct Suffixes {
+    suffixes: &'static [&'static str],
+    format: fn() -> Format,
+}
+
+/// The list.
+const FORMATS: &[Suffixes] = &[
+    Suffixes {
+        suffixes: &["csv"],
+        format: || Format::Csv(CsvOptions::default()),
+    },
+    Suffixes {
+        suffixes: &["tsv"],
+        format: || Format::Csv(CsvOptions::tab_separated()),
+    },
+    Suffixes {
+        suffixes: &["jsonl", "ndjson", "json"],
+        format: || Format::Json(JsonOptions::default()),
+    },
+    Suffixes {
+        suffixes: &["parquet"],
+        format: || Format::Parquet(ParquetOptions::default()),
+    },
 ];
 
 /// One file format. Reading and writing may be called from many tasks at once.
@@ -74,21 +90,20 @@ impl Format {
     /// ```
     pub fn from_path(path: &Path) -> Result<Self> {
         let suffix = path.extension().map(|s| s.to_string_lossy().to_lowercase());
-        let found = FORMATS
-            .iter()
-            .find(|(suffixes, _)| suffix.as_deref().is_some_and(|s| suffixes.contains(&s)));
-        if let Some((_, format)) = found {
-            return Ok(format());
+        let is_named = |entry: &&Suffixes| {
+            suffix
+                .as_deref()
+                .is_some_and(|suffix| entry.suffixes.contains(&suffix))
+        };
+        if let Some(entry) = FORMATS.iter().find(is_named) {
+            return Ok((entry.format)());
         }
         let what = suffix.map_or_else(
             || "no suffix".to_owned(),
             |suffix| format!("unknown format .{suffix}"),
         );
-        let known: Vec<_> = FORMATS
-            .iter()
-            .flat_map(|(suffixes, _)| *suffixes)
-            .map(|s| format!(".{s}"))
-            .collect();
+        let known = FORMATS.iter().flat_map(|entry| entry.suffixes);
+        let known: Vec<_> = known.map(|suffix| format!(".{suffix}")).collect();
         Err(Error::Unsupported(format!(
             "{}: {what}; known are {}, or name the format",
             path.display(),

@@ -26,8 +26,13 @@ impl Bridge {
     }
 
     /// The table, readable.
-    pub(crate) async fn table(&self, database: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let (catalog, database, name) = (self.catalog.clone(), database.to_owned(), name.to_owned());
+    pub(crate) async fn table(
+        &self,
+        database: &str,
+        name: &str,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let (catalog, database, name) =
+            (self.catalog.clone(), database.to_owned(), name.to_owned());
         let found = tokio::task::spawn_blocking(move || catalog.get_table(&database, &name)).await;
         match found.map_err(external)? {
             Ok(table) => open(&self.place, &table).await.map(Some),
@@ -48,28 +53,48 @@ fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusion
 }
 
 async fn open(place: &Place, table: &Table) -> Result<Arc<dyn TableProvider>> {
-    let location = table.storage_descriptor.as_ref().and_then(|d| d.location.as_deref());
+    let location = table
+        .storage_descriptor
+        .as_ref()
+        .and_then(|d| d.location.as_deref());
     let Some(location) = location else {
-        return Err(DataFusionError::Plan(format!("table {:?} has no location", table.name)));
+        return Err(DataFusionError::Plan(format!(
+            "table {:?} has no location",
+            table.name
+        )));
     };
     let format = match TableFormat::of(table) {
         Some(TableFormat::Parquet) => Format::Parquet(ParquetOptions::default()),
         Some(TableFormat::Csv) => Format::Csv(CsvOptions::default()),
         Some(TableFormat::Json) => Format::Json(JsonOptions::default()),
-        _ => return Err(DataFusionError::Plan(format!("table {:?} is of a format that cannot be read yet", table.name))),
+        _ => {
+            return Err(DataFusionError::Plan(format!(
+                "table {:?} is of a format that cannot be read yet",
+                table.name
+            )));
+        }
     };
     let path = PathBuf::from(location.strip_prefix("file://").unwrap_or(location));
-    tenon_connect::table(place, &[path], &format).await.map_err(external)
+    tenon_connect::table(place, &[path], &format)
+        .await
+        .map_err(external)
 }
 
 impl CatalogProvider for Bridge {
     fn schema_names(&self) -> Vec<String> {
-        all_pages(|token| self.catalog.list_databases(token, PAGE).map(|page| (page.items.into_iter().map(|d| d.name).collect(), page.next)))
+        all_pages(|token| {
+            self.catalog
+                .list_databases(token, PAGE)
+                .map(|page| (page.items.into_iter().map(|d| d.name).collect(), page.next))
+        })
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         self.catalog.get_database(name).ok()?;
-        Some(Arc::new(DatabaseBridge { bridge: self.clone(), database: name.to_owned() }))
+        Some(Arc::new(DatabaseBridge {
+            bridge: self.clone(),
+            database: name.to_owned(),
+        }))
     }
 }
 
@@ -83,7 +108,12 @@ struct DatabaseBridge {
 #[async_trait]
 impl SchemaProvider for DatabaseBridge {
     fn table_names(&self) -> Vec<String> {
-        all_pages(|token| self.bridge.catalog.list_tables(&self.database, token, PAGE).map(|page| (page.items.into_iter().map(|t| t.name).collect(), page.next)))
+        all_pages(|token| {
+            self.bridge
+                .catalog
+                .list_tables(&self.database, token, PAGE)
+                .map(|page| (page.items.into_iter().map(|t| t.name).collect(), page.next))
+        })
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -96,7 +126,9 @@ impl SchemaProvider for DatabaseBridge {
 }
 
 /// DataFusion's listings cannot fail: what cannot be listed is not there, and is logged.
-fn all_pages(mut page: impl FnMut(Option<&str>) -> Result<(Vec<String>, Option<String>), CatalogError>) -> Vec<String> {
+fn all_pages(
+    mut page: impl FnMut(Option<&str>) -> Result<(Vec<String>, Option<String>), CatalogError>,
+) -> Vec<String> {
     let (mut names, mut token) = (Vec::new(), None);
     loop {
         match page(token.as_deref()) {

@@ -24,7 +24,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use parking_lot::Mutex;
 use tenon_catalog::TenantCatalog;
-use tenon_connect::{Format, Place};
+use tenon_connect::{Error as ConnectError, Format, Place};
 use tenon_host::{Host, Kind, Limits, Plugin};
 use tenon_registry::{Registry, Resolved};
 
@@ -54,8 +54,14 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        let partitions = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Self { memory_bytes: 4 << 30, partitions, guest_limits: Limits::default(), preview_rows: 20 }
+        let partitions =
+            std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Self {
+            memory_bytes: 4 << 30,
+            partitions,
+            guest_limits: Limits::default(),
+            preview_rows: 20,
+        }
     }
 }
 
@@ -71,7 +77,9 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -83,7 +91,11 @@ impl Progress {
     /// Rows that left each node so far, in the order in which the nodes were planned.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, u64)> {
-        self.0.lock().iter().map(|(id, meter)| (id.clone(), meter.rows())).collect()
+        self.0
+            .lock()
+            .iter()
+            .map(|(id, meter)| (id.clone(), meter.rows()))
+            .collect()
     }
 }
 
@@ -101,8 +113,21 @@ type Outputs = Vec<Arc<dyn TableProvider>>;
 impl Engine {
     /// Puts an engine together. `place` is where relative paths and locations of tables are looked up.
     #[must_use]
-    pub fn new(config: EngineConfig, host: Host, registry: Registry, catalog: Option<TenantCatalog>, place: Place) -> Self {
-        Self { config, host, registry, catalog, place, loaded: Mutex::default() }
+    pub fn new(
+        config: EngineConfig,
+        host: Host,
+        registry: Registry,
+        catalog: Option<TenantCatalog>,
+        place: Place,
+    ) -> Self {
+        Self {
+            config,
+            host,
+            registry,
+            catalog,
+            place,
+            loaded: Mutex::default(),
+        }
     }
 
     /// Runs a job to its end. `run` names the run: letters, digits, `-` and `_`.
@@ -125,7 +150,11 @@ impl Engine {
         for output in staged {
             targets.push(output.commit(self.catalog.as_ref()).await?);
         }
-        let log = planned.log.lines().into_iter().map(|(node, line)| (node.to_string(), line.level, line.message));
+        let log = planned
+            .log
+            .lines()
+            .into_iter()
+            .map(|(node, line)| (node.to_string(), line.level, line.message));
         Ok(RunReport {
             job: job.name.clone(),
             run: run.to_owned(),
@@ -146,7 +175,10 @@ impl Engine {
         let mut text = String::new();
         for (id, _, plan) in &planned.targets {
             let physical = physical(&planned.context, id, plan).await?;
-            text += &format!("{id}\n{}", datafusion::physical_plan::displayable(physical.as_ref()).indent(false));
+            text += &format!(
+                "{id}\n{}",
+                datafusion::physical_plan::displayable(physical.as_ref()).indent(false)
+            );
         }
         Ok(text)
     }
@@ -158,11 +190,20 @@ impl Engine {
     pub async fn sql(&self, query: &str) -> Result<SendableRecordBatchStream> {
         let context = self.session()?;
         if let Some(catalog) = &self.catalog {
-            context.register_catalog("tenon", Arc::new(Bridge::new(catalog.clone(), self.place.clone())));
+            context.register_catalog(
+                "tenon",
+                Arc::new(Bridge::new(catalog.clone(), self.place.clone())),
+            );
         }
         let fail = |e: DataFusionError| Error::Query(plain_text(&e));
-        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(true);
-        let frame = context.sql_with_options(query, options).await.map_err(fail)?;
+        let options = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(true);
+        let frame = context
+            .sql_with_options(query, options)
+            .await
+            .map_err(fail)?;
         frame.execute_stream().await.map_err(fail)
     }
 
@@ -171,15 +212,23 @@ impl Engine {
     /// # Errors
     /// There is no such plugin or version, its file was changed, or it cannot be loaded.
     pub async fn plugin(&self, reference: &str) -> Result<(Resolved, Plugin)> {
-        let resolved = self.registry.resolve(reference).map_err(|e| Error::NotFound(e.to_string()))?;
+        let resolved = self
+            .registry
+            .resolve(reference)
+            .map_err(|e| Error::NotFound(e.to_string()))?;
         let digest = resolved.digest.hex();
         if let Some(plugin) = self.loaded.lock().get(&digest) {
             return Ok((resolved, plugin.clone()));
         }
-        let bytes = self.registry.load(&resolved).map_err(|e| Error::Io(e.to_string()))?;
+        let bytes = self
+            .registry
+            .load(&resolved)
+            .map_err(|e| Error::Io(e.to_string()))?;
         let host = self.host.clone();
         let loaded = tokio::task::spawn_blocking(move || host.load(&bytes)).await;
-        let plugin = loaded.map_err(|e| Error::Io(e.to_string()))?.map_err(|e| Error::Definition(format!("plugin {reference}: {e}")))?;
+        let plugin = loaded
+            .map_err(|e| Error::Io(e.to_string()))?
+            .map_err(|e| Error::Definition(format!("plugin {reference}: {e}")))?;
         self.loaded.lock().insert(digest, plugin.clone());
         Ok((resolved, plugin))
     }
@@ -187,37 +236,66 @@ impl Engine {
     fn session(&self) -> Result<SessionContext> {
         let fail = |e: DataFusionError| Error::Io(plain_text(&e));
         let pool = Arc::new(FairSpillPool::new(self.config.memory_bytes));
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(fail)?;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(pool)
+            .build_arc()
+            .map_err(fail)?;
         let mut config = SessionConfig::new()
             .with_target_partitions(self.config.partitions)
             .with_default_catalog_and_schema("tenon", "default")
             .with_information_schema(true);
-        config.options_mut().execution.parquet.schema_force_view_types = false;
+        config
+            .options_mut()
+            .execution
+            .parquet
+            .schema_force_view_types = false;
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
         Ok(SessionContext::new_with_config_rt(config, runtime))
     }
 
     async fn plan(&self, job: &Job, progress: &Progress) -> Result<Planned> {
-        let mut planned = Planned { context: self.session()?, meters: BTreeMap::new(), targets: Vec::new(), log: RunLog::default() };
+        let mut planned = Planned {
+            context: self.session()?,
+            meters: BTreeMap::new(),
+            targets: Vec::new(),
+            log: RunLog::default(),
+        };
         let mut outputs: BTreeMap<&str, Outputs> = BTreeMap::new();
         for id in job.order()? {
             let node = &job.nodes[id];
-            let inputs: Vec<&Outputs> = node.inputs().iter().filter_map(|input| outputs.get(input.as_str())).collect();
+            let inputs: Vec<&Outputs> = node
+                .inputs()
+                .iter()
+                .filter_map(|input| outputs.get(input.as_str()))
+                .collect();
             if let Some(spec) = TargetSpec::of(node, job)? {
                 let plan = scan(id, inputs.first().and_then(|outputs| outputs.first()))?;
                 planned.targets.push((id.to_owned(), spec, plan));
                 continue;
             }
             let plans = self.node(job, id, node, &inputs, &planned.log).await?;
-            let made = plans.into_iter().enumerate().map(|(i, plan)| planned.boundary(job, id, i, plan, progress));
+            let made = plans
+                .into_iter()
+                .enumerate()
+                .map(|(i, plan)| planned.boundary(job, id, i, plan, progress));
             outputs.insert(id, made.collect::<Result<_>>()?);
         }
         Ok(planned)
     }
 
     /// The plans of a node's outputs.
-    async fn node(&self, job: &Job, id: &str, node: &Node, inputs: &[&Outputs], log: &RunLog) -> Result<Vec<LogicalPlan>> {
-        let results: Vec<Arc<dyn TableProvider>> = inputs.iter().filter_map(|outputs| outputs.first().cloned()).collect();
+    async fn node(
+        &self,
+        job: &Job,
+        id: &str,
+        node: &Node,
+        inputs: &[&Outputs],
+        log: &RunLog,
+    ) -> Result<Vec<LogicalPlan>> {
+        let results: Vec<Arc<dyn TableProvider>> = inputs
+            .iter()
+            .filter_map(|outputs| outputs.first().cloned())
+            .collect();
         let input = || scan(id, results.first());
         let plan = match node {
             Node::ApplyMapping(node) => transform::apply_mapping(node, input()?)?,
@@ -228,16 +306,30 @@ impl Engine {
             Node::SelectFromCollection(node) => {
                 let outputs = inputs.first().map_or(&[][..], |outputs| outputs.as_slice());
                 let Some(chosen) = outputs.get(node.index) else {
-                    return Err(Error::node(&node.name, format!("its input has {} outputs; there is no number {}", outputs.len(), node.index)));
+                    return Err(Error::node(
+                        &node.name,
+                        format!(
+                            "its input has {} outputs; there is no number {}",
+                            outputs.len(),
+                            node.index
+                        ),
+                    ));
                 };
                 scan(id, Some(chosen))?
             }
-            Node::S3CsvSource(_) | Node::S3JsonSource(_) | Node::S3ParquetSource(_) => self.files(job, id, node).await?,
+            Node::S3CsvSource(_) | Node::S3JsonSource(_) | Node::S3ParquetSource(_) => {
+                self.files(job, id, node).await?
+            }
             Node::CatalogSource(node) => {
-                let table = self.catalog_table(&node.database, &node.table).await.map_err(|e| Error::node(&node.name, e))?;
+                let table = self
+                    .catalog_table(&node.database, &node.table)
+                    .await
+                    .map_err(|e| Error::node(&node.name, e))?;
                 scan(id, Some(&table))?
             }
-            Node::S3GlueParquetTarget(_) | Node::S3DirectTarget(_) => return Err(Error::node(node.name(), "a target has no output")),
+            Node::S3GlueParquetTarget(_) | Node::S3DirectTarget(_) => {
+                return Err(Error::node(node.name(), "a target has no output"));
+            }
         };
         Ok(vec![plan])
     }
@@ -246,20 +338,39 @@ impl Engine {
         let (paths, format) = crate::source::files(node)?;
         let paths: Vec<PathBuf> = paths.iter().map(|path| job.path(path)).collect();
         let table = tenon_connect::table(&self.place, &paths, &format).await;
-        scan(id, Some(&table.map_err(|e| Error::node(node.name(), e))?))
+        let table = table.map_err(|e| match e {
+            ConnectError::NotFound { .. } => Error::NotFound(format!("node {:?}: {e}", node.name())),
+            _ => Error::node(node.name(), e),
+        })?;
+        scan(id, Some(&table))
     }
 
     async fn catalog_table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
         let Some(catalog) = &self.catalog else {
             return Err(Error::NotFound("there is no catalog".to_owned()));
         };
-        let table = Bridge::new(catalog.clone(), self.place.clone()).table(database, name).await;
+        let table = Bridge::new(catalog.clone(), self.place.clone())
+            .table(database, name)
+            .await;
         let table = table.map_err(|e| Error::Query(plain_text(&e)))?;
-        table.ok_or_else(|| Error::NotFound(format!("there is no table {database}.{name}; `tenon catalog ls` lists them")))
+        table.ok_or_else(|| {
+            Error::NotFound(format!(
+                "there is no table {database}.{name}; `tenon catalog ls` lists them"
+            ))
+        })
     }
 
-    async fn dynamic(&self, id: &str, node: &DynamicTransform, inputs: &[Arc<dyn TableProvider>], log: &RunLog) -> Result<Vec<LogicalPlan>> {
-        let (resolved, plugin) = self.plugin(&node.path).await.map_err(|e| Error::node(&node.name, e))?;
+    async fn dynamic(
+        &self,
+        id: &str,
+        node: &DynamicTransform,
+        inputs: &[Arc<dyn TableProvider>],
+        log: &RunLog,
+    ) -> Result<Vec<LogicalPlan>> {
+        let (resolved, plugin) = self
+            .plugin(&node.path)
+            .await
+            .map_err(|e| Error::node(&node.name, e))?;
         let guest = GuestNode {
             node: node.name.as_str().into(),
             reference: format!("{}@{}", resolved.name, resolved.version).into(),
@@ -275,30 +386,66 @@ impl Engine {
             let outputs = expand(&guest, &function.name, &config, inputs).await?;
             return Ok(outputs.into_iter().map(|(_, plan)| plan).collect());
         }
-        let plans = inputs.iter().map(|input| scan(id, Some(input))).collect::<Result<Vec<_>>>()?;
+        let plans = inputs
+            .iter()
+            .map(|input| scan(id, Some(input)))
+            .collect::<Result<Vec<_>>>()?;
         let count = plans.len();
-        let bound = crate::guest::bound(&guest, &function.name, function.kind, &config, plans).await;
+        let bound =
+            crate::guest::bound(&guest, &function.name, function.kind, &config, plans).await;
         let provider = bound.map_err(|e| fail(guest.error(&function.name, e).into()))?;
-        let provider = provider.ok_or_else(|| Error::node(&node.name, format!("a map function takes one input, not {count}")))?;
+        let provider = provider.ok_or_else(|| {
+            Error::node(
+                &node.name,
+                format!("a map function takes one input, not {count}"),
+            )
+        })?;
         Ok(vec![scan(id, Some(&provider))?])
     }
 
     /// Runs the plan of one target into staged files.
-    async fn stage(&self, context: &SessionContext, id: &str, spec: &TargetSpec, plan: &LogicalPlan, run: &str) -> Result<(Staged, Arc<dyn ExecutionPlan>)> {
+    async fn stage(
+        &self,
+        context: &SessionContext,
+        id: &str,
+        spec: &TargetSpec,
+        plan: &LogicalPlan,
+        run: &str,
+    ) -> Result<(Staged, Arc<dyn ExecutionPlan>)> {
         let physical = physical(context, id, plan).await?;
         let task = context.task_ctx();
         let mut partitions = Vec::new();
         for partition in 0..physical.output_partitioning().partition_count() {
-            partitions.push(physical.execute(partition, Arc::clone(&task)).map_err(|e| Error::of_datafusion(id, &e))?);
+            partitions.push(
+                physical
+                    .execute(partition, Arc::clone(&task))
+                    .map_err(|e| Error::of_datafusion(id, &e))?,
+            );
         }
-        let staged = spec.stage(id, &self.place, run, physical.schema(), partitions, self.config.preview_rows).await?;
+        let staged = spec
+            .stage(
+                id,
+                &self.place,
+                run,
+                physical.schema(),
+                partitions,
+                self.config.preview_rows,
+            )
+            .await?;
         Ok((staged, physical))
     }
 }
 
 impl Planned {
     /// Makes a node's plan a table: metered, and computed once when several nodes read it.
-    fn boundary(&mut self, job: &Job, id: &str, output: usize, plan: LogicalPlan, progress: &Progress) -> Result<Arc<dyn TableProvider>> {
+    fn boundary(
+        &mut self,
+        job: &Job,
+        id: &str,
+        output: usize,
+        plan: LogicalPlan,
+        progress: &Progress,
+    ) -> Result<Arc<dyn TableProvider>> {
         let meter = Arc::new(Meter::default());
         if output == 0 {
             self.meters.insert(id.to_owned(), Arc::clone(&meter));
@@ -314,12 +461,21 @@ impl Planned {
 
 fn scan(id: &str, provider: Option<&Arc<dyn TableProvider>>) -> Result<LogicalPlan> {
     let provider = provider.ok_or_else(|| Error::node(id, "it has no input"))?;
-    let plan = LogicalPlanBuilder::scan(id, provider_as_source(Arc::clone(provider)), None).and_then(LogicalPlanBuilder::build);
+    let plan = LogicalPlanBuilder::scan(id, provider_as_source(Arc::clone(provider)), None)
+        .and_then(LogicalPlanBuilder::build);
     plan.map_err(|e| Error::of_datafusion(id, &e))
 }
 
-async fn physical(context: &SessionContext, id: &str, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    context.state().create_physical_plan(plan).await.map_err(|e| Error::of_datafusion(id, &e))
+async fn physical(
+    context: &SessionContext,
+    id: &str,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    context
+        .state()
+        .create_physical_plan(plan)
+        .await
+        .map_err(|e| Error::of_datafusion(id, &e))
 }
 
 /// A node's settings as one JSON object.
@@ -327,7 +483,15 @@ fn parameters(node: &DynamicTransform) -> Result<String> {
     let mut object = serde_json::Map::new();
     for parameter in &node.parameters {
         let value = parameter_value(parameter.r#type, &parameter.value);
-        let value = value.ok_or_else(|| Error::node(&node.name, format!("parameter {:?}: {:?} is not of type {:?}", parameter.name, parameter.value, parameter.r#type)))?;
+        let value = value.ok_or_else(|| {
+            Error::node(
+                &node.name,
+                format!(
+                    "parameter {:?}: {:?} is not of type {:?}",
+                    parameter.name, parameter.value, parameter.r#type
+                ),
+            )
+        })?;
         object.insert(parameter.name.clone(), value);
     }
     Ok(serde_json::Value::Object(object).to_string())
@@ -348,9 +512,24 @@ fn parameter_value(kind: ParameterType, value: &[String]) -> Option<serde_json::
     }
 }
 
-fn node_reports(job: &Job, planned: &Planned, usage: &Usage, targets: &[crate::report::TargetReport]) -> Result<Vec<NodeReport>> {
-    let written = |id: &str| targets.iter().find(|target| target.id == id).map_or(0, |target| target.rows);
-    let rows = |id: &str| planned.meters.get(id).map_or_else(|| written(id), |meter| meter.rows());
+fn node_reports(
+    job: &Job,
+    planned: &Planned,
+    usage: &Usage,
+    targets: &[crate::report::TargetReport],
+) -> Result<Vec<NodeReport>> {
+    let written = |id: &str| {
+        targets
+            .iter()
+            .find(|target| target.id == id)
+            .map_or(0, |target| target.rows)
+    };
+    let rows = |id: &str| {
+        planned
+            .meters
+            .get(id)
+            .map_or_else(|| written(id), |meter| meter.rows())
+    };
     let report = |id: &str| {
         let node = &job.nodes[id];
         let used = usage.of(id);
@@ -370,9 +549,16 @@ fn node_reports(job: &Job, planned: &Planned, usage: &Usage, targets: &[crate::r
 ///
 /// # Errors
 /// The query fails.
-pub async fn first_rows(mut stream: SendableRecordBatchStream, limit: usize) -> Result<(Vec<RecordBatch>, bool)> {
+pub async fn first_rows(
+    mut stream: SendableRecordBatchStream,
+    limit: usize,
+) -> Result<(Vec<RecordBatch>, bool)> {
     let (mut batches, mut rows) = (vec![RecordBatch::new_empty(stream.schema())], 0);
-    while let Some(batch) = stream.try_next().await.map_err(|e| Error::Query(plain_text(&e)))? {
+    while let Some(batch) = stream
+        .try_next()
+        .await
+        .map_err(|e| Error::Query(plain_text(&e)))?
+    {
         let wanted = batch.num_rows().min(limit - rows);
         rows += wanted;
         batches.push(batch.slice(0, wanted));

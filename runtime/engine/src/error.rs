@@ -48,7 +48,11 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn node(node: &str, message: impl ToString) -> Self {
-        Self::Node { node: node.to_owned(), message: message.to_string(), hint: None }
+        Self::Node {
+            node: node.to_owned(),
+            message: message.to_string(),
+            hint: None,
+        }
     }
 
     /// What the user can do about it, when there is something to say beyond the message.
@@ -60,11 +64,19 @@ impl Error {
         }
     }
 
-    /// An error of DataFusion's while `node` was planned or run. A plugin's error inside it keeps
-    /// its own node and words.
+    /// An error of DataFusion's while `node` was planned or run. Where the node that it passed first, or a
+    /// plugin, is known, that one is named.
     pub(crate) fn of_datafusion(node: &str, error: &DataFusionError) -> Self {
-        match find_plugin_error(error) {
-            Some(plugin) => Self::Node { node: plugin.node.clone(), message: plugin.to_string(), hint: plugin.source.hint().map(str::to_owned) },
+        if let Some(plugin) = find::<PluginError>(error) {
+            let hint = plugin.source.hint().map(str::to_owned);
+            return Self::Node {
+                node: plugin.node.clone(),
+                message: plugin.to_string(),
+                hint,
+            };
+        }
+        match find::<NodeError>(error) {
+            Some(inner) => Self::node(&inner.node, plain_text(&inner.source)),
             None => Self::node(node, plain_text(error)),
         }
     }
@@ -73,7 +85,16 @@ impl Error {
 /// DataFusion's message without the prefixes and backtraces that mean nothing to the user.
 pub(crate) fn plain_text(error: &DataFusionError) -> String {
     let text = error.find_root().strip_backtrace();
-    let prefixes = ["Error during planning: ", "Execution error: ", "External error: ", "Schema error: ", "Arrow error: ", "Resources exhausted: "];
+    let prefixes = [
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "Schema error: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "Resources exhausted: ",
+    ];
     let mut text = text.as_str();
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;
@@ -98,11 +119,33 @@ impl From<PluginError> for DataFusionError {
     }
 }
 
-fn find_plugin_error(error: &DataFusionError) -> Option<&PluginError> {
+/// A failure that left a node, on its way through DataFusion.
+#[derive(Debug, Error)]
+#[error("{source}")]
+pub(crate) struct NodeError {
+    node: String,
+    #[source]
+    source: DataFusionError,
+}
+
+impl NodeError {
+    /// Marks an error with the node that it leaves, unless an earlier one did.
+    pub(crate) fn wrap(node: &str, source: DataFusionError) -> DataFusionError {
+        if find::<Self>(&source).is_some() {
+            return source;
+        }
+        DataFusionError::External(Box::new(Self {
+            node: node.to_owned(),
+            source,
+        }))
+    }
+}
+
+fn find<T: std::error::Error + 'static>(error: &DataFusionError) -> Option<&T> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
-        if let Some(plugin) = error.downcast_ref::<PluginError>() {
-            return Some(plugin);
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
         }
         source = match error.downcast_ref::<DataFusionError>() {
             Some(DataFusionError::External(inner)) => Some(inner.as_ref()),

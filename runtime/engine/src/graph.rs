@@ -47,7 +47,10 @@ pub struct Job {
 
 /// One node: exactly one kind, as in Glue's `CodeGenConfigurationNode`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the kinds are Glue's; their members are documented on their types")]
+#[expect(
+    missing_docs,
+    reason = "the kinds are Glue's; their members are documented on their types"
+)]
 pub enum Node {
     S3CsvSource(CsvSource),
     S3JsonSource(FileSource),
@@ -412,7 +415,10 @@ impl Node {
     #[must_use]
     pub fn inputs(&self) -> &[String] {
         match self {
-            Self::S3CsvSource(_) | Self::S3JsonSource(_) | Self::S3ParquetSource(_) | Self::CatalogSource(_) => &[],
+            Self::S3CsvSource(_)
+            | Self::S3JsonSource(_)
+            | Self::S3ParquetSource(_)
+            | Self::CatalogSource(_) => &[],
             Self::ApplyMapping(n) => &n.inputs,
             Self::Filter(n) => &n.inputs,
             Self::SparkSQL(n) => &n.inputs,
@@ -421,6 +427,19 @@ impl Node {
             Self::SelectFromCollection(n) => &n.inputs,
             Self::S3GlueParquetTarget(n) => &n.inputs,
             Self::S3DirectTarget(n) => &n.inputs,
+        }
+    }
+
+    /// How often it reads that node.
+    fn reads(&self, id: &str) -> usize {
+        match self {
+            Self::SparkSQL(sql) => {
+                let aliases = sql.sql_aliases.iter().filter(|alias| alias.from == id);
+                aliases
+                    .map(|alias| crate::transform::mentions(&sql.sql_query, &alias.alias))
+                    .sum()
+            }
+            other => other.inputs().iter().filter(|input| *input == id).count(),
         }
     }
 
@@ -433,7 +452,10 @@ impl Node {
     /// How many inputs its kind takes.
     fn arity(&self) -> std::ops::RangeInclusive<usize> {
         match self {
-            Self::S3CsvSource(_) | Self::S3JsonSource(_) | Self::S3ParquetSource(_) | Self::CatalogSource(_) => 0..=0,
+            Self::S3CsvSource(_)
+            | Self::S3JsonSource(_)
+            | Self::S3ParquetSource(_)
+            | Self::CatalogSource(_) => 0..=0,
             Self::SparkSQL(_) => 1..=64,
             Self::DynamicTransform(_) => 1..=16,
             _ => 1..=1,
@@ -448,11 +470,19 @@ impl Job {
     /// The file is missing or unreadable, or what it says is no job: names file, place and member.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no job file {}", path.display())),
+            std::io::ErrorKind::NotFound => {
+                Error::NotFound(format!("there is no job file {}", path.display()))
+            }
             _ => Error::Io(format!("cannot read {}: {e}", path.display())),
         })?;
-        let json = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"));
-        let parsed = if json { Self::from_json(&text) } else { Self::from_toml(&text) };
+        let json = path
+            .extension()
+            .is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"));
+        let parsed = if json {
+            Self::from_json(&text)
+        } else {
+            Self::from_toml(&text)
+        };
         let mut job = parsed.map_err(|e| Error::Definition(format!("{}: {e}", path.display())))?;
         job.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(job)
@@ -463,7 +493,8 @@ impl Job {
     /// # Errors
     /// [`Error::Definition`] with line, column and member.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let job: Self = toml::from_str(text).map_err(|e| Error::Definition(e.to_string().trim_end().to_owned()))?;
+        let job: Self = toml::from_str(text)
+            .map_err(|e| Error::Definition(e.to_string().trim_end().to_owned()))?;
         job.validated()
     }
 
@@ -479,7 +510,9 @@ impl Job {
     fn validated(self) -> Result<Self> {
         self.order()?;
         if !self.nodes.values().any(Node::is_target) {
-            return Err(Error::Definition("the job writes nothing: add a target node, such as S3GlueParquetTarget".to_owned()));
+            return Err(Error::Definition(
+                "the job writes nothing: add a target node, such as S3GlueParquetTarget".to_owned(),
+            ));
         }
         Ok(self)
     }
@@ -495,10 +528,21 @@ impl Job {
         let mut order: Vec<&str> = Vec::with_capacity(self.nodes.len());
         let mut placed: BTreeSet<&str> = BTreeSet::new();
         while order.len() < self.nodes.len() {
-            let ready = |(id, node): &(&String, &Node)| !placed.contains(id.as_str()) && node.inputs().iter().all(|i| placed.contains(i.as_str()));
+            let ready = |(id, node): &(&String, &Node)| {
+                !placed.contains(id.as_str())
+                    && node.inputs().iter().all(|i| placed.contains(i.as_str()))
+            };
             let Some((id, _)) = self.nodes.iter().find(ready) else {
-                let stuck: Vec<&str> = self.nodes.keys().map(String::as_str).filter(|id| !placed.contains(id)).collect();
-                return Err(Error::Definition(format!("nodes {} read each other in a circle", stuck.join(", "))));
+                let stuck: Vec<&str> = self
+                    .nodes
+                    .keys()
+                    .map(String::as_str)
+                    .filter(|id| !placed.contains(id))
+                    .collect();
+                return Err(Error::Definition(format!(
+                    "nodes {} read each other in a circle",
+                    stuck.join(", ")
+                )));
             };
             placed.insert(id);
             order.push(id);
@@ -510,28 +554,43 @@ impl Job {
         let (count, arity) = (node.inputs().len(), node.arity());
         if !arity.contains(&count) {
             let (least, most) = (arity.start(), arity.end());
-            let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-            return Err(Error::Definition(format!("node {id:?} ({}) takes {wanted} inputs and has {count}", node.kind())));
+            let wanted = if least == most {
+                least.to_string()
+            } else {
+                format!("{least} to {most}")
+            };
+            return Err(Error::Definition(format!(
+                "node {id:?} ({}) takes {wanted} inputs and has {count}",
+                node.kind()
+            )));
         }
-        match node.inputs().iter().find(|input| !self.nodes.contains_key(*input)) {
+        match node
+            .inputs()
+            .iter()
+            .find(|input| !self.nodes.contains_key(*input))
+        {
             Some(unknown) => {
                 let known: Vec<&str> = self.nodes.keys().map(String::as_str).collect();
-                Err(Error::Definition(format!("node {id:?} reads {unknown:?}, which is no node; the job has {}", known.join(", "))))
+                Err(Error::Definition(format!(
+                    "node {id:?} reads {unknown:?}, which is no node; the job has {}",
+                    known.join(", ")
+                )))
             }
             None => Ok(()),
         }
     }
 
-    /// How many nodes read this one.
+    /// How often this node is read: a query that names it twice reads it twice.
     #[must_use]
     pub fn readers(&self, id: &str) -> usize {
-        self.nodes.values().flat_map(Node::inputs).filter(|input| *input == id).count()
+        self.nodes.values().map(|node| node.reads(id)).sum()
     }
 
     /// A path of the job's as a path of the machine.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path.strip_prefix("file://").unwrap_or(path))
+        self.folder
+            .join(path.strip_prefix("file://").unwrap_or(path))
     }
 }
 
@@ -568,10 +627,18 @@ mod tests {
 
     #[test]
     fn wrong_graphs_are_refused_by_name() {
-        assert!(refused(&JOB.replace(r#"Inputs = ["people"]"#, r#"Inputs = ["poeple"]"#)).contains("reads \"poeple\", which is no node; the job has out, people"));
-        assert!(refused(&JOB.replace(r#"Inputs = ["people"]"#, "Inputs = []")).contains("takes 1 inputs and has 0"));
+        assert!(
+            refused(&JOB.replace(r#"Inputs = ["people"]"#, r#"Inputs = ["poeple"]"#))
+                .contains("reads \"poeple\", which is no node; the job has out, people")
+        );
+        assert!(
+            refused(&JOB.replace(r#"Inputs = ["people"]"#, "Inputs = []"))
+                .contains("takes 1 inputs and has 0")
+        );
         assert!(refused(&JOB.replace("Paths", "Pahts")).contains("Pahts"));
-        assert!(refused(&JOB.replace("S3GlueParquetTarget", "S3GlueTarget")).contains("S3GlueTarget"));
+        assert!(
+            refused(&JOB.replace("S3GlueParquetTarget", "S3GlueTarget")).contains("S3GlueTarget")
+        );
         let circle = r#"
             [nodes.a.DropDuplicates]
             Name = "a"
@@ -581,7 +648,12 @@ mod tests {
             Name = "b"
             Inputs = ["a"]
         "#;
-        assert!(refused(&format!("{JOB}{circle}")).contains("nodes a, b read each other in a circle"));
-        assert!(refused("name = 'x'\n[nodes.people.S3CsvSource]\nName = 'p'\nPaths = ['p']").contains("writes nothing"));
+        assert!(
+            refused(&format!("{JOB}{circle}")).contains("nodes a, b read each other in a circle")
+        );
+        assert!(
+            refused("name = 'x'\n[nodes.people.S3CsvSource]\nName = 'p'\nPaths = ['p']")
+                .contains("writes nothing")
+        );
     }
 }

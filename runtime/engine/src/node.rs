@@ -23,6 +23,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{Stream, StreamExt};
 
+use crate::error::NodeError;
+
 /// What a node did, counted while it runs.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -49,12 +51,21 @@ pub(crate) struct NodeProvider {
 impl NodeProvider {
     pub(crate) fn new(id: &str, plan: LogicalPlan, meter: Arc<Meter>) -> Self {
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        Self { id: id.into(), plan, schema, meter }
+        Self {
+            id: id.into(),
+            plan,
+            schema,
+            meter,
+        }
     }
 }
 
 /// A plan narrowed to what the reader of a boundary wants.
-pub(crate) fn narrowed(plan: &LogicalPlan, projection: Option<&Vec<usize>>, limit: Option<usize>) -> Result<LogicalPlan> {
+pub(crate) fn narrowed(
+    plan: &LogicalPlan,
+    projection: Option<&Vec<usize>>,
+    limit: Option<usize>,
+) -> Result<LogicalPlan> {
     let mut builder = LogicalPlanBuilder::from(plan.clone());
     if let Some(projection) = projection {
         let columns = plan.schema().columns();
@@ -76,10 +87,20 @@ impl TableProvider for NodeProvider {
         TableType::View
     }
 
-    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, _filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = narrowed(&self.plan, projection, limit)?;
         let input = state.create_physical_plan(&plan).await?;
-        Ok(Arc::new(MeterExec { id: Arc::clone(&self.id), input, meter: Arc::clone(&self.meter) }))
+        Ok(Arc::new(MeterExec {
+            id: Arc::clone(&self.id),
+            input,
+            meter: Arc::clone(&self.meter),
+        }))
     }
 }
 
@@ -125,21 +146,40 @@ impl ExecutionPlan for MeterExec {
         vec![&self.input]
     }
 
-    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self { id: Arc::clone(&self.id), input: children.swap_remove(0), meter: Arc::clone(&self.meter) }))
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self {
+            id: Arc::clone(&self.id),
+            input: children.swap_remove(0),
+            meter: Arc::clone(&self.meter),
+        }))
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        Ok(Box::pin(MeterStream { input, meter: Arc::clone(&self.meter) }))
+        Ok(Box::pin(MeterStream {
+            id: Arc::clone(&self.id),
+            input,
+            meter: Arc::clone(&self.meter),
+        }))
     }
 }
 
 struct MeterStream {
+    id: Arc<str>,
     input: SendableRecordBatchStream,
     meter: Arc<Meter>,
 }
@@ -148,11 +188,18 @@ impl Stream for MeterStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.input.poll_next_unpin(context);
-        if let Poll::Ready(Some(Ok(batch))) = &polled {
-            self.meter.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        match self.input.poll_next_unpin(context) {
+            Poll::Ready(Some(Ok(batch))) => {
+                self.meter
+                    .rows
+                    .fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+                Poll::Ready(Some(Ok(batch)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                Poll::Ready(Some(Err(NodeError::wrap(&self.id, error))))
+            }
+            other => other,
         }
-        polled
     }
 }
 

@@ -99,13 +99,18 @@ pub(crate) struct NodeUsage {
 impl Usage {
     /// Adds the operators of a plan whose last node is `target`.
     pub(crate) fn add(&mut self, target: &str, plan: &Arc<dyn ExecutionPlan>) {
-        let owner = downcast::<MeterExec>(plan.as_ref()).map_or(target, MeterExec::id).to_owned();
+        let owner = downcast::<MeterExec>(plan.as_ref())
+            .map_or(target, MeterExec::id)
+            .to_owned();
         if let Some(metrics) = plan.metrics() {
             self.record(&owner, plan.as_ref(), &metrics);
         }
         if let Some(shared) = downcast::<SharedExec>(plan.as_ref()) {
             // Read by several, computed once.
-            if self.seen.insert(Arc::as_ptr(shared.inner()).cast::<()>() as usize) {
+            if self
+                .seen
+                .insert(Arc::as_ptr(shared.inner()).cast::<()>() as usize)
+            {
                 self.add(&owner, shared.inner());
             }
         }
@@ -115,12 +120,19 @@ impl Usage {
     }
 
     fn record(&mut self, owner: &str, plan: &dyn ExecutionPlan, metrics: &MetricsSet) {
-        let cpu = metrics.elapsed_compute().and_then(|nanos| u64::try_from(nanos).ok()).map_or(Duration::ZERO, Duration::from_nanos);
+        let cpu = metrics
+            .elapsed_compute()
+            .and_then(|nanos| u64::try_from(nanos).ok())
+            .map_or(Duration::ZERO, Duration::from_nanos);
         let usage = self.nodes.entry(owner.to_owned()).or_default();
         usage.cpu += cpu;
         if matches!(plan.name(), "MapExec" | "StreamExec") {
             let guest = usage.guest.get_or_insert_default();
-            let sum = |name: &str| metrics.sum_by_name(name).map_or(0, |value| value.as_usize() as u64);
+            let sum = |name: &str| {
+                metrics
+                    .sum_by_name(name)
+                    .map_or(0, |value| value.as_usize() as u64)
+            };
             guest.cpu += cpu;
             guest.calls += sum("guest_calls");
             guest.bytes_sent += sum("bytes_sent");
@@ -137,7 +149,9 @@ impl Usage {
 /// Peak resident memory of this process, in bytes.
 pub(crate) fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -19,7 +19,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+    PlanProperties,
+};
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -36,7 +39,12 @@ pub(crate) struct SharedProvider {
 impl SharedProvider {
     pub(crate) fn new(name: &str, plan: LogicalPlan) -> Self {
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        Self { name: name.into(), plan, schema, shared: OnceCell::new() }
+        Self {
+            name: name.into(),
+            plan,
+            schema,
+            shared: OnceCell::new(),
+        }
     }
 }
 
@@ -50,8 +58,20 @@ impl TableProvider for SharedProvider {
         TableType::View
     }
 
-    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, _filters: &[Expr], _limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = || async { Ok::<_, DataFusionError>(Arc::new(Shared { name: Arc::clone(&self.name), plan: state.create_physical_plan(&self.plan).await?, kept: OnceCell::new() })) };
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = || async {
+            Ok::<_, DataFusionError>(Arc::new(Shared {
+                name: Arc::clone(&self.name),
+                plan: state.create_physical_plan(&self.plan).await?,
+                kept: OnceCell::new(),
+            }))
+        };
         let shared = self.shared.get_or_try_init(plan).await?;
         SharedExec::new(Arc::clone(shared), projection.cloned()).map(|exec| Arc::new(exec) as _)
     }
@@ -87,14 +107,22 @@ impl Shared {
         }
         let mut partitions = vec![Vec::new(); count];
         while let Some(done) = tasks.join_next().await {
-            let (partition, batches) = done.map_err(|e| DataFusionError::External(Box::new(e)))??;
+            let (partition, batches) =
+                done.map_err(|e| DataFusionError::External(Box::new(e)))??;
             partitions[partition] = batches;
         }
-        Ok(Kept { partitions, _memory: memory })
+        Ok(Kept {
+            partitions,
+            _memory: memory,
+        })
     }
 }
 
-async fn collect(partition: usize, mut stream: SendableRecordBatchStream, memory: Arc<MemoryReservation>) -> Result<(usize, Vec<RecordBatch>)> {
+async fn collect(
+    partition: usize,
+    mut stream: SendableRecordBatchStream,
+    memory: Arc<MemoryReservation>,
+) -> Result<(usize, Vec<RecordBatch>)> {
     let mut batches = Vec::new();
     while let Some(batch) = stream.try_next().await? {
         memory.try_grow(batch.get_array_memory_size())?;
@@ -118,8 +146,17 @@ impl SharedExec {
             None => shared.plan.schema(),
         };
         let count = shared.plan.output_partitioning().partition_count();
-        let properties = PlanProperties::new(EquivalenceProperties::new(schema), Partitioning::UnknownPartitioning(count), EmissionType::Incremental, Boundedness::Bounded);
-        Ok(Self { shared, projection, properties: Arc::new(properties) })
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(count),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Ok(Self {
+            shared,
+            projection,
+            properties: Arc::new(properties),
+        })
     }
 
     /// The plan that is computed once.
@@ -147,15 +184,25 @@ impl ExecutionPlan for SharedExec {
         Vec::new()
     }
 
-    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let (shared, projection) = (Arc::clone(&self.shared), self.projection.clone());
         let batches = async move {
             let batches = shared.kept(&context).await?.partitions[partition].clone();
@@ -166,6 +213,9 @@ impl ExecutionPlan for SharedExec {
             Ok::<_, DataFusionError>(futures::stream::iter(projected))
         };
         let stream = futures::stream::once(batches).try_flatten().boxed();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
     }
 }

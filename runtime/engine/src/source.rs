@@ -10,23 +10,44 @@ pub(crate) fn files(node: &Node) -> Result<(&[String], Format)> {
     let (paths, format) = match node {
         Node::S3CsvSource(source) => (&source.paths, Format::Csv(csv(source)?)),
         Node::S3JsonSource(source) => (&source.paths, Format::Json(JsonOptions::default())),
-        Node::S3ParquetSource(source) => (&source.paths, Format::Parquet(ParquetOptions::default())),
+        Node::S3ParquetSource(source) => {
+            (&source.paths, Format::Parquet(ParquetOptions::default()))
+        }
         other => return Err(Error::node(other.name(), "it reads no files")),
     };
     if paths.is_empty() {
-        return Err(Error::node(node.name(), "Paths is empty: name a file, a folder or a glob"));
+        return Err(Error::node(
+            node.name(),
+            "Paths is empty: name a file, a folder or a glob",
+        ));
     }
     Ok((paths, format))
 }
 
 fn csv(source: &CsvSource) -> Result<CsvOptions> {
-    let fail = |member: &str, e: &dyn std::fmt::Display| Error::node(&source.name, format!("{member}: {e}"));
-    let separator: Separator = source.separator.parse().map_err(|e| fail("Separator", &e))?;
-    let quote_char: QuoteChar = source.quote_char.parse().map_err(|e| fail("QuoteChar", &e))?;
+    let fail = |member: &str, e: &dyn std::fmt::Display| {
+        Error::node(&source.name, format!("{member}: {e}"))
+    };
+    let separator: Separator = source
+        .separator
+        .parse()
+        .map_err(|e| fail("Separator", &e))?;
+    let quote_char: QuoteChar = source
+        .quote_char
+        .parse()
+        .map_err(|e| fail("QuoteChar", &e))?;
     let escaper = match source.escaper.as_deref().map(str::as_bytes) {
         None | Some([]) => None,
         Some([one]) => Some(*one),
         Some(_) => return Err(fail("Escaper", &"it must be one ASCII character")),
     };
-    Ok(CsvOptions { separator, quote_char, escaper, with_header: source.with_header, multiline: source.multiline, all_text: source.all_text, ..CsvOptions::default() })
+    Ok(CsvOptions {
+        separator,
+        quote_char,
+        escaper,
+        with_header: source.with_header,
+        multiline: source.multiline,
+        all_text: source.all_text,
+        ..CsvOptions::default()
+    })
 }

@@ -10,8 +10,14 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use parking_lot::Mutex;
-use tenon_catalog::{DatabaseInput, Error as CatalogError, TableFormat, TenantCatalog, UpdateTable, table_from_schema};
-use tenon_connect::{Error as ConnectError, FileSink, Format, ParquetCompression, ParquetOptions, Place, StagedOutput, Target, WriteMode};
+use tenon_catalog::{
+    DatabaseInput, Error as CatalogError, TableFormat, TenantCatalog, UpdateTable,
+    table_from_schema,
+};
+use tenon_connect::{
+    Error as ConnectError, FileSink, Format, ParquetCompression, ParquetOptions, Place,
+    StagedOutput, Target, WriteMode,
+};
 
 use crate::engine::default_format;
 use crate::error::{Error, Result};
@@ -32,26 +38,74 @@ impl TargetSpec {
     /// The target that a node is, if it is one.
     pub(crate) fn of(node: &Node, job: &Job) -> Result<Option<Self>> {
         let (path, format, policy) = match node {
-            Node::S3GlueParquetTarget(target) => (&target.path, parquet(node, target.compression.as_deref())?, &target.schema_change_policy),
+            Node::S3GlueParquetTarget(target) => (
+                &target.path,
+                parquet(node, target.compression.as_deref())?,
+                &target.schema_change_policy,
+            ),
             Node::S3DirectTarget(target) => {
-                let format = default_format(&target.format).ok_or_else(|| Error::node(node.name(), format!("Format {:?} cannot be written yet; parquet, csv and json can", target.format)))?;
+                let format = default_format(&target.format).ok_or_else(|| {
+                    Error::node(
+                        node.name(),
+                        format!(
+                            "Format {:?} cannot be written yet; parquet, csv and json can",
+                            target.format
+                        ),
+                    )
+                })?;
                 (&target.path, format, &target.schema_change_policy)
             }
             _ => return Ok(None),
         };
-        let table = policy.as_ref().and_then(|policy| table_of(node, policy).transpose()).transpose()?;
-        Ok(Some(Self { name: node.name().to_owned(), path: job.path(path), format, table }))
+        let table = policy
+            .as_ref()
+            .and_then(|policy| table_of(node, policy).transpose())
+            .transpose()?;
+        Ok(Some(Self {
+            name: node.name().to_owned(),
+            path: job.path(path),
+            format,
+            table,
+        }))
     }
 
     /// Runs the partitions into staged files, invisible until [`Staged::commit`].
-    pub(crate) async fn stage(&self, id: &str, place: &Place, run: &str, schema: SchemaRef, partitions: Vec<SendableRecordBatchStream>, preview_rows: usize) -> Result<Staged> {
+    pub(crate) async fn stage(
+        &self,
+        id: &str,
+        place: &Place,
+        run: &str,
+        schema: SchemaRef,
+        partitions: Vec<SendableRecordBatchStream>,
+        preview_rows: usize,
+    ) -> Result<Staged> {
         let target = Target::from_path(place, &self.path);
-        let sink = FileSink::open(place, &target, &self.format, WriteMode::Replace, run).map_err(|e| self.fail(&e))?;
-        let preview = Arc::new(Mutex::new(Preview { rows: preview_rows, batches: Vec::new(), over: false }));
-        let watched = partitions.into_iter().map(|partition| watch(partition, &preview)).collect();
-        let output = sink.write(Arc::clone(&schema), watched).await.map_err(|e| self.fail(&e))?;
+        let sink = FileSink::open(place, &target, &self.format, WriteMode::Replace, run)
+            .map_err(|e| self.fail(&e))?;
+        let preview = Arc::new(Mutex::new(Preview {
+            rows: preview_rows,
+            batches: Vec::new(),
+            over: false,
+        }));
+        let watched = partitions
+            .into_iter()
+            .map(|partition| watch(partition, &preview))
+            .collect();
+        let output = sink
+            .write(Arc::clone(&schema), watched)
+            .await
+            .map_err(|e| self.fail(&e))?;
         let preview = preview.lock().take(&schema);
-        Ok(Staged { id: id.to_owned(), name: self.name.clone(), path: self.path.clone(), format: self.format.clone(), table: self.table.clone(), schema, output, preview })
+        Ok(Staged {
+            id: id.to_owned(),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            format: self.format.clone(),
+            table: self.table.clone(),
+            schema,
+            output,
+            preview,
+        })
     }
 
     fn fail(&self, error: &ConnectError) -> Error {
@@ -68,9 +122,19 @@ fn parquet(node: &Node, compression: Option<&str>) -> Result<Format> {
         None | Some("snappy") => ParquetCompression::Snappy,
         Some("zstd") => ParquetCompression::Zstd,
         Some("uncompressed" | "none") => ParquetCompression::Uncompressed,
-        Some(other) => return Err(Error::node(node.name(), format!("Compression {other:?} cannot be written yet; snappy, zstd and uncompressed can"))),
+        Some(other) => {
+            return Err(Error::node(
+                node.name(),
+                format!(
+                    "Compression {other:?} cannot be written yet; snappy, zstd and uncompressed can"
+                ),
+            ));
+        }
     };
-    Ok(Format::Parquet(ParquetOptions { compression, ..ParquetOptions::default() }))
+    Ok(Format::Parquet(ParquetOptions {
+        compression,
+        ..ParquetOptions::default()
+    }))
 }
 
 fn table_of(node: &Node, policy: &SchemaChangePolicy) -> Result<Option<(String, String)>> {
@@ -79,7 +143,10 @@ fn table_of(node: &Node, policy: &SchemaChangePolicy) -> Result<Option<(String, 
     }
     match (&policy.database, &policy.table) {
         (Some(database), Some(table)) => Ok(Some((database.clone(), table.clone()))),
-        _ => Err(Error::node(node.name(), "SchemaChangePolicy: EnableUpdateCatalog needs Database and Table")),
+        _ => Err(Error::node(
+            node.name(),
+            "SchemaChangePolicy: EnableUpdateCatalog needs Database and Table",
+        )),
     }
 }
 
@@ -109,7 +176,10 @@ impl Preview {
     }
 }
 
-fn watch(partition: SendableRecordBatchStream, preview: &Arc<Mutex<Preview>>) -> SendableRecordBatchStream {
+fn watch(
+    partition: SendableRecordBatchStream,
+    preview: &Arc<Mutex<Preview>>,
+) -> SendableRecordBatchStream {
     let (schema, preview) = (partition.schema(), Arc::clone(preview));
     let watched = partition.inspect(move |batch| {
         if let Ok(batch) = batch {
@@ -135,20 +205,50 @@ pub(crate) struct Staged {
 impl Staged {
     /// Publishes the files, then registers the table.
     pub(crate) async fn commit(self, catalog: Option<&TenantCatalog>) -> Result<TargetReport> {
-        let committed = self.output.commit().await.map_err(|e| Error::node(&self.name, e))?;
+        let committed = self
+            .output
+            .commit()
+            .await
+            .map_err(|e| Error::node(&self.name, e))?;
         let mut table = None;
         if let Some((database, name)) = &self.table {
             let Some(catalog) = catalog.cloned() else {
-                return Err(Error::node(&self.name, "there is no catalog to register its table in"));
+                return Err(Error::node(
+                    &self.name,
+                    "there is no catalog to register its table in",
+                ));
             };
             let location = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
-            let (database, name, schema, format) = (database.clone(), name.clone(), Arc::clone(&self.schema), table_format(&self.format));
+            let (database, name, schema, format) = (
+                database.clone(),
+                name.clone(),
+                Arc::clone(&self.schema),
+                table_format(&self.format),
+            );
             table = Some(format!("{database}.{name}"));
             let location = location.to_string_lossy().into_owned();
-            let registered = tokio::task::spawn_blocking(move || register(&catalog, &database, &name, &schema, &location, format)).await;
-            registered.map_err(|e| Error::Io(e.to_string()))?.map_err(|e| Error::node(&self.name, format!("the files are written, the table is not registered: {e}")))?;
+            let registered = tokio::task::spawn_blocking(move || {
+                register(&catalog, &database, &name, &schema, &location, format)
+            })
+            .await;
+            registered
+                .map_err(|e| Error::Io(e.to_string()))?
+                .map_err(|e| {
+                    Error::node(
+                        &self.name,
+                        format!("the files are written, the table is not registered: {e}"),
+                    )
+                })?;
         }
-        Ok(TargetReport { id: self.id, path: self.path, files: committed.files.len(), rows: committed.rows, bytes: committed.bytes, table, preview: self.preview })
+        Ok(TargetReport {
+            id: self.id,
+            path: self.path,
+            files: committed.files.len(),
+            rows: committed.rows,
+            bytes: committed.bytes,
+            table,
+            preview: self.preview,
+        })
     }
 }
 
@@ -161,14 +261,26 @@ fn table_format(format: &Format) -> TableFormat {
 }
 
 /// Creates or updates the table, and its database when that is missing.
-fn register(catalog: &TenantCatalog, database: &str, name: &str, schema: &SchemaRef, location: &str, format: TableFormat) -> Result<(), CatalogError> {
+fn register(
+    catalog: &TenantCatalog,
+    database: &str,
+    name: &str,
+    schema: &SchemaRef,
+    location: &str,
+    format: TableFormat,
+) -> Result<(), CatalogError> {
     let input = table_from_schema(name, schema, location, format)?;
-    match catalog.create_database(DatabaseInput { name: database.to_owned(), ..DatabaseInput::default() }) {
+    match catalog.create_database(DatabaseInput {
+        name: database.to_owned(),
+        ..DatabaseInput::default()
+    }) {
         Ok(_) | Err(CatalogError::AlreadyExists { .. }) => {}
         Err(e) => return Err(e),
     }
     match catalog.create_table(database, input.clone()) {
-        Err(CatalogError::AlreadyExists { .. }) => catalog.update_table(database, input, &UpdateTable::default()).map(|_| ()),
+        Err(CatalogError::AlreadyExists { .. }) => catalog
+            .update_table(database, input, &UpdateTable::default())
+            .map(|_| ()),
         other => other.map(|_| ()),
     }
 }

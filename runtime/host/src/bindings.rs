@@ -3,7 +3,11 @@
 //! What the host passes is borrowed (`BatchParam<'_>` holds `&[&[u8]]`), so that lowering a
 //! batch is one copy from the Arrow buffers into guest memory; what it gets back is owned.
 
-#![expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+#![expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

@@ -30,7 +30,10 @@ impl FixedBudget {
     /// An account of `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, used: Mutex::new(0) }
+        Self {
+            limit,
+            used: Mutex::new(0),
+        }
     }
 
     /// Bytes in use.
@@ -48,7 +51,10 @@ impl Budget for FixedBudget {
                 *used = sum;
                 Ok(())
             }
-            None => Err(format!("the budget is {} bytes, of which {used} are in use", self.limit)),
+            None => Err(format!(
+                "the budget is {} bytes, of which {used} are in use",
+                self.limit
+            )),
         }
     }
 

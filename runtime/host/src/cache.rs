@@ -36,7 +36,10 @@ impl Cache {
     /// Opens or creates the folder.
     pub(crate) fn open(dir: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        Ok(Self { dir: dir.to_path_buf(), key: read_or_make_key(&dir.join("key"))? })
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            key: read_or_make_key(&dir.join("key"))?,
+        })
     }
 
     /// The compiled form of a component, if it is there and authentic.
@@ -61,7 +64,8 @@ impl Cache {
 
     #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
     fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC accepts keys of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC accepts keys of any length");
         mac.update(name.as_bytes());
         mac.update(&[0]);
         mac.update(code);
@@ -74,7 +78,13 @@ impl Cache {
 fn file_name(engine: &Engine, digest: &str) -> String {
     let mut hash = Sha256Hasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hash);
-    let compatibility: String = hash.0.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let compatibility: String = hash
+        .0
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|b| format!("{b:02x}"))
+        .collect();
     format!("{digest}-{compatibility}.aot")
 }
 
@@ -104,7 +114,10 @@ fn read_or_make_key(path: &Path) -> std::io::Result<[u8; 32]> {
 fn read_key(path: &Path) -> std::io::Result<[u8; 32]> {
     let bytes = std::fs::read(path)?;
     bytes.try_into().map_err(|_| {
-        let text = format!("{} does not hold a key of 32 bytes; delete it and the .aot files beside it", path.display());
+        let text = format!(
+            "{} does not hold a key of 32 bytes; delete it and the .aot files beside it",
+            path.display()
+        );
         std::io::Error::new(std::io::ErrorKind::InvalidData, text)
     })
 }

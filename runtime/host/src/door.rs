@@ -22,7 +22,10 @@ impl Authentic {
     ///
     /// # Errors
     /// The code was made by another version or for another configuration of wasmtime.
-    #[expect(unsafe_code, reason = "wasmtime cannot verify machine code; the cache did")]
+    #[expect(
+        unsafe_code,
+        reason = "wasmtime cannot verify machine code; the cache did"
+    )]
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: the bytes are those that `Engine::precompile_component` returned: `Authentic`
         // is made right after compilation or after the MAC over these same bytes, in memory,

@@ -72,15 +72,20 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Limit { limit: "memory_bytes", .. } => {
-                Some("give the plugin smaller batches, or raise memory_bytes if the operator allows it")
-            }
-            Self::Limit { limit: "call_time", .. } => {
+            Self::Limit {
+                limit: "memory_bytes",
+                ..
+            } => Some(
+                "give the plugin smaller batches, or raise memory_bytes if the operator allows it",
+            ),
+            Self::Limit {
+                limit: "call_time", ..
+            } => {
                 Some("the plugin may loop for ever on this input; try it with `tenon plugin test`")
             }
-            Self::Trap(_) | Self::Contract(_) => {
-                Some("this is a defect of the plugin: report it to its author, or use another version")
-            }
+            Self::Trap(_) | Self::Contract(_) => Some(
+                "this is a defect of the plugin: report it to its author, or use another version",
+            ),
             _ => None,
         }
     }

@@ -28,7 +28,10 @@ impl Flat {
     /// # Errors
     /// A column's type has no form in the contract, or it has too many rows.
     pub(crate) fn of(batch: &RecordBatch, projection: &[usize]) -> Result<Self> {
-        let mut flat = Self { rows: count(batch.num_rows())?, ..Self::default() };
+        let mut flat = Self {
+            rows: count(batch.num_rows())?,
+            ..Self::default()
+        };
         for &i in projection {
             flat.push_column(batch.column(i), batch.schema_ref().field(i).name())?;
         }
@@ -47,7 +50,11 @@ impl Flat {
 
     /// The argument of a guest call.
     pub(crate) fn param<'a>(&'a self, slices: &'a [&'a [u8]]) -> BatchParam<'a> {
-        BatchParam { rows: self.rows, nodes: &self.nodes, buffers: slices }
+        BatchParam {
+            rows: self.rows,
+            nodes: &self.nodes,
+            buffers: slices,
+        }
     }
 
     fn push_column(&mut self, array: &ArrayRef, column: &str) -> Result<()> {
@@ -55,13 +62,21 @@ impl Flat {
         if wire == *array.data_type() {
             return self.push_array(array, column);
         }
-        let plain = cast(array, &wire).map_err(|e| Error::Unsupported(format!("column {column:?}: {e}")))?;
+        let plain = cast(array, &wire)
+            .map_err(|e| Error::Unsupported(format!("column {column:?}: {e}")))?;
         self.push_array(&plain, column)
     }
 
     fn push_array(&mut self, array: &dyn Array, column: &str) -> Result<()> {
-        let nulls = if *array.data_type() == DataType::Null { array.len() } else { array.null_count() };
-        self.nodes.push(Node { length: count(array.len())?, nulls: count(nulls)? });
+        let nulls = if *array.data_type() == DataType::Null {
+            array.len()
+        } else {
+            array.null_count()
+        };
+        self.nodes.push(Node {
+            length: count(array.len())?,
+            nulls: count(nulls)?,
+        });
         self.push_validity(array);
         match array.data_type() {
             DataType::Null => {}
@@ -79,7 +94,12 @@ impl Flat {
                 let list = array.as_fixed_size_list();
                 let start = usize::try_from(list.value_offset(0)).unwrap_or(0);
                 let length = usize::try_from(*size).unwrap_or(0) * list.len();
-                self.push_array(&list.values().slice(if list.is_empty() { 0 } else { start }, length), column)?;
+                self.push_array(
+                    &list
+                        .values()
+                        .slice(if list.is_empty() { 0 } else { start }, length),
+                    column,
+                )?;
             }
             DataType::Struct(_) => {
                 for child in array.as_struct().columns() {
@@ -102,15 +122,23 @@ impl Flat {
         self.buffers.push(bitmap);
     }
 
-    fn push_fixed_width(&mut self, data: &ArrayData, data_type: &DataType, column: &str) -> Result<()> {
+    fn push_fixed_width(
+        &mut self,
+        data: &ArrayData,
+        data_type: &DataType,
+        column: &str,
+    ) -> Result<()> {
         let width = match data_type {
             DataType::FixedSizeBinary(n) => usize::try_from(*n).ok(),
             other => other.primitive_width(),
         };
         let Some(width) = width else {
-            return Err(Error::Unsupported(format!("column {column:?} has type {data_type}, which plugins cannot take yet")));
+            return Err(Error::Unsupported(format!(
+                "column {column:?} has type {data_type}, which plugins cannot take yet"
+            )));
         };
-        self.buffers.push(data.buffers()[0].slice_with_length(data.offset() * width, data.len() * width));
+        self.buffers
+            .push(data.buffers()[0].slice_with_length(data.offset() * width, data.len() * width));
         Ok(())
     }
 
@@ -120,12 +148,21 @@ impl Flat {
             self.buffers.push(Buffer::default());
             return;
         }
-        let offsets = OffsetBuffer::<O>::new(arrow::buffer::ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len() + 1));
+        let offsets = OffsetBuffer::<O>::new(arrow::buffer::ScalarBuffer::new(
+            data.buffers()[0].clone(),
+            data.offset(),
+            data.len() + 1,
+        ));
         let (start, length) = self.push_offsets(&offsets);
-        self.buffers.push(data.buffers()[1].slice_with_length(start, length));
+        self.buffers
+            .push(data.buffers()[1].slice_with_length(start, length));
     }
 
-    fn push_list<O: OffsetSizeTrait>(&mut self, list: &GenericListArray<O>, column: &str) -> Result<()> {
+    fn push_list<O: OffsetSizeTrait>(
+        &mut self,
+        list: &GenericListArray<O>,
+        column: &str,
+    ) -> Result<()> {
         let (start, length) = self.push_offsets(list.offsets());
         self.push_array(&list.values().slice(start, length), column)
     }
@@ -149,5 +186,10 @@ fn bits(bitmap: &BooleanBuffer) -> Buffer {
 }
 
 fn count(n: usize) -> Result<u32> {
-    u32::try_from(n).map_err(|_| Error::Unsupported(format!("{n} values in one batch; at most {} cross at once", u32::MAX)))
+    u32::try_from(n).map_err(|_| {
+        Error::Unsupported(format!(
+            "{n} values in one batch; at most {} cross at once",
+            u32::MAX
+        ))
+    })
 }

@@ -41,7 +41,17 @@ pub(crate) struct State {
 impl State {
     fn new(limits: Limits, budget: Arc<dyn Budget>) -> Self {
         let log = Log::new(limits.log_bytes);
-        Self { limits, budget, charged: 0, memory: 0, table_elements: 0, refused: None, ticks_left: 0, panic: None, log }
+        Self {
+            limits,
+            budget,
+            charged: 0,
+            memory: 0,
+            table_elements: 0,
+            refused: None,
+            ticks_left: 0,
+            panic: None,
+            log,
+        }
     }
 }
 
@@ -70,7 +80,11 @@ pub struct LogLine {
 
 impl Log {
     fn new(bytes: usize) -> Self {
-        Self { lines: Vec::new(), bytes_left: bytes, dropped: 0 }
+        Self {
+            lines: Vec::new(),
+            bytes_left: bytes,
+            dropped: 0,
+        }
     }
 
     fn push(&mut self, level: &'static str, message: &str) {
@@ -81,14 +95,20 @@ impl Log {
             return;
         }
         self.bytes_left -= cost;
-        self.lines.push(LogLine { level, message: escape(message) });
+        self.lines.push(LogLine {
+            level,
+            message: escape(message),
+        });
     }
 
     fn take(&mut self) -> Vec<LogLine> {
         let mut lines = std::mem::take(&mut self.lines);
         if self.dropped > 0 {
             let message = format!("{} lines dropped: the log is full", self.dropped);
-            lines.push(LogLine { level: "warn", message });
+            lines.push(LogLine {
+                level: "warn",
+                message,
+            });
             self.dropped = 0;
         }
         lines
@@ -99,7 +119,11 @@ impl Log {
 fn escape(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let (escaped, plain) = if c.is_control() { (Some(c.escape_default()), None) } else { (None, Some(c)) };
+            let (escaped, plain) = if c.is_control() {
+                (Some(c.escape_default()), None)
+            } else {
+                (None, Some(c))
+            };
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()
@@ -110,7 +134,11 @@ pub(crate) fn clip(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return escape(text);
     }
-    format!("{}… ({} bytes in all)", escape(&text[..text.floor_char_boundary(bytes)]), text.len())
+    format!(
+        "{}… ({} bytes in all)",
+        escape(&text[..text.floor_char_boundary(bytes)]),
+        text.len()
+    )
 }
 
 impl HostImports for State {
@@ -134,9 +162,18 @@ impl HostImports for State {
 impl crate::bindings::tenon::plugin::types::Host for State {}
 
 impl wasmtime::ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if desired > self.limits.memory_bytes {
-            self.refuse("memory_bytes", format!("{} bytes", self.limits.memory_bytes), format!("{desired} bytes"));
+            self.refuse(
+                "memory_bytes",
+                format!("{} bytes", self.limits.memory_bytes),
+                format!("{desired} bytes"),
+            );
             return Ok(false);
         }
         let more = desired.saturating_sub(current);
@@ -149,10 +186,19 @@ impl wasmtime::ResourceLimiter for State {
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let sum = self.table_elements + desired.saturating_sub(current);
         if sum > self.limits.table_elements {
-            self.refuse("table_elements", self.limits.table_elements.to_string(), sum.to_string());
+            self.refuse(
+                "table_elements",
+                self.limits.table_elements.to_string(),
+                sum.to_string(),
+            );
             return Ok(false);
         }
         self.table_elements = sum;
@@ -174,7 +220,11 @@ impl wasmtime::ResourceLimiter for State {
 
 impl State {
     fn refuse(&mut self, limit: &'static str, allowed: String, asked: String) {
-        self.refused = Some(Error::Limit { limit, allowed, asked });
+        self.refused = Some(Error::Limit {
+            limit,
+            allowed,
+            asked,
+        });
     }
 }
 
@@ -187,11 +237,19 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Instantiates. The start function and initialisers run under the same limits as a call.
-    pub(crate) async fn start(pre: &InstancePre<State>, limits: &Limits, budget: Arc<dyn Budget>) -> Result<Self> {
+    pub(crate) async fn start(
+        pre: &InstancePre<State>,
+        limits: &Limits,
+        budget: Arc<dyn Budget>,
+    ) -> Result<Self> {
         let mut store = new_store(pre.engine(), limits, budget)?;
         begin_call(store.data_mut());
         match pre.instantiate_async(&mut store).await {
-            Ok(instance) => Ok(Self { store, instance, finished: false }),
+            Ok(instance) => Ok(Self {
+                store,
+                instance,
+                finished: false,
+            }),
             Err(e) => Err(explain(store.data_mut(), &e)),
         }
     }
@@ -244,7 +302,8 @@ impl Guest {
 
 fn new_store(engine: &Engine, limits: &Limits, budget: Arc<dyn Budget>) -> Result<Store<State>> {
     let state = State::new(limits.clone(), budget);
-    let mut store = Store::try_new(engine, state).map_err(|e| Error::Host(format!("no room for an instance: {e}")))?;
+    let mut store = Store::try_new(engine, state)
+        .map_err(|e| Error::Host(format!("no room for an instance: {e}")))?;
     store.limiter(|state| state);
     store.set_hostcall_fuel(limits.output_bytes);
     store.set_epoch_deadline(1);
@@ -282,7 +341,11 @@ fn explain(state: &mut State, error: &wasmtime::Error) -> Error {
     let text = format!("{error:#}");
     if text.contains("fuel allocated for hostcalls") {
         let allowed = format!("{} bytes in one call", state.limits.output_bytes);
-        return Error::Limit { limit: "output_bytes", allowed, asked: "more".to_owned() };
+        return Error::Limit {
+            limit: "output_bytes",
+            allowed,
+            asked: "more".to_owned(),
+        };
     }
     Error::Trap(clip(&text, state.limits.message_bytes))
 }
@@ -291,7 +354,11 @@ fn explain(state: &mut State, error: &wasmtime::Error) -> Error {
 pub(crate) fn guest_error(error: GuestError, limits: &Limits) -> Error {
     let clip = |text: String| clip(&text, limits.message_bytes);
     match error {
-        GuestError::User(e) => Error::User { code: self::clip(&e.code, 64), message: clip(e.message), row: e.row },
+        GuestError::User(e) => Error::User {
+            code: self::clip(&e.code, 64),
+            message: clip(e.message),
+            row: e.row,
+        },
         GuestError::Config(text) => Error::Config(clip(text)),
         GuestError::Unsupported(text) => Error::Unsupported(clip(text)),
         GuestError::Internal(text) => Error::Trap(clip(text)),
@@ -309,7 +376,10 @@ mod tests {
         (0..10).for_each(|_| log.push("info", "a line that does not fit any more"));
         let lines = log.take();
         assert_eq!(lines[0].message, r"one\nERROR two\u{1b}[31m");
-        assert_eq!(lines.last().unwrap().message, "10 lines dropped: the log is full");
+        assert_eq!(
+            lines.last().unwrap().message,
+            "10 lines dropped: the log is full"
+        );
     }
 
     #[test]

@@ -67,7 +67,9 @@ impl Limits {
     }
 
     pub(crate) fn call_ticks(&self) -> u64 {
-        u64::try_from(self.call_time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.call_time.as_millis() / TICK.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 }
 
@@ -78,7 +80,11 @@ mod tests {
     #[test]
     fn a_tenant_can_only_lower_limits() {
         let operator = Limits::default();
-        let wish = Limits { memory_bytes: 1 << 40, call_time: Duration::from_secs(1), ..Limits::default() };
+        let wish = Limits {
+            memory_bytes: 1 << 40,
+            call_time: Duration::from_secs(1),
+            ..Limits::default()
+        };
         let granted = operator.lowered_to(&wish);
         assert_eq!(granted.memory_bytes, operator.memory_bytes);
         assert_eq!(granted.call_time, Duration::from_secs(1));
@@ -86,7 +92,10 @@ mod tests {
 
     #[test]
     fn a_batch_is_at_most_a_quarter_of_the_memory() {
-        let small = Limits { memory_bytes: 4 << 20, ..Limits::default() };
+        let small = Limits {
+            memory_bytes: 4 << 20,
+            ..Limits::default()
+        };
         assert_eq!(small.batch_bytes(), 1 << 20);
         assert_eq!(Limits::default().batch_bytes(), 16 << 20);
     }

@@ -39,7 +39,10 @@ impl MapBinding {
     /// The same binding over batches that have the needed columns at these positions.
     #[must_use]
     pub fn reading(&self, needs: Vec<usize>) -> Self {
-        Self { needs, ..self.clone() }
+        Self {
+            needs,
+            ..self.clone()
+        }
     }
 
     /// The schema of the node: kept input columns in their order, an output column of the same name
@@ -57,10 +60,13 @@ impl MapBinding {
     #[must_use]
     pub fn node_columns(&self, input: &Schema) -> Vec<NodeColumn> {
         let output_named = |name: &str| self.output.fields().iter().position(|f| f.name() == name);
-        let kept = self.keep.iter().map(|&i| match output_named(input.field(i).name()) {
-            Some(o) => NodeColumn::Output(o),
-            None => NodeColumn::Input(i),
-        });
+        let kept = self
+            .keep
+            .iter()
+            .map(|&i| match output_named(input.field(i).name()) {
+                Some(o) => NodeColumn::Output(o),
+                None => NodeColumn::Input(i),
+            });
         let mut columns: Vec<NodeColumn> = kept.collect();
         for o in 0..self.output.fields().len() {
             if !columns.contains(&NodeColumn::Output(o)) {
@@ -94,16 +100,27 @@ impl Plugin {
     ///
     /// # Errors
     /// The function does not exist, refuses, crashes, or answers nonsense.
-    pub async fn bind_map(&self, function: &str, config: &str, input: &Schema, limits: &Limits, budget: Arc<dyn Budget>) -> Result<MapBinding> {
+    pub async fn bind_map(
+        &self,
+        function: &str,
+        config: &str,
+        input: &Schema,
+        limits: &Limits,
+        budget: Arc<dyn Budget>,
+    ) -> Result<MapBinding> {
         let export = self.map_export()?;
         let mut guest = self.start(limits, budget).await?;
         let instance = *guest.instance();
-        let map = export.load(guest.context(), &instance).map_err(link_error)?;
+        let map = export
+            .load(guest.context(), &instance)
+            .map_err(link_error)?;
         let all: Vec<usize> = (0..input.fields().len()).collect();
         let wire = wire_schema(input, &all);
         let flat = FlatSchema::of(&wire)?;
         let flat = flat.params();
-        let answer = guest.call(async |store| map.call_bind(store, function, config, &flat).await).await?;
+        let answer = guest
+            .call(async |store| map.call_bind(store, function, config, &flat).await)
+            .await?;
         let answer = answer.map_err(|e| guest_error(e, limits))?;
         checked(answer, function, config, input, limits)
     }
@@ -112,19 +129,46 @@ impl Plugin {
     ///
     /// # Errors
     /// No room for it, or the guest refuses or crashes.
-    pub async fn open_map(&self, binding: &MapBinding, limits: &Limits, budget: Arc<dyn Budget>) -> Result<MapInstance> {
+    pub async fn open_map(
+        &self,
+        binding: &MapBinding,
+        limits: &Limits,
+        budget: Arc<dyn Budget>,
+    ) -> Result<MapInstance> {
         let mut guest = self.start(limits, budget).await?;
         let instance = *guest.instance();
-        let map = self.map_export()?.load(guest.context(), &instance).map_err(link_error)?;
+        let map = self
+            .map_export()?
+            .load(guest.context(), &instance)
+            .map_err(link_error)?;
         let flat = FlatSchema::of(&binding.wire_input)?;
         let flat = flat.params();
-        let answer = guest.call(async |store| map.mapper().call_open(store, &binding.function, &binding.config, &flat).await).await?;
+        let answer = guest
+            .call(async |store| {
+                map.mapper()
+                    .call_open(store, &binding.function, &binding.config, &flat)
+                    .await
+            })
+            .await?;
         let mapper = answer.map_err(|e| guest_error(e, limits))?;
-        Ok(MapInstance { guest, map, mapper, needs: binding.needs.clone(), output: Arc::clone(&binding.output), bytes: Bytes::default() })
+        Ok(MapInstance {
+            guest,
+            map,
+            mapper,
+            needs: binding.needs.clone(),
+            output: Arc::clone(&binding.output),
+            bytes: Bytes::default(),
+        })
     }
 }
 
-fn checked(answer: map::Binding, function: &str, config: &str, input: &Schema, limits: &Limits) -> Result<MapBinding> {
+fn checked(
+    answer: map::Binding,
+    function: &str,
+    config: &str,
+    input: &Schema,
+    limits: &Limits,
+) -> Result<MapBinding> {
     let width = input.fields().len();
     let needs = positions(&answer.needs, width, "needs")?;
     let keep = match &answer.keep {
@@ -149,7 +193,11 @@ pub(crate) fn positions(columns: &[u32], width: usize, verb: &str) -> Result<Vec
     let mut positions = Vec::with_capacity(columns.len().min(width));
     for &column in columns {
         match seen.get_mut(column as usize) {
-            None => return Err(Error::contract(format!("it {verb} column {column} of an input with {width}"))),
+            None => {
+                return Err(Error::contract(format!(
+                    "it {verb} column {column} of an input with {width}"
+                )));
+            }
             Some(true) => return Err(Error::contract(format!("it {verb} column {column} twice"))),
             Some(unseen) => *unseen = true,
         }
@@ -179,7 +227,9 @@ pub struct MapInstance {
 
 impl std::fmt::Debug for MapInstance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MapInstance").field("output", &self.output).finish_non_exhaustive()
+        f.debug_struct("MapInstance")
+            .field("output", &self.output)
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,16 +242,29 @@ impl MapInstance {
         let flat = Flat::of(batch, &self.needs)?;
         let slices = flat.slices();
         let (map, mapper) = (&self.map, self.mapper);
-        let answer = self.guest.call(async |store| map.mapper().call_apply(store, mapper, flat.param(&slices)).await).await?;
+        let answer = self
+            .guest
+            .call(async |store| {
+                map.mapper()
+                    .call_apply(store, mapper, flat.param(&slices))
+                    .await
+            })
+            .await?;
         let answer = answer.map_err(|e| guest_error(e, self.guest.limits()))?;
         self.bytes.sent += flat.bytes();
         self.bytes.received += answer.columns.buffers.iter().map(Vec::len).sum::<usize>();
         let selection = Selection::checked(answer.selection, batch.num_rows())?;
         let selected = selection.count(batch.num_rows());
         if answer.columns.rows as usize != selected {
-            return Err(Error::contract(format!("it returned {} rows and selected {selected}", answer.columns.rows)));
+            return Err(Error::contract(format!(
+                "it returned {} rows and selected {selected}",
+                answer.columns.rows
+            )));
         }
-        Ok(Mapped { columns: rebuild::batch(answer.columns, &self.output)?, selection })
+        Ok(Mapped {
+            columns: rebuild::batch(answer.columns, &self.output)?,
+            selection,
+        })
     }
 
     /// Bytes that crossed so far.

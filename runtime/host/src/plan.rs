@@ -65,25 +65,46 @@ impl Plugin {
     ///
     /// # Errors
     /// The function does not exist, refuses, crashes, or answers nonsense.
-    pub async fn expand(&self, function: &str, config: &str, inputs: &[(String, SchemaRef)], limits: &Limits, budget: Arc<dyn Budget>) -> Result<Expansion> {
+    pub async fn expand(
+        &self,
+        function: &str,
+        config: &str,
+        inputs: &[(String, SchemaRef)],
+        limits: &Limits,
+        budget: Arc<dyn Budget>,
+    ) -> Result<Expansion> {
         let export = self.plan_export()?;
         let mut guest = self.start(limits, budget).await?;
         let instance = *guest.instance();
-        let plan = export.load(guest.context(), &instance).map_err(link_error)?;
-        let whole = |schema: &SchemaRef| wire_schema(schema, &(0..schema.fields().len()).collect::<Vec<_>>());
+        let plan = export
+            .load(guest.context(), &instance)
+            .map_err(link_error)?;
+        let whole = |schema: &SchemaRef| {
+            wire_schema(schema, &(0..schema.fields().len()).collect::<Vec<_>>())
+        };
         let wire: Vec<SchemaRef> = inputs.iter().map(|(_, schema)| whole(schema)).collect();
-        let flat = wire.iter().map(|schema| FlatSchema::of(schema)).collect::<Result<Vec<_>>>()?;
+        let flat = wire
+            .iter()
+            .map(|schema| FlatSchema::of(schema))
+            .collect::<Result<Vec<_>>>()?;
         let params: Vec<_> = flat.iter().map(FlatSchema::params).collect();
         let named = inputs.iter().zip(&params);
-        let named: Vec<_> = named.map(|((name, _), schema)| plan::Input { name, schema }).collect();
-        let answer = guest.call(async |store| plan.call_expand(store, function, config, &named).await).await?;
+        let named: Vec<_> = named
+            .map(|((name, _), schema)| plan::Input { name, schema })
+            .collect();
+        let answer = guest
+            .call(async |store| plan.call_expand(store, function, config, &named).await)
+            .await?;
         let answer = answer.map_err(|e| guest_error(e, limits))?;
         checked(answer, inputs)
     }
 }
 
 fn checked(answer: plan::Expansion, inputs: &[(String, SchemaRef)]) -> Result<Expansion> {
-    if answer.steps.len() > MAX_STEPS || answer.outputs.len() > MAX_OUTPUTS || answer.outputs.is_empty() {
+    if answer.steps.len() > MAX_STEPS
+        || answer.outputs.len() > MAX_OUTPUTS
+        || answer.outputs.is_empty()
+    {
         return Err(Error::contract(format!(
             "its plan has {} steps and {} outputs; at most {MAX_STEPS} and 1 to {MAX_OUTPUTS} are allowed",
             answer.steps.len(),
@@ -99,32 +120,61 @@ fn checked(answer: plan::Expansion, inputs: &[(String, SchemaRef)]) -> Result<Ex
     }
     let known = |o: &plan::Output| steps.iter().any(|s| s.name == o.step);
     if let Some(lost) = answer.outputs.iter().find(|o| !known(o)) {
-        return Err(Error::contract(format!("its plan has no step {:?} for the output {:?}", lost.step, lost.name)));
+        return Err(Error::contract(format!(
+            "its plan has no step {:?} for the output {:?}",
+            lost.step, lost.name
+        )));
     }
-    let outputs = answer.outputs.into_iter().map(|o| PlanOutput { name: o.name, step: o.step }).collect();
+    let outputs = answer
+        .outputs
+        .into_iter()
+        .map(|o| PlanOutput {
+            name: o.name,
+            step: o.step,
+        })
+        .collect();
     Ok(Expansion { steps, outputs })
 }
 
 fn checked_step(step: plan::Step, names: &[String]) -> Result<PlanStep> {
     if !is_table_name(&step.name) || names.contains(&step.name) {
-        return Err(Error::contract(format!("its plan names a step {:?}; names are like scored_pairs and unique", step.name)));
+        return Err(Error::contract(format!(
+            "its plan names a step {:?}; names are like scored_pairs and unique",
+            step.name
+        )));
     }
     let body = match step.body {
         plan::Body::Sql(sql) if sql.len() <= MAX_SQL_BYTES => PlanBody::Sql(sql),
         plan::Body::Sql(sql) => {
-            return Err(Error::contract(format!("step {:?} has {} bytes of SQL; {MAX_SQL_BYTES} are allowed", step.name, sql.len())));
+            return Err(Error::contract(format!(
+                "step {:?} has {} bytes of SQL; {MAX_SQL_BYTES} are allowed",
+                step.name,
+                sql.len()
+            )));
         }
         plan::Body::Apply(call) => {
             if let Some(unknown) = call.inputs.iter().find(|i| !names.contains(i)) {
-                return Err(Error::contract(format!("step {:?} reads {unknown:?}, which is neither an input nor an earlier step", step.name)));
+                return Err(Error::contract(format!(
+                    "step {:?} reads {unknown:?}, which is neither an input nor an earlier step",
+                    step.name
+                )));
             }
-            PlanBody::Apply { function: call.function, config: call.config, inputs: call.inputs }
+            PlanBody::Apply {
+                function: call.function,
+                config: call.config,
+                inputs: call.inputs,
+            }
         }
     };
-    Ok(PlanStep { name: step.name, body })
+    Ok(PlanStep {
+        name: step.name,
+        body,
+    })
 }
 
 fn is_table_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(legal)
+    name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(legal)
 }

@@ -33,7 +33,9 @@ pub struct Host {
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").field("cache", &self.cache).finish_non_exhaustive()
+        f.debug_struct("Host")
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
     }
 }
 
@@ -46,13 +48,24 @@ impl Host {
         let host_error = |e: wasmtime::Error| Error::Host(format!("cannot start wasmtime: {e:#}"));
         let engine = Engine::new(&engine_config()).map_err(host_error)?;
         let mut linker = Linker::new(&engine);
-        host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(host_error)?;
+        host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
+            .map_err(host_error)?;
         let cache = match &config.cache_dir {
-            Some(dir) => Some(Arc::new(Cache::open(dir).map_err(|e| Error::Host(format!("cannot use the cache folder {}: {e}", dir.display())))?)),
+            Some(dir) => Some(Arc::new(Cache::open(dir).map_err(|e| {
+                Error::Host(format!(
+                    "cannot use the cache folder {}: {e}",
+                    dir.display()
+                ))
+            })?)),
             None => None,
         };
         let ticker = Arc::new(Ticker::start(&engine)?);
-        Ok(Self { engine, linker: Arc::new(linker), cache, _ticker: ticker })
+        Ok(Self {
+            engine,
+            linker: Arc::new(linker),
+            cache,
+            _ticker: ticker,
+        })
     }
 
     /// Loads a component: from the cache when it was compiled before, else it is compiled now
@@ -64,13 +77,19 @@ impl Host {
         let digest = hex(&Sha256::digest(wasm));
         let component = self.component(wasm, &digest)?;
         let pre = self.linker.instantiate_pre(&component).map_err(|e| {
-            Error::NotAPlugin(format!("it imports what this host does not grant: {}", clip(&format!("{e:#}"), 1_000)))
+            Error::NotAPlugin(format!(
+                "it imports what this host does not grant: {}",
+                clip(&format!("{e:#}"), 1_000)
+            ))
         })?;
         Plugin::link(pre, digest)
     }
 
     fn component(&self, wasm: &[u8], digest: &str) -> Result<Component> {
-        let cached = self.cache.as_ref().and_then(|cache| cache.get(&self.engine, digest));
+        let cached = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.get(&self.engine, digest));
         if let Some(component) = cached.and_then(|code| code.load(&self.engine).ok()) {
             return Ok(component);
         }
@@ -79,10 +98,15 @@ impl Host {
 
     fn compile(&self, wasm: &[u8], digest: &str) -> Result<Component> {
         if wasm.len() > MAX_COMPONENT_BYTES {
-            return Err(Error::NotAPlugin(format!("it has {} bytes; {MAX_COMPONENT_BYTES} are allowed", wasm.len())));
+            return Err(Error::NotAPlugin(format!(
+                "it has {} bytes; {MAX_COMPONENT_BYTES} are allowed",
+                wasm.len()
+            )));
         }
         if !wasm.starts_with(b"\0asm\x0d\0\x01\0") {
-            return Err(Error::NotAPlugin("it is not a WebAssembly component; `tenon plugin build` makes one".to_owned()));
+            return Err(Error::NotAPlugin(
+                "it is not a WebAssembly component; `tenon plugin build` makes one".to_owned(),
+            ));
         }
         let refuse = |e: wasmtime::Error| Error::NotAPlugin(clip(&format!("{e:#}"), 1_000));
         let Some(cache) = &self.cache else {
@@ -92,7 +116,9 @@ impl Host {
         if let Err(e) = cache.put(&self.engine, digest, &code) {
             tracing::warn!("the compiled plugin was not kept: {e}");
         }
-        crate::door::Authentic::vouched(code).load(&self.engine).map_err(refuse)
+        crate::door::Authentic::vouched(code)
+            .load(&self.engine)
+            .map_err(refuse)
     }
 }
 
@@ -127,11 +153,15 @@ impl Ticker {
         let engine = engine.weak();
         let tick = move || {
             while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
-                let Some(engine) = engine.upgrade() else { return };
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
                 engine.increment_epoch();
             }
         };
-        let spawned = std::thread::Builder::new().name("tenon-epoch".to_owned()).spawn(tick);
+        let spawned = std::thread::Builder::new()
+            .name("tenon-epoch".to_owned())
+            .spawn(tick);
         spawned.map_err(|e| Error::Host(format!("cannot start the epoch thread: {e}")))?;
         Ok(Self { stop })
     }
@@ -201,14 +231,19 @@ struct Inner {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("digest", &self.inner.digest).finish_non_exhaustive()
+        f.debug_struct("Plugin")
+            .field("digest", &self.inner.digest)
+            .finish_non_exhaustive()
     }
 }
 
 impl Plugin {
     fn link(pre: InstancePre<State>, digest: String) -> Result<Self> {
         let meta = meta::GuestIndices::new(&pre).map_err(|e| {
-            Error::NotAPlugin(format!("it does not export tenon:plugin/meta@0.1.0: {}", clip(&format!("{e:#}"), 500)))
+            Error::NotAPlugin(format!(
+                "it does not export tenon:plugin/meta@0.1.0: {}",
+                clip(&format!("{e:#}"), 500)
+            ))
         })?;
         let inner = Inner {
             digest,
@@ -219,9 +254,14 @@ impl Plugin {
             pre,
         };
         if inner.map.is_none() && inner.stream.is_none() && inner.plan.is_none() {
-            return Err(Error::NotAPlugin("it exports none of the interfaces map, stream and plan of tenon:plugin@0.1.0".to_owned()));
+            return Err(Error::NotAPlugin(
+                "it exports none of the interfaces map, stream and plan of tenon:plugin@0.1.0"
+                    .to_owned(),
+            ));
         }
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// SHA-256 of the component, in hexadecimal.
@@ -235,22 +275,36 @@ impl Plugin {
     /// # Errors
     /// The guest crashed, or described itself wrongly.
     pub async fn functions(&self, limits: &Limits) -> Result<Vec<Function>> {
-        let mut guest = self.start(limits, Arc::new(FixedBudget::new(limits.memory_bytes))).await?;
+        let mut guest = self
+            .start(limits, Arc::new(FixedBudget::new(limits.memory_bytes)))
+            .await?;
         let instance = *guest.instance();
-        let meta = self.inner.meta.load(guest.context(), &instance).map_err(link_error)?;
-        let functions = guest.call(async |store| meta.call_describe(store).await).await?;
+        let meta = self
+            .inner
+            .meta
+            .load(guest.context(), &instance)
+            .map_err(link_error)?;
+        let functions = guest
+            .call(async |store| meta.call_describe(store).await)
+            .await?;
         self.checked(functions)
     }
 
     fn checked(&self, functions: Vec<meta::Function>) -> Result<Vec<Function>> {
         if functions.len() > 64 {
-            return Err(Error::contract(format!("it describes {} functions; 64 are allowed", functions.len())));
+            return Err(Error::contract(format!(
+                "it describes {} functions; 64 are allowed",
+                functions.len()
+            )));
         }
         let mut checked: Vec<Function> = Vec::with_capacity(functions.len());
         for function in functions {
             let function = self.checked_function(function)?;
             if checked.iter().any(|other| other.name == function.name) {
-                return Err(Error::contract(format!("it describes two functions named {:?}", function.name)));
+                return Err(Error::contract(format!(
+                    "it describes two functions named {:?}",
+                    function.name
+                )));
             }
             checked.push(function);
         }
@@ -259,7 +313,10 @@ impl Plugin {
 
     fn checked_function(&self, function: meta::Function) -> Result<Function> {
         if !is_function_name(&function.name) {
-            return Err(Error::contract(format!("it names a function {:?}; names are like split-name, at most 64 bytes", clip(&function.name, 80))));
+            return Err(Error::contract(format!(
+                "it names a function {:?}; names are like split-name, at most 64 bytes",
+                clip(&function.name, 80)
+            )));
         }
         let (kind, exported) = match function.kind {
             meta::Kind::Map => (Kind::Map, self.inner.map.is_some()),
@@ -267,9 +324,16 @@ impl Plugin {
             meta::Kind::Plan => (Kind::Plan, self.inner.plan.is_some()),
         };
         if !exported {
-            return Err(Error::contract(format!("it describes {} as a {kind} function and does not export {kind}", function.name)));
+            return Err(Error::contract(format!(
+                "it describes {} as a {kind} function and does not export {kind}",
+                function.name
+            )));
         }
-        Ok(Function { name: function.name, kind, docs: clip(&function.docs, 1_000) })
+        Ok(Function {
+            name: function.name,
+            kind,
+            docs: clip(&function.docs, 1_000),
+        })
     }
 
     pub(crate) async fn start(&self, limits: &Limits, budget: Arc<dyn Budget>) -> Result<Guest> {
@@ -281,17 +345,34 @@ impl Plugin {
     }
 
     pub(crate) fn stream_export(&self) -> Result<&stream::GuestIndices> {
-        self.inner.stream.as_ref().ok_or_else(|| self.lacks(Kind::Stream))
+        self.inner
+            .stream
+            .as_ref()
+            .ok_or_else(|| self.lacks(Kind::Stream))
     }
 
     pub(crate) fn plan_export(&self) -> Result<&plan::GuestIndices> {
-        self.inner.plan.as_ref().ok_or_else(|| self.lacks(Kind::Plan))
+        self.inner
+            .plan
+            .as_ref()
+            .ok_or_else(|| self.lacks(Kind::Plan))
     }
 
     fn lacks(&self, wanted: Kind) -> Error {
-        let has = [(Kind::Map, self.inner.map.is_some()), (Kind::Stream, self.inner.stream.is_some()), (Kind::Plan, self.inner.plan.is_some())];
-        let has: Vec<&str> = has.iter().filter(|(_, there)| *there).map(|(kind, _)| kind.name()).collect();
-        Error::NoSuchFunction(format!("the plugin is of the wrong world: {wanted} is wanted and it has only {}", has.join(", ")))
+        let has = [
+            (Kind::Map, self.inner.map.is_some()),
+            (Kind::Stream, self.inner.stream.is_some()),
+            (Kind::Plan, self.inner.plan.is_some()),
+        ];
+        let has: Vec<&str> = has
+            .iter()
+            .filter(|(_, there)| *there)
+            .map(|(kind, _)| kind.name())
+            .collect();
+        Error::NoSuchFunction(format!(
+            "the plugin is of the wrong world: {wanted} is wanted and it has only {}",
+            has.join(", ")
+        ))
     }
 }
 
@@ -301,10 +382,11 @@ pub(crate) fn link_error(e: wasmtime::Error) -> Error {
 
 fn is_function_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(legal)
+    name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(legal)
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
-

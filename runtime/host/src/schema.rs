@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit,
+};
 
 use crate::bindings::tenon::plugin::types::{FieldParam, FieldResult};
 use crate::error::{Error, Result};
@@ -20,7 +22,9 @@ const MAX_METADATA_BYTES: usize = 4096;
 
 /// The type in which values of `data_type` cross.
 pub(crate) fn wire_type(data_type: &DataType) -> DataType {
-    let child = |field: &FieldRef| Arc::new(Field::clone(field).with_data_type(wire_type(field.data_type())));
+    let child = |field: &FieldRef| {
+        Arc::new(Field::clone(field).with_data_type(wire_type(field.data_type())))
+    };
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
@@ -74,9 +78,15 @@ impl<'a> FlatSchema<'a> {
             field,
             format: format_of(field.data_type(), column)?,
             children: u32::try_from(children.len()).unwrap_or(u32::MAX),
-            metadata: field.metadata().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            metadata: field
+                .metadata()
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str()))
+                .collect(),
         });
-        children.into_iter().try_for_each(|child| self.push(child, column))
+        children
+            .into_iter()
+            .try_for_each(|child| self.push(child, column))
     }
 
     /// The argument.
@@ -95,7 +105,10 @@ impl<'a> FlatSchema<'a> {
 /// The direct children of a nested type.
 pub(crate) fn children(data_type: &DataType) -> Vec<&FieldRef> {
     match data_type {
-        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::Map(f, _) => vec![f],
+        DataType::List(f)
+        | DataType::LargeList(f)
+        | DataType::FixedSizeList(f, _)
+        | DataType::Map(f, _) => vec![f],
         DataType::Struct(fields) => fields.iter().collect(),
         _ => Vec::new(),
     }
@@ -141,10 +154,18 @@ fn format_of(data_type: &DataType, column: &str) -> Result<String> {
         DataType::Decimal128(p, s) => return Ok(format!("d:{p},{s}")),
         DataType::Decimal256(p, s) => return Ok(format!("d:{p},{s},256")),
         DataType::Timestamp(unit, zone) => {
-            return Ok(format!("ts{}:{}", unit_letter(*unit), zone.as_deref().unwrap_or("")));
+            return Ok(format!(
+                "ts{}:{}",
+                unit_letter(*unit),
+                zone.as_deref().unwrap_or("")
+            ));
         }
         DataType::Duration(unit) => return Ok(format!("tD{}", unit_letter(*unit))),
-        other => return Err(Error::Unsupported(format!("column {column:?} has type {other}, which plugins cannot take yet"))),
+        other => {
+            return Err(Error::Unsupported(format!(
+                "column {column:?} has type {other}, which plugins cannot take yet"
+            )));
+        }
     };
     Ok(text.to_owned())
 }
@@ -167,11 +188,16 @@ pub(crate) fn from_wire(flat: &[FieldResult], max_columns: usize) -> Result<Sche
     let mut fields: Vec<FieldRef> = Vec::new();
     while !rest.is_empty() {
         if fields.len() == max_columns {
-            return Err(Error::contract(format!("its schema has more than {max_columns} columns")));
+            return Err(Error::contract(format!(
+                "its schema has more than {max_columns} columns"
+            )));
         }
         let field = take_field(&mut rest, 0)?;
         if fields.iter().any(|f| f.name() == field.name()) {
-            return Err(Error::contract(format!("its schema has two columns named {:?}", field.name())));
+            return Err(Error::contract(format!(
+                "its schema has two columns named {:?}",
+                field.name()
+            )));
         }
         fields.push(field);
     }
@@ -180,30 +206,48 @@ pub(crate) fn from_wire(flat: &[FieldResult], max_columns: usize) -> Result<Sche
 
 fn take_field(rest: &mut &[FieldResult], depth: usize) -> Result<FieldRef> {
     let Some((field, after)) = rest.split_first() else {
-        return Err(Error::contract("its schema ends before the children that it announces"));
+        return Err(Error::contract(
+            "its schema ends before the children that it announces",
+        ));
     };
     *rest = after;
     check_names(field)?;
     if depth >= MAX_DEPTH {
-        return Err(Error::contract(format!("field {:?} is nested deeper than {MAX_DEPTH} levels", field.name)));
+        return Err(Error::contract(format!(
+            "field {:?} is nested deeper than {MAX_DEPTH} levels",
+            field.name
+        )));
     }
     let mut children = Vec::new();
     for _ in 0..field.children {
         children.push(take_field(rest, depth + 1)?);
     }
-    let data_type = parse_format(&field.format, children)
-        .ok_or_else(|| Error::contract(format!("field {:?} has the format {:?} with {} children, which means no type", field.name, field.format, field.children)))?;
+    let data_type = parse_format(&field.format, children).ok_or_else(|| {
+        Error::contract(format!(
+            "field {:?} has the format {:?} with {} children, which means no type",
+            field.name, field.format, field.children
+        ))
+    })?;
     let metadata = field.metadata.iter().cloned().collect();
-    Ok(Arc::new(Field::new(&field.name, data_type, field.nullable).with_metadata(metadata)))
+    Ok(Arc::new(
+        Field::new(&field.name, data_type, field.nullable).with_metadata(metadata),
+    ))
 }
 
 fn check_names(field: &FieldResult) -> Result<()> {
     if field.name.len() > MAX_NAME_BYTES {
-        return Err(Error::contract(format!("a field name has {} bytes; {MAX_NAME_BYTES} are allowed", field.name.len())));
+        return Err(Error::contract(format!(
+            "a field name has {} bytes; {MAX_NAME_BYTES} are allowed",
+            field.name.len()
+        )));
     }
     let bytes: usize = field.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
     if field.metadata.len() > MAX_METADATA || bytes > MAX_METADATA_BYTES {
-        return Err(Error::contract(format!("field {:?} has {bytes} bytes of metadata in {} entries; {MAX_METADATA_BYTES} in {MAX_METADATA} are allowed", field.name, field.metadata.len())));
+        return Err(Error::contract(format!(
+            "field {:?} has {bytes} bytes of metadata in {} entries; {MAX_METADATA_BYTES} in {MAX_METADATA} are allowed",
+            field.name,
+            field.metadata.len()
+        )));
     }
     Ok(())
 }
@@ -268,7 +312,9 @@ fn parse_nested(format: &str, mut children: Vec<FieldRef>) -> Option<DataType> {
 fn parse_parametrised(format: &str) -> Option<DataType> {
     if let Some(size) = format.strip_prefix("w:") {
         let size: i32 = size.parse().ok()?;
-        return (0..=1 << 20).contains(&size).then_some(DataType::FixedSizeBinary(size));
+        return (0..=1 << 20)
+            .contains(&size)
+            .then_some(DataType::FixedSizeBinary(size));
     }
     if let Some(decimal) = format.strip_prefix("d:") {
         return parse_decimal(decimal);
@@ -325,14 +371,24 @@ mod tests {
             format: f.format.to_owned(),
             nullable: f.nullable,
             children: f.children,
-            metadata: f.metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            metadata: f
+                .metadata
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
         });
         fields.collect()
     }
 
     #[test]
     fn schemas_survive_the_wire() {
-        let entries = DataType::Struct(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Int32, true)].into());
+        let entries = DataType::Struct(
+            vec![
+                Field::new("key", DataType::Utf8, false),
+                Field::new("value", DataType::Int32, true),
+            ]
+            .into(),
+        );
         let types = [
             DataType::Null,
             DataType::Boolean,
@@ -345,13 +401,18 @@ mod tests {
             DataType::Duration(TimeUnit::Nanosecond),
             DataType::FixedSizeBinary(16),
             DataType::FixedSizeList(item(DataType::Float32), 3),
-            DataType::LargeList(item(DataType::Struct(vec![Field::new("x", DataType::Date32, false)].into()))),
+            DataType::LargeList(item(DataType::Struct(
+                vec![Field::new("x", DataType::Date32, false)].into(),
+            ))),
             DataType::Map(Arc::new(Field::new("entries", entries, false)), false),
         ];
         let fields: Vec<Field> = types
             .into_iter()
             .enumerate()
-            .map(|(i, t)| Field::new(format!("c{i}"), t, i % 2 == 0).with_metadata([("k".to_owned(), i.to_string())].into()))
+            .map(|(i, t)| {
+                Field::new(format!("c{i}"), t, i % 2 == 0)
+                    .with_metadata([("k".to_owned(), i.to_string())].into())
+            })
             .collect();
         let schema = Schema::new(fields);
         let back = from_wire(&owned(&FlatSchema::of(&schema).unwrap()), 100).unwrap();
@@ -360,16 +421,29 @@ mod tests {
 
     #[test]
     fn views_and_dictionaries_cross_as_plain_values() {
-        let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8View));
+        let dictionary =
+            DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8View));
         assert_eq!(wire_type(&dictionary), DataType::Utf8);
-        assert_eq!(wire_type(&DataType::List(item(DataType::BinaryView))), DataType::List(item(DataType::Binary)));
+        assert_eq!(
+            wire_type(&DataType::List(item(DataType::BinaryView))),
+            DataType::List(item(DataType::Binary))
+        );
     }
 
     #[test]
     fn lies_about_schemas_are_refused() {
-        let field = |name: &str, format: &str, children: u32| FieldResult { name: name.into(), format: format.into(), nullable: true, children, metadata: vec![] };
+        let field = |name: &str, format: &str, children: u32| FieldResult {
+            name: name.into(),
+            format: format.into(),
+            nullable: true,
+            children,
+            metadata: vec![],
+        };
         let refused = |flat: &[FieldResult]| from_wire(flat, 4).unwrap_err().to_string();
-        assert!(refused(&[field("a", "+s", 2), field("b", "i", 0)]).contains("ends before the children"));
+        assert!(
+            refused(&[field("a", "+s", 2), field("b", "i", 0)])
+                .contains("ends before the children")
+        );
         assert!(refused(&[field("a", "q", 0)]).contains(r#"format "q""#));
         assert!(refused(&[field("a", "i", 1), field("b", "i", 0)]).contains("with 1 children"));
         assert!(refused(&[field("a", "w:-1", 0)]).contains("means no type"));

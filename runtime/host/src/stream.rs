@@ -81,7 +81,11 @@ impl InputBinding {
             Distribution::Hash(columns) => columns.as_slice(),
             _ => &[],
         };
-        for column in hashed.iter().copied().chain(self.ordering.iter().map(|key| key.column)) {
+        for column in hashed
+            .iter()
+            .copied()
+            .chain(self.ordering.iter().map(|key| key.column))
+        {
             if !columns.contains(&column) {
                 columns.push(column);
             }
@@ -97,10 +101,19 @@ impl InputBinding {
         Self {
             needs: self.needs.iter().map(position).collect(),
             distribution: match &self.distribution {
-                Distribution::Hash(hashed) => Distribution::Hash(hashed.iter().map(position).collect()),
+                Distribution::Hash(hashed) => {
+                    Distribution::Hash(hashed.iter().map(position).collect())
+                }
                 other => other.clone(),
             },
-            ordering: self.ordering.iter().map(|key| SortKey { column: position(&key.column), ..*key }).collect(),
+            ordering: self
+                .ordering
+                .iter()
+                .map(|key| SortKey {
+                    column: position(&key.column),
+                    ..*key
+                })
+                .collect(),
             wire: Arc::clone(&self.wire),
         }
     }
@@ -111,16 +124,30 @@ impl Plugin {
     ///
     /// # Errors
     /// The function does not exist, refuses, crashes, or answers nonsense.
-    pub async fn bind_stream(&self, function: &str, config: &str, inputs: &[SchemaRef], limits: &Limits, budget: Arc<dyn Budget>) -> Result<StreamBinding> {
+    pub async fn bind_stream(
+        &self,
+        function: &str,
+        config: &str,
+        inputs: &[SchemaRef],
+        limits: &Limits,
+        budget: Arc<dyn Budget>,
+    ) -> Result<StreamBinding> {
         let export = self.stream_export()?;
         let mut guest = self.start(limits, budget).await?;
         let instance = *guest.instance();
-        let stream = export.load(guest.context(), &instance).map_err(link_error)?;
+        let stream = export
+            .load(guest.context(), &instance)
+            .map_err(link_error)?;
         let wire: Vec<SchemaRef> = inputs.iter().map(whole_wire_schema).collect();
-        let flat = wire.iter().map(|schema| FlatSchema::of(schema)).collect::<Result<Vec<_>>>()?;
+        let flat = wire
+            .iter()
+            .map(|schema| FlatSchema::of(schema))
+            .collect::<Result<Vec<_>>>()?;
         let params: Vec<_> = flat.iter().map(FlatSchema::params).collect();
         let schemas: Vec<_> = params.iter().map(Vec::as_slice).collect();
-        let answer = guest.call(async |store| stream.call_bind(store, function, config, &schemas).await).await?;
+        let answer = guest
+            .call(async |store| stream.call_bind(store, function, config, &schemas).await)
+            .await?;
         let answer = answer.map_err(|e| guest_error(e, limits))?;
         checked(answer, function, config, inputs, limits)
     }
@@ -129,17 +156,43 @@ impl Plugin {
     ///
     /// # Errors
     /// No room for it, or the guest refuses or crashes.
-    pub async fn open_stream(&self, binding: &StreamBinding, limits: &Limits, budget: Arc<dyn Budget>) -> Result<StreamInstance> {
+    pub async fn open_stream(
+        &self,
+        binding: &StreamBinding,
+        limits: &Limits,
+        budget: Arc<dyn Budget>,
+    ) -> Result<StreamInstance> {
         let mut guest = self.start(limits, budget).await?;
         let instance = *guest.instance();
-        let stream = self.stream_export()?.load(guest.context(), &instance).map_err(link_error)?;
-        let flat = binding.inputs.iter().map(|i| FlatSchema::of(&i.wire)).collect::<Result<Vec<_>>>()?;
+        let stream = self
+            .stream_export()?
+            .load(guest.context(), &instance)
+            .map_err(link_error)?;
+        let flat = binding
+            .inputs
+            .iter()
+            .map(|i| FlatSchema::of(&i.wire))
+            .collect::<Result<Vec<_>>>()?;
         let params: Vec<_> = flat.iter().map(FlatSchema::params).collect();
         let schemas: Vec<_> = params.iter().map(Vec::as_slice).collect();
-        let answer = guest.call(async |store| stream.session().call_open(store, &binding.function, &binding.config, &schemas).await).await?;
+        let answer = guest
+            .call(async |store| {
+                stream
+                    .session()
+                    .call_open(store, &binding.function, &binding.config, &schemas)
+                    .await
+            })
+            .await?;
         let session = answer.map_err(|e| guest_error(e, limits))?;
         let needs = binding.inputs.iter().map(|i| i.needs.clone()).collect();
-        Ok(StreamInstance { guest, stream, session, needs, output: Arc::clone(&binding.output), bytes: Bytes::default() })
+        Ok(StreamInstance {
+            guest,
+            stream,
+            session,
+            needs,
+            output: Arc::clone(&binding.output),
+            bytes: Bytes::default(),
+        })
     }
 }
 
@@ -148,11 +201,25 @@ fn whole_wire_schema(input: &SchemaRef) -> SchemaRef {
     wire_schema(input, &all)
 }
 
-fn checked(answer: stream::Binding, function: &str, config: &str, inputs: &[SchemaRef], limits: &Limits) -> Result<StreamBinding> {
+fn checked(
+    answer: stream::Binding,
+    function: &str,
+    config: &str,
+    inputs: &[SchemaRef],
+    limits: &Limits,
+) -> Result<StreamBinding> {
     if answer.inputs.len() != inputs.len() {
-        return Err(Error::contract(format!("it binds {} inputs of {}", answer.inputs.len(), inputs.len())));
+        return Err(Error::contract(format!(
+            "it binds {} inputs of {}",
+            answer.inputs.len(),
+            inputs.len()
+        )));
     }
-    let bound = answer.inputs.into_iter().zip(inputs).map(|(answer, schema)| checked_input(answer, schema));
+    let bound = answer
+        .inputs
+        .into_iter()
+        .zip(inputs)
+        .map(|(answer, schema)| checked_input(answer, schema));
     Ok(StreamBinding {
         function: function.to_owned(),
         config: config.to_owned(),
@@ -169,13 +236,26 @@ fn checked_input(answer: stream::InputBinding, schema: &SchemaRef) -> Result<Inp
         stream::Distribution::Any => Distribution::Any,
         stream::Distribution::Single => Distribution::Single,
         stream::Distribution::Broadcast => Distribution::Broadcast,
-        stream::Distribution::Hash(columns) => Distribution::Hash(positions(&columns, width, "hashes")?),
+        stream::Distribution::Hash(columns) => {
+            Distribution::Hash(positions(&columns, width, "hashes")?)
+        }
     };
     let sorted: Vec<u32> = answer.ordering.iter().map(|key| key.column).collect();
     let sorted = positions(&sorted, width, "sorts by")?;
     let keys = answer.ordering.iter().zip(sorted);
-    let ordering = keys.map(|(key, column)| SortKey { column, descending: key.descending, nulls_first: key.nulls_first }).collect();
-    Ok(InputBinding { wire: wire_schema(schema, &needs), needs, distribution, ordering })
+    let ordering = keys
+        .map(|(key, column)| SortKey {
+            column,
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        })
+        .collect();
+    Ok(InputBinding {
+        wire: wire_schema(schema, &needs),
+        needs,
+        distribution,
+        ordering,
+    })
 }
 
 /// What one call of a stream gave back.
@@ -199,7 +279,9 @@ pub struct StreamInstance {
 
 impl std::fmt::Debug for StreamInstance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StreamInstance").field("output", &self.output).finish_non_exhaustive()
+        f.debug_struct("StreamInstance")
+            .field("output", &self.output)
+            .finish_non_exhaustive()
     }
 }
 
@@ -213,7 +295,15 @@ impl StreamInstance {
         let slices = flat.slices();
         let (stream, session) = (&self.stream, self.session);
         let number = u32::try_from(input).unwrap_or(u32::MAX);
-        let answer = self.guest.call(async |store| stream.session().call_push(store, session, number, flat.param(&slices)).await).await?;
+        let answer = self
+            .guest
+            .call(async |store| {
+                stream
+                    .session()
+                    .call_push(store, session, number, flat.param(&slices))
+                    .await
+            })
+            .await?;
         self.bytes.sent += flat.bytes();
         self.step(answer)
     }
@@ -224,7 +314,10 @@ impl StreamInstance {
     /// As for [`Self::push`].
     pub async fn pull(&mut self) -> Result<Step> {
         let (stream, session) = (&self.stream, self.session);
-        let answer = self.guest.call(async |store| stream.session().call_pull(store, session).await).await?;
+        let answer = self
+            .guest
+            .call(async |store| stream.session().call_pull(store, session).await)
+            .await?;
         self.step(answer)
     }
 
@@ -235,20 +328,35 @@ impl StreamInstance {
     pub async fn finish(&mut self, input: usize) -> Result<Step> {
         let (stream, session) = (&self.stream, self.session);
         let number = u32::try_from(input).unwrap_or(u32::MAX);
-        let answer = self.guest.call(async |store| stream.session().call_finish(store, session, number).await).await?;
+        let answer = self
+            .guest
+            .call(async |store| stream.session().call_finish(store, session, number).await)
+            .await?;
         self.step(answer)
     }
 
-    fn step(&mut self, answer: std::result::Result<stream::Step, crate::bindings::tenon::plugin::types::Error>) -> Result<Step> {
+    fn step(
+        &mut self,
+        answer: std::result::Result<stream::Step, crate::bindings::tenon::plugin::types::Error>,
+    ) -> Result<Step> {
         let answer = answer.map_err(|e| guest_error(e, self.guest.limits()))?;
         let Some(batch) = answer.output else {
-            return Ok(Step { output: None, more: answer.more });
+            return Ok(Step {
+                output: None,
+                more: answer.more,
+            });
         };
         if batch.rows > MAX_ROWS {
-            return Err(Error::contract(format!("it returned a batch of {} rows; {MAX_ROWS} are allowed", batch.rows)));
+            return Err(Error::contract(format!(
+                "it returned a batch of {} rows; {MAX_ROWS} are allowed",
+                batch.rows
+            )));
         }
         self.bytes.received += batch.buffers.iter().map(Vec::len).sum::<usize>();
-        Ok(Step { output: Some(rebuild::batch(batch, &self.output)?), more: answer.more })
+        Ok(Step {
+            output: Some(rebuild::batch(batch, &self.output)?),
+            more: answer.more,
+        })
     }
 
     /// Bytes that crossed so far.

@@ -80,7 +80,12 @@ pub type Parameter = (&'static str, fn(&DataType) -> bool, &'static str);
 /// `"columns": {"parameter": "column"}` gives, or, when their number agrees, go by position. The
 /// result is a column named by `"output"`, else like the function.
 #[doc(hidden)]
-pub fn bind<R: IntoColumn>(config: &Config, input: &Schema, name: &str, parameters: &[Parameter]) -> Result<MapBinding> {
+pub fn bind<R: IntoColumn>(
+    config: &Config,
+    input: &Schema,
+    name: &str,
+    parameters: &[Parameter],
+) -> Result<MapBinding> {
     let needs = find_columns(config, input, parameters)?;
     let output = config.text("output")?.unwrap_or(name);
     Ok(MapBinding {
@@ -97,15 +102,28 @@ fn find_columns(config: &Config, input: &Schema, parameters: &[Parameter]) -> Re
         let column = find_column(config, input, parameter, position, parameters.len())?;
         let field = input.field(column);
         if !accepts(field.data_type()) {
-            return Err(Error::Unsupported(format!("column {:?} is {}, and parameter {parameter} takes {wanted}: cast it in a mapping before", field.name(), field.data_type())));
+            return Err(Error::Unsupported(format!(
+                "column {:?} is {}, and parameter {parameter} takes {wanted}: cast it in a mapping before",
+                field.name(),
+                field.data_type()
+            )));
         }
         needs.push(column);
     }
     Ok(needs)
 }
 
-fn find_column(config: &Config, input: &Schema, parameter: &str, position: usize, parameters: usize) -> Result<usize> {
-    let chosen = config.get("columns").and_then(|columns| columns.get(parameter)).and_then(|name| name.as_str());
+fn find_column(
+    config: &Config,
+    input: &Schema,
+    parameter: &str,
+    position: usize,
+    parameters: usize,
+) -> Result<usize> {
+    let chosen = config
+        .get("columns")
+        .and_then(|columns| columns.get(parameter))
+        .and_then(|name| name.as_str());
     if let Some(chosen) = chosen {
         return crate::column(input, chosen);
     }
@@ -120,7 +138,10 @@ fn find_column(config: &Config, input: &Schema, parameter: &str, position: usize
 #[doc(hidden)]
 pub fn argument<C: Column>(batch: &RecordBatch, position: usize) -> Result<&C> {
     let array = batch.column(position);
-    array.as_any().downcast_ref().ok_or_else(|| Error::Internal(format!("column {position} is {}", array.data_type())))
+    array
+        .as_any()
+        .downcast_ref()
+        .ok_or_else(|| Error::Internal(format!("column {position} is {}", array.data_type())))
 }
 
 /// The result of a column function as a batch of one column.
@@ -134,14 +155,26 @@ pub fn result<R: IntoColumn>(result: R, output: &SchemaRef) -> Result<Mapped> {
 #[doc(hidden)]
 pub fn output_of<R: IntoColumn>(config: &Config, name: &str) -> Result<SchemaRef> {
     let output = config.text("output")?.unwrap_or(name);
-    Ok(Arc::new(Schema::new(vec![Field::new(output, R::Column::TYPE, true)])))
+    Ok(Arc::new(Schema::new(vec![Field::new(
+        output,
+        R::Column::TYPE,
+        true,
+    )])))
 }
 
 /// Binds a batch function by calling it on no rows: the schema of what it returns is the output's.
 #[doc(hidden)]
-pub fn bind_batch(input: &Schema, call: impl FnOnce(RecordBatch) -> Result<RecordBatch>) -> Result<MapBinding> {
+pub fn bind_batch(
+    input: &Schema,
+    call: impl FnOnce(RecordBatch) -> Result<RecordBatch>,
+) -> Result<MapBinding> {
     let empty = RecordBatch::new_empty(Arc::new(input.clone()));
-    Ok(MapBinding { needs: (0..input.fields().len()).collect(), output: call(empty)?.schema(), keep: Keep::None, deterministic: true })
+    Ok(MapBinding {
+        needs: (0..input.fields().len()).collect(),
+        output: call(empty)?.schema(),
+        keep: Keep::None,
+        deterministic: true,
+    })
 }
 
 /// What a batch function returned; it may have any number of rows.
@@ -155,5 +188,8 @@ pub fn batch_result(output: RecordBatch, input_rows: usize) -> Result<Mapped> {
         return Err(Error::Internal(format!("{rows} rows came out of none")));
     }
     // No input column is kept, so that it does not matter which row stands for which.
-    Ok(Mapped { columns: output, selection: Some(Selection::Indices(vec![0; rows])) })
+    Ok(Mapped {
+        columns: output,
+        selection: Some(Selection::Indices(vec![0; rows])),
+    })
 }

@@ -20,7 +20,9 @@ impl Config {
         }
         match serde_json::from_str(text) {
             Ok(Value::Object(map)) => Ok(Self(map)),
-            Ok(other) => Err(Error::Config(format!("the configuration must be a JSON object, not {other}"))),
+            Ok(other) => Err(Error::Config(format!(
+                "the configuration must be a JSON object, not {other}"
+            ))),
             Err(e) => Err(Error::Config(format!("the configuration is not JSON: {e}"))),
         }
     }
@@ -31,7 +33,8 @@ impl Config {
     /// # Errors
     /// A key is missing, unknown, or of the wrong type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.0.clone())).map_err(|e| Error::Config(e.to_string()))
+        serde_json::from_value(Value::Object(self.0.clone()))
+            .map_err(|e| Error::Config(e.to_string()))
     }
 
     /// One setting.
@@ -48,7 +51,9 @@ impl Config {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(Error::Config(format!("{key} must be a string, not {other}"))),
+            Some(other) => Err(Error::Config(format!(
+                "{key} must be a string, not {other}"
+            ))),
         }
     }
 }

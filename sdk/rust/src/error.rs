@@ -30,14 +30,22 @@ pub enum Error {
 impl Error {
     /// A problem with the data in hand.
     pub fn user(code: &str, message: impl Into<String>) -> Self {
-        Self::User { code: code.to_owned(), message: message.into(), row: None }
+        Self::User {
+            code: code.to_owned(),
+            message: message.into(),
+            row: None,
+        }
     }
 
     /// The same error, at a row of the batch.
     #[must_use]
     pub fn at_row(self, row: usize) -> Self {
         match self {
-            Self::User { code, message, .. } => Self::User { code, message, row: u64::try_from(row).ok() },
+            Self::User { code, message, .. } => Self::User {
+                code,
+                message,
+                row: u64::try_from(row).ok(),
+            },
             other => other,
         }
     }
@@ -46,9 +54,19 @@ impl Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::User { code, message, row: Some(row) } => write!(f, "{message} [{code}, row {row}]"),
-            Self::User { code, message, row: None } => write!(f, "{message} [{code}]"),
-            Self::Config(text) | Self::Unsupported(text) | Self::Internal(text) => f.write_str(text),
+            Self::User {
+                code,
+                message,
+                row: Some(row),
+            } => write!(f, "{message} [{code}, row {row}]"),
+            Self::User {
+                code,
+                message,
+                row: None,
+            } => write!(f, "{message} [{code}]"),
+            Self::Config(text) | Self::Unsupported(text) | Self::Internal(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -19,6 +19,14 @@ macro_rules! export {
         $(stream: [$($stream:ty),+ $(,)?] $(,)?)?
         $(plan: [$($plan:ty),+ $(,)?] $(,)?)?
     ) => {
+        // Outside of a component nothing calls them; their unit tests, and this line, name them.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            $($($crate::is_map::<$map>();)+)?
+            $($($crate::is_stream::<$stream>();)+)?
+            $($($crate::is_plan::<$plan>();)+)?
+        };
+
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             struct TenonComponent;

@@ -60,9 +60,15 @@ use bindings::base::tenon::plugin::types as wit;
 
 /// What most plugins need.
 pub mod prelude {
-    pub use crate::{Config, Distribution, Error, Expansion, Input, Keep, Map, MapBinding, Mapped, NamedInput, Plan, Result, Selection, Stream, StreamBinding};
+    pub use crate::{
+        Config, Distribution, Error, Expansion, Input, Keep, Map, MapBinding, Mapped, NamedInput,
+        Plan, Result, Selection, Stream, StreamBinding,
+    };
     pub use arrow_array::cast::AsArray;
-    pub use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array, UInt64Array};
+    pub use arrow_array::{
+        Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array,
+        Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array, UInt64Array,
+    };
     pub use arrow_schema::{DataType, Field, Schema, SchemaRef};
 }
 
@@ -85,14 +91,20 @@ pub enum Kind {
 pub fn column(schema: &Schema, name: &str) -> Result<usize> {
     schema.index_of(name).map_err(|_| {
         let there: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        Error::Unsupported(format!("there is no column {name:?}; the input has {}", there.join(", ")))
+        Error::Unsupported(format!(
+            "there is no column {name:?}; the input has {}",
+            there.join(", ")
+        ))
     })
 }
 
 /// Writes a line to the run's log. Does nothing outside of a component.
 pub fn log(message: &str) {
     #[cfg(target_arch = "wasm32")]
-    bindings::base::tenon::plugin::host::log(bindings::base::tenon::plugin::host::Level::Info, message);
+    bindings::base::tenon::plugin::host::log(
+        bindings::base::tenon::plugin::host::Level::Info,
+        message,
+    );
     #[cfg(not(target_arch = "wasm32"))]
     let _ = message;
 }
@@ -103,7 +115,11 @@ pub fn install_panic_hook() {
     #[cfg(target_arch = "wasm32")]
     {
         static ONCE: std::sync::Once = std::sync::Once::new();
-        ONCE.call_once(|| std::panic::set_hook(Box::new(|info| bindings::base::tenon::plugin::host::panicked(&info.to_string()))));
+        ONCE.call_once(|| {
+            std::panic::set_hook(Box::new(|info| {
+                bindings::base::tenon::plugin::host::panicked(&info.to_string())
+            }))
+        });
     }
 }
 
@@ -114,13 +130,33 @@ pub fn describe(name: &str, kind: Kind, docs: &str) -> meta::Function {
         Kind::Stream => meta::Kind::Stream,
         Kind::Plan => meta::Kind::Plan,
     };
-    meta::Function { name: name.to_owned(), kind, docs: docs.to_owned() }
+    meta::Function {
+        name: name.to_owned(),
+        kind,
+        docs: docs.to_owned(),
+    }
 }
 
 fn determinism(deterministic: bool) -> wit::Determinism {
-    if deterministic { wit::Determinism::Deterministic } else { wit::Determinism::Volatile }
+    if deterministic {
+        wit::Determinism::Deterministic
+    } else {
+        wit::Determinism::Volatile
+    }
 }
 
 fn to_u32(positions: &[usize]) -> Result<Vec<u32>> {
-    positions.iter().map(|p| u32::try_from(*p).map_err(|e| Error::Internal(e.to_string()))).collect()
+    positions
+        .iter()
+        .map(|p| u32::try_from(*p).map_err(|e| Error::Internal(e.to_string())))
+        .collect()
 }
+
+#[doc(hidden)]
+pub const fn is_map<M: Map>() {}
+
+#[doc(hidden)]
+pub const fn is_stream<S: Stream>() {}
+
+#[doc(hidden)]
+pub const fn is_plan<P: Plan>() {}

@@ -87,7 +87,10 @@ pub enum Selection {
 
 impl From<RecordBatch> for Mapped {
     fn from(columns: RecordBatch) -> Self {
-        Self { columns, selection: None }
+        Self {
+            columns,
+            selection: None,
+        }
     }
 }
 
@@ -114,12 +117,18 @@ impl Mapper {
     /// Adapter of `mapper.apply`.
     #[doc(hidden)]
     pub fn apply(&self, batch: wit::Batch) -> Result<world::Mapped, wit::Error> {
-        let mapped = wire::batch_from(batch, &self.1).and_then(|batch| self.0.borrow_mut().apply(batch))?;
+        let mapped =
+            wire::batch_from(batch, &self.1).and_then(|batch| self.0.borrow_mut().apply(batch))?;
         let selection = mapped.selection.map(|selection| match selection {
             Selection::Mask(mask) => world::Selection::Bitmap(mask.sliced().as_slice().to_vec()),
-            Selection::Indices(rows) => world::Selection::Indices(rows.iter().flat_map(|row| row.to_le_bytes()).collect()),
+            Selection::Indices(rows) => {
+                world::Selection::Indices(rows.iter().flat_map(|row| row.to_le_bytes()).collect())
+            }
         });
-        Ok(world::Mapped { columns: wire::batch_to(&mapped.columns)?, selection })
+        Ok(world::Mapped {
+            columns: wire::batch_to(&mapped.columns)?,
+            selection,
+        })
     }
 }
 

@@ -45,34 +45,62 @@ impl Expansion {
     /// Adds a query over inputs and earlier steps.
     #[must_use]
     pub fn sql(mut self, name: &str, query: impl Into<String>) -> Self {
-        self.steps.push(world::Step { name: name.to_owned(), body: world::Body::Sql(query.into()) });
+        self.steps.push(world::Step {
+            name: name.to_owned(),
+            body: world::Body::Sql(query.into()),
+        });
         self
     }
 
     /// Adds a call of one of the plugin's own functions. `config` is a JSON object.
     #[must_use]
-    pub fn apply(mut self, name: &str, function: &str, config: &serde_json::Value, inputs: &[&str]) -> Self {
+    pub fn apply(
+        mut self,
+        name: &str,
+        function: &str,
+        config: &serde_json::Value,
+        inputs: &[&str],
+    ) -> Self {
         let inputs = inputs.iter().map(|input| (*input).to_owned()).collect();
-        let call = world::Call { function: function.to_owned(), config: config.to_string(), inputs };
-        self.steps.push(world::Step { name: name.to_owned(), body: world::Body::Apply(call) });
+        let call = world::Call {
+            function: function.to_owned(),
+            config: config.to_string(),
+            inputs,
+        };
+        self.steps.push(world::Step {
+            name: name.to_owned(),
+            body: world::Body::Apply(call),
+        });
         self
     }
 
     /// Declares a step to be an output; the first one is the result.
     #[must_use]
     pub fn output(mut self, name: &str, step: &str) -> Self {
-        self.outputs.push(world::Output { name: name.to_owned(), step: step.to_owned() });
+        self.outputs.push(world::Output {
+            name: name.to_owned(),
+            step: step.to_owned(),
+        });
         self
     }
 }
 
 /// Adapter of `expand`.
 #[doc(hidden)]
-pub fn expand<P: Plan>(config: &str, inputs: Vec<world::Input>) -> Result<world::Expansion, wit::Error> {
+pub fn expand<P: Plan>(
+    config: &str,
+    inputs: Vec<world::Input>,
+) -> Result<world::Expansion, wit::Error> {
     let mut named = Vec::with_capacity(inputs.len());
     for input in inputs {
-        named.push(NamedInput { schema: wire::schema_from(&input.schema)?, name: input.name });
+        named.push(NamedInput {
+            schema: wire::schema_from(&input.schema)?,
+            name: input.name,
+        });
     }
     let expansion = P::expand(&Config::from_json(config)?, &named)?;
-    Ok(world::Expansion { steps: expansion.steps, outputs: expansion.outputs })
+    Ok(world::Expansion {
+        steps: expansion.steps,
+        outputs: expansion.outputs,
+    })
 }

@@ -79,8 +79,15 @@ impl Input {
     /// # Errors
     /// A column is missing: names it and what there is.
     pub fn columns(schema: &SchemaRef, names: &[&str], distribution: Distribution) -> Result<Self> {
-        let needs = names.iter().map(|name| crate::column(schema, name)).collect::<Result<_>>()?;
-        Ok(Self { needs, distribution, ordering: Vec::new() })
+        let needs = names
+            .iter()
+            .map(|name| crate::column(schema, name))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            needs,
+            distribution,
+            ordering: Vec::new(),
+        })
     }
 }
 
@@ -105,7 +112,9 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("schemas", &self.schemas).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("schemas", &self.schemas)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,7 +137,10 @@ impl Session {
     /// Adapter of `session.push`.
     #[doc(hidden)]
     pub fn push(&self, input: u32, batch: wit::Batch) -> Result<world::Step, wit::Error> {
-        let schema = self.schemas.get(input as usize).ok_or_else(|| Error::Internal(format!("there is no input {input}")))?;
+        let schema = self
+            .schemas
+            .get(input as usize)
+            .ok_or_else(|| Error::Internal(format!("there is no input {input}")))?;
         let batch = wire::batch_from(batch, schema)?;
         let ready = self.state.borrow_mut().0.push(input as usize, batch)?;
         self.step(ready)
@@ -150,8 +162,14 @@ impl Session {
     fn step(&self, ready: Vec<RecordBatch>) -> Result<world::Step, wit::Error> {
         let queue = &mut self.state.borrow_mut().1;
         queue.extend(ready.iter().flat_map(cut));
-        let output = queue.pop_front().map(|batch| wire::batch_to(&batch)).transpose()?;
-        Ok(world::Step { output, more: !queue.is_empty() })
+        let output = queue
+            .pop_front()
+            .map(|batch| wire::batch_to(&batch))
+            .transpose()?;
+        Ok(world::Step {
+            output,
+            more: !queue.is_empty(),
+        })
     }
 }
 
@@ -162,24 +180,45 @@ fn cut(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
 
 /// Adapter of `bind`.
 #[doc(hidden)]
-pub fn bind<S: Stream>(config: &str, inputs: &[Vec<wit::Field>]) -> Result<world::Binding, wit::Error> {
+pub fn bind<S: Stream>(
+    config: &str,
+    inputs: &[Vec<wit::Field>],
+) -> Result<world::Binding, wit::Error> {
     let schemas = schemas(inputs)?;
     let binding = S::bind(&Config::from_json(config)?, &schemas)?;
     let determinism = crate::determinism(binding.deterministic);
     let output = wire::schema_to(&binding.output)?;
-    let inputs = binding.inputs.into_iter().map(input_binding).collect::<Result<_>>()?;
-    Ok(world::Binding { inputs, output, determinism })
+    let inputs = binding
+        .inputs
+        .into_iter()
+        .map(input_binding)
+        .collect::<Result<_>>()?;
+    Ok(world::Binding {
+        inputs,
+        output,
+        determinism,
+    })
 }
 
 fn schemas(inputs: &[Vec<wit::Field>]) -> Result<Vec<SchemaRef>> {
-    inputs.iter().map(|input| wire::schema_from(input)).collect()
+    inputs
+        .iter()
+        .map(|input| wire::schema_from(input))
+        .collect()
 }
 
 fn input_binding(input: Input) -> Result<world::InputBinding> {
-    let keys = input.ordering.into_iter().map(|(column, descending, nulls_first)| {
-        let column = u32::try_from(column).map_err(|e| Error::Internal(e.to_string()))?;
-        Ok(world::SortKey { column, descending, nulls_first })
-    });
+    let keys = input
+        .ordering
+        .into_iter()
+        .map(|(column, descending, nulls_first)| {
+            let column = u32::try_from(column).map_err(|e| Error::Internal(e.to_string()))?;
+            Ok(world::SortKey {
+                column,
+                descending,
+                nulls_first,
+            })
+        });
     Ok(world::InputBinding {
         needs: crate::to_u32(&input.needs)?,
         distribution: match input.distribution {
@@ -197,5 +236,8 @@ fn input_binding(input: Input) -> Result<world::InputBinding> {
 pub fn open<S: Stream>(config: &str, inputs: &[Vec<wit::Field>]) -> Result<Session, wit::Error> {
     let schemas = schemas(inputs)?;
     let session = S::open(&Config::from_json(config)?, &schemas)?;
-    Ok(Session { state: RefCell::new((Box::new(session), VecDeque::new())), schemas })
+    Ok(Session {
+        state: RefCell::new((Box::new(session), VecDeque::new())),
+        schemas,
+    })
 }

@@ -8,7 +8,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, OffsetSizeTrait, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_data::ArrayData;
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{
+    ArrowError, DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit,
+};
 
 use crate::bindings::base::tenon::plugin::types as wit;
 use crate::error::{Error, Result};
@@ -28,9 +30,19 @@ fn take_field(rest: &mut &[wit::Field]) -> Result<FieldRef> {
         return Err(Error::Internal("the schema ends early".to_owned()));
     };
     *rest = after;
-    let children = (0..field.children).map(|_| take_field(rest)).collect::<Result<Vec<_>>>()?;
-    let data_type = parse_format(&field.format, children).ok_or_else(|| Error::Unsupported(format!("column {:?} has format {:?}, which this SDK does not know", field.name, field.format)))?;
-    Ok(Arc::new(Field::new(&field.name, data_type, field.nullable).with_metadata(field.metadata.iter().cloned().collect())))
+    let children = (0..field.children)
+        .map(|_| take_field(rest))
+        .collect::<Result<Vec<_>>>()?;
+    let data_type = parse_format(&field.format, children).ok_or_else(|| {
+        Error::Unsupported(format!(
+            "column {:?} has format {:?}, which this SDK does not know",
+            field.name, field.format
+        ))
+    })?;
+    Ok(Arc::new(
+        Field::new(&field.name, data_type, field.nullable)
+            .with_metadata(field.metadata.iter().cloned().collect()),
+    ))
 }
 
 fn parse_format(format: &str, mut children: Vec<FieldRef>) -> Option<DataType> {
@@ -91,7 +103,10 @@ fn parse_parametrised(format: &str, mut children: Vec<FieldRef>) -> Option<DataT
         });
     }
     let (unit, zone) = format.strip_prefix("ts")?.split_once(':')?;
-    Some(DataType::Timestamp(parse_unit(unit)?, (!zone.is_empty()).then(|| Arc::from(zone))))
+    Some(DataType::Timestamp(
+        parse_unit(unit)?,
+        (!zone.is_empty()).then(|| Arc::from(zone)),
+    ))
 }
 
 fn parse_unit(letter: &str) -> Option<TimeUnit> {
@@ -107,7 +122,10 @@ fn parse_unit(letter: &str) -> Option<TimeUnit> {
 /// Flattens a schema that this plugin answers.
 pub(crate) fn schema_to(schema: &Schema) -> Result<Vec<wit::Field>> {
     let mut flat = Vec::new();
-    schema.fields().iter().try_for_each(|field| push_field(field, &mut flat))?;
+    schema
+        .fields()
+        .iter()
+        .try_for_each(|field| push_field(field, &mut flat))?;
     Ok(flat)
 }
 
@@ -118,14 +136,23 @@ fn push_field(field: &Field, flat: &mut Vec<wit::Field>) -> Result<()> {
         format: format_of(field)?,
         nullable: field.is_nullable(),
         children: u32::try_from(children.len()).unwrap_or(u32::MAX),
-        metadata: field.metadata().iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        metadata: field
+            .metadata()
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
     });
-    children.into_iter().try_for_each(|child| push_field(child, flat))
+    children
+        .into_iter()
+        .try_for_each(|child| push_field(child, flat))
 }
 
 fn children(data_type: &DataType) -> Vec<&FieldRef> {
     match data_type {
-        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::Map(f, _) => vec![f],
+        DataType::List(f)
+        | DataType::LargeList(f)
+        | DataType::FixedSizeList(f, _)
+        | DataType::Map(f, _) => vec![f],
         DataType::Struct(fields) => fields.iter().collect(),
         _ => Vec::new(),
     }
@@ -175,19 +202,37 @@ fn format_of(field: &Field) -> Result<String> {
         DataType::Decimal64(p, s) => return Ok(format!("d:{p},{s},64")),
         DataType::Decimal128(p, s) => return Ok(format!("d:{p},{s}")),
         DataType::Decimal256(p, s) => return Ok(format!("d:{p},{s},256")),
-        DataType::Timestamp(u, zone) => return Ok(format!("ts{}:{}", unit(u), zone.as_deref().unwrap_or(""))),
+        DataType::Timestamp(u, zone) => {
+            return Ok(format!("ts{}:{}", unit(u), zone.as_deref().unwrap_or("")));
+        }
         DataType::Duration(u) => return Ok(format!("tD{}", unit(u))),
-        other => return Err(Error::Unsupported(format!("column {:?} has type {other}, which cannot cross", field.name()))),
+        other => {
+            return Err(Error::Unsupported(format!(
+                "column {:?} has type {other}, which cannot cross",
+                field.name()
+            )));
+        }
     };
     Ok(text.to_owned())
 }
 
 /// Rebuilds a batch that the host sent.
 pub(crate) fn batch_from(wire: wit::Batch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let mut parts = Parts { nodes: wire.nodes.into_iter(), buffers: wire.buffers.into_iter() };
-    let columns = schema.fields().iter().map(|field| parts.array(field.data_type()).map(make_array)).collect::<Result<Vec<ArrayRef>>>()?;
+    let mut parts = Parts {
+        nodes: wire.nodes.into_iter(),
+        buffers: wire.buffers.into_iter(),
+    };
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| parts.array(field.data_type()).map(make_array))
+        .collect::<Result<Vec<ArrayRef>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(wire.rows as usize));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &options,
+    )?)
 }
 
 struct Parts {
@@ -198,8 +243,14 @@ struct Parts {
 impl Parts {
     fn array(&mut self, data_type: &DataType) -> Result<ArrayData> {
         let node = self.nodes.next().ok_or_else(short)?;
-        let validity = if *data_type == DataType::Null { None } else { Some(self.buffer()?) };
-        let mut builder = ArrayData::builder(data_type.clone()).len(node.length as usize).align_buffers(true);
+        let validity = if *data_type == DataType::Null {
+            None
+        } else {
+            Some(self.buffer()?)
+        };
+        let mut builder = ArrayData::builder(data_type.clone())
+            .len(node.length as usize)
+            .align_buffers(true);
         if node.nulls > 0 {
             builder = builder.null_bit_buffer(validity);
         }
@@ -222,7 +273,10 @@ fn short() -> Error {
 }
 
 /// Builds without looking at every value again.
-#[expect(unsafe_code, reason = "validating the host's own arrays would double the cost of strings")]
+#[expect(
+    unsafe_code,
+    reason = "validating the host's own arrays would double the cost of strings"
+)]
 fn trusted(builder: arrow_data::ArrayDataBuilder) -> Result<ArrayData, ArrowError> {
     // SAFETY: the host made these buffers from arrays that Arrow had validated, and nothing but
     // the canonical ABI's copy lies between. A host that lied could only harm this guest, whose
@@ -240,18 +294,34 @@ fn buffer_count(data_type: &DataType) -> usize {
 
 /// Flattens a batch that this plugin returns.
 pub(crate) fn batch_to(batch: &RecordBatch) -> Result<wit::Batch> {
-    let mut flat = wit::Batch { rows: count(batch.num_rows())?, nodes: Vec::new(), buffers: Vec::new() };
-    batch.columns().iter().try_for_each(|column| push_array(column, &mut flat))?;
+    let mut flat = wit::Batch {
+        rows: count(batch.num_rows())?,
+        nodes: Vec::new(),
+        buffers: Vec::new(),
+    };
+    batch
+        .columns()
+        .iter()
+        .try_for_each(|column| push_array(column, &mut flat))?;
     Ok(flat)
 }
 
 fn push_array(array: &dyn Array, flat: &mut wit::Batch) -> Result<()> {
-    let nulls = if *array.data_type() == DataType::Null { array.len() } else { array.null_count() };
-    flat.nodes.push(wit::Node { length: count(array.len())?, nulls: count(nulls)? });
+    let nulls = if *array.data_type() == DataType::Null {
+        array.len()
+    } else {
+        array.null_count()
+    };
+    flat.nodes.push(wit::Node {
+        length: count(array.len())?,
+        nulls: count(nulls)?,
+    });
     push_validity(array, flat);
     match array.data_type() {
         DataType::Null => {}
-        DataType::Boolean => flat.buffers.push(bytes(array.as_boolean().values().sliced())),
+        DataType::Boolean => flat
+            .buffers
+            .push(bytes(array.as_boolean().values().sliced())),
         DataType::Utf8 | DataType::Binary => push_bytes::<i32>(&array.to_data(), flat),
         DataType::LargeUtf8 | DataType::LargeBinary => push_bytes::<i64>(&array.to_data(), flat),
         DataType::List(_) => {
@@ -272,10 +342,18 @@ fn push_array(array: &dyn Array, flat: &mut wit::Batch) -> Result<()> {
         DataType::FixedSizeList(_, size) => {
             let list = array.as_fixed_size_list();
             let size = usize::try_from(*size).unwrap_or(0);
-            let start = if list.is_empty() { 0 } else { usize::try_from(list.value_offset(0)).unwrap_or(0) };
+            let start = if list.is_empty() {
+                0
+            } else {
+                usize::try_from(list.value_offset(0)).unwrap_or(0)
+            };
             push_array(&list.values().slice(start, size * list.len()), flat)?;
         }
-        DataType::Struct(_) => array.as_struct().columns().iter().try_for_each(|child| push_array(child, flat))?,
+        DataType::Struct(_) => array
+            .as_struct()
+            .columns()
+            .iter()
+            .try_for_each(|child| push_array(child, flat))?,
         other => push_fixed_width(&array.to_data(), other, flat)?,
     }
     Ok(())
@@ -285,7 +363,10 @@ fn push_validity(array: &dyn Array, flat: &mut wit::Batch) {
     if *array.data_type() == DataType::Null {
         return;
     }
-    let bitmap = array.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.inner().sliced());
+    let bitmap = array
+        .nulls()
+        .filter(|nulls| nulls.null_count() > 0)
+        .map(|nulls| nulls.inner().sliced());
     flat.buffers.push(bitmap.map(bytes).unwrap_or_default());
 }
 
@@ -295,9 +376,13 @@ fn push_fixed_width(data: &ArrayData, data_type: &DataType, flat: &mut wit::Batc
         other => other.primitive_width(),
     };
     let Some(width) = width else {
-        return Err(Error::Unsupported(format!("values of type {data_type} cannot cross")));
+        return Err(Error::Unsupported(format!(
+            "values of type {data_type} cannot cross"
+        )));
     };
-    flat.buffers.push(bytes(data.buffers()[0].slice_with_length(data.offset() * width, data.len() * width)));
+    flat.buffers.push(bytes(
+        data.buffers()[0].slice_with_length(data.offset() * width, data.len() * width),
+    ));
     Ok(())
 }
 
@@ -307,13 +392,21 @@ fn push_bytes<O: OffsetSizeTrait>(data: &ArrayData, flat: &mut wit::Batch) {
         flat.buffers.push(Vec::new());
         return;
     }
-    let offsets = OffsetBuffer::<O>::new(ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len() + 1));
+    let offsets = OffsetBuffer::<O>::new(ScalarBuffer::new(
+        data.buffers()[0].clone(),
+        data.offset(),
+        data.len() + 1,
+    ));
     let (start, length) = push_offsets(&offsets, flat);
-    flat.buffers.push(bytes(data.buffers()[1].slice_with_length(start, length)));
+    flat.buffers
+        .push(bytes(data.buffers()[1].slice_with_length(start, length)));
 }
 
 /// Pushes offsets that start at zero; returns start and length of what they referred to.
-fn push_offsets<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, flat: &mut wit::Batch) -> (usize, usize) {
+fn push_offsets<O: OffsetSizeTrait>(
+    offsets: &OffsetBuffer<O>,
+    flat: &mut wit::Batch,
+) -> (usize, usize) {
     let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
     let rebased = if first.as_usize() == 0 {
         offsets.inner().inner().clone()
@@ -326,7 +419,9 @@ fn push_offsets<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, flat: &mut wit::B
 
 /// The buffer's bytes: moved when it is a plain vector of bytes, else copied.
 fn bytes(buffer: Buffer) -> Vec<u8> {
-    buffer.into_vec::<u8>().unwrap_or_else(|buffer| buffer.as_slice().to_vec())
+    buffer
+        .into_vec::<u8>()
+        .unwrap_or_else(|buffer| buffer.as_slice().to_vec())
 }
 
 fn count(n: usize) -> Result<u32> {

@@ -11,14 +11,20 @@ use tenon_sdk::prelude::*;
 /// `a * 1.1 + b * 0.5`.
 #[must_use]
 pub fn blend(a: &Float64Array, b: &Float64Array) -> Float64Array {
-    let blended = a.values().iter().zip(b.values()).map(|(a, b)| a * 1.1 + b * 0.5);
+    let blended = a
+        .values()
+        .iter()
+        .zip(b.values())
+        .map(|(a, b)| a * 1.1 + b * 0.5);
     Float64Array::new(blended.collect(), a.nulls().cloned())
 }
 
 /// `upper(trim(s))`.
 #[must_use]
 pub fn shout(s: &StringArray) -> StringArray {
-    s.iter().map(|value| value.map(|value| value.trim().to_uppercase())).collect()
+    s.iter()
+        .map(|value| value.map(|value| value.trim().to_uppercase()))
+        .collect()
 }
 
 /// A batch of one column as an IPC stream.
@@ -38,7 +44,10 @@ pub fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>> {
 /// The bytes are none.
 pub fn from_ipc(bytes: &[u8]) -> Result<RecordBatch> {
     let mut reader = StreamReader::try_new(bytes, None)?;
-    reader.next().ok_or_else(|| Error::Internal("an empty stream".to_owned()))?.map_err(Error::from)
+    reader
+        .next()
+        .ok_or_else(|| Error::Internal("an empty stream".to_owned()))?
+        .map_err(Error::from)
 }
 
 fn one_column(column: ArrayRef) -> Result<RecordBatch> {
@@ -47,7 +56,11 @@ fn one_column(column: ArrayRef) -> Result<RecordBatch> {
 }
 
 fn blended(batch: &RecordBatch) -> Result<RecordBatch> {
-    let [a, b] = [0, 1].map(|i| batch.column(i).as_primitive::<tenon_sdk::arrow_array::types::Float64Type>());
+    let [a, b] = [0, 1].map(|i| {
+        batch
+            .column(i)
+            .as_primitive::<tenon_sdk::arrow_array::types::Float64Type>()
+    });
     one_column(Arc::new(blend(a, b)))
 }
 

@@ -10,7 +10,9 @@ mod evil;
 
 use tenon_sdk::bindings::base::exports::tenon::plugin::meta;
 use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Determinism, Error, Field};
-use tenon_sdk::bindings::map::exports::tenon::plugin::map::{Binding, Guest, GuestMapper, Keep, Mapped, Mapper};
+use tenon_sdk::bindings::map::exports::tenon::plugin::map::{
+    Binding, Guest, GuestMapper, Keep, Mapped, Mapper,
+};
 
 /// One idea: where it strikes.
 pub(crate) struct Evil {
@@ -24,13 +26,20 @@ struct Hostile;
 
 impl meta::Guest for Hostile {
     fn describe() -> Vec<meta::Function> {
-        let function = |evil: &Evil| meta::Function { name: evil.name.to_owned(), kind: meta::Kind::Map, docs: String::new() };
+        let function = |evil: &Evil| meta::Function {
+            name: evil.name.to_owned(),
+            kind: meta::Kind::Map,
+            docs: String::new(),
+        };
         evil::ALL.iter().map(function).collect()
     }
 }
 
 fn find(name: &str) -> Result<&'static Evil, Error> {
-    evil::ALL.iter().find(|evil| evil.name == name).ok_or_else(|| Error::Unsupported(format!("there is no evil {name:?}")))
+    evil::ALL
+        .iter()
+        .find(|evil| evil.name == name)
+        .ok_or_else(|| Error::Unsupported(format!("there is no evil {name:?}")))
 }
 
 impl Guest for Hostile {
@@ -59,11 +68,22 @@ impl GuestMapper for Session {
 
 /// The honest binding.
 pub(crate) fn binding() -> Binding {
-    Binding { needs: vec![0], output: vec![field("out", "u")], keep: Keep::All, determinism: Determinism::Deterministic }
+    Binding {
+        needs: vec![0],
+        output: vec![field("out", "u")],
+        keep: Keep::All,
+        determinism: Determinism::Deterministic,
+    }
 }
 
 pub(crate) fn field(name: &str, format: &str) -> Field {
-    Field { name: name.to_owned(), format: format.to_owned(), nullable: false, children: 0, metadata: Vec::new() }
+    Field {
+        name: name.to_owned(),
+        format: format.to_owned(),
+        nullable: false,
+        children: 0,
+        metadata: Vec::new(),
+    }
 }
 
 tenon_sdk::bindings::base::export_meta!(Hostile with_types_in tenon_sdk::bindings::base);

@@ -26,7 +26,11 @@ struct Settings {
 }
 
 fn output() -> SchemaRef {
-    schema(&[("rid", DataType::UInt32), ("match_id", DataType::UInt32), ("match_confidence", DataType::Float64)])
+    schema(&[
+        ("rid", DataType::UInt32),
+        ("match_id", DataType::UInt32),
+        ("match_confidence", DataType::Float64),
+    ])
 }
 
 impl Stream for Cluster {
@@ -40,11 +44,21 @@ impl Stream for Cluster {
             Input::columns(&inputs[2], &["a", "b", "probability"], Distribution::Single)?,
             Input::columns(&inputs[3], &["a", "b", "probability"], Distribution::Single)?,
         ];
-        Ok(StreamBinding { inputs, output: output(), deterministic: true })
+        Ok(StreamBinding {
+            inputs,
+            output: output(),
+            deterministic: true,
+        })
     }
 
     fn open(config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
-        Ok(Self { link: config.parse::<Settings>()?.link, threshold: None, sources: Vec::new(), edges: Vec::new(), repeats: Vec::new() })
+        Ok(Self {
+            link: config.parse::<Settings>()?.link,
+            threshold: None,
+            sources: Vec::new(),
+            edges: Vec::new(),
+            repeats: Vec::new(),
+        })
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
@@ -65,18 +79,33 @@ impl Stream for Cluster {
         // The host's joins give no order; ties are broken by it.
         self.edges.sort_unstable_by_key(|edge| (edge.a, edge.b));
         self.repeats.sort_unstable_by_key(|edge| (edge.a, edge.b));
-        let mut groups = cluster(self.sources.len(), &self.edges, self.link.then_some(&self.sources), threshold);
+        let mut groups = cluster(
+            self.sources.len(),
+            &self.edges,
+            self.link.then_some(&self.sources),
+            threshold,
+        );
         follow(&mut groups, &self.repeats, threshold);
         let rids: ArrayRef = Arc::new(UInt32Array::from_iter_values((0u32..).take(groups.len())));
-        let ids: ArrayRef = Arc::new(UInt32Array::from_iter_values(groups.iter().map(|g| g.cluster)));
-        let confidences: ArrayRef = Arc::new(Float64Array::from_iter_values(groups.iter().map(|g| g.confidence)));
-        Ok(vec![RecordBatch::try_new(output(), vec![rids, ids, confidences])?])
+        let ids: ArrayRef = Arc::new(UInt32Array::from_iter_values(
+            groups.iter().map(|g| g.cluster),
+        ));
+        let confidences: ArrayRef = Arc::new(Float64Array::from_iter_values(
+            groups.iter().map(|g| g.confidence),
+        ));
+        Ok(vec![RecordBatch::try_new(
+            output(),
+            vec![rids, ids, confidences],
+        )?])
     }
 }
 
 impl Cluster {
     fn add_records(&mut self, batch: &RecordBatch) {
-        let (rids, sources) = (batch.column(0).as_primitive::<UInt32Type>(), batch.column(1).as_primitive::<UInt8Type>());
+        let (rids, sources) = (
+            batch.column(0).as_primitive::<UInt32Type>(),
+            batch.column(1).as_primitive::<UInt8Type>(),
+        );
         for (rid, source) in rids.values().iter().zip(sources.values()) {
             let rid = *rid as usize;
             if self.sources.len() <= rid {
@@ -88,8 +117,19 @@ impl Cluster {
 }
 
 fn add_edges(edges: &mut Vec<Edge>, batch: &RecordBatch) {
-    let (a, b) = (batch.column(0).as_primitive::<UInt32Type>(), batch.column(1).as_primitive::<UInt32Type>());
+    let (a, b) = (
+        batch.column(0).as_primitive::<UInt32Type>(),
+        batch.column(1).as_primitive::<UInt32Type>(),
+    );
     let probabilities = batch.column(2).as_primitive::<Float64Type>();
-    let scored = a.values().iter().zip(b.values()).zip(probabilities.values());
-    edges.extend(scored.map(|((a, b), probability)| Edge { a: *a, b: *b, probability: *probability }));
+    let scored = a
+        .values()
+        .iter()
+        .zip(b.values())
+        .zip(probabilities.values());
+    edges.extend(scored.map(|((a, b), probability)| Edge {
+        a: *a,
+        b: *b,
+        probability: *probability,
+    }));
 }

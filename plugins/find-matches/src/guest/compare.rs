@@ -12,7 +12,11 @@ use crate::{Comparer, Profile};
 pub(super) struct Compare(Option<Comparer>);
 
 fn output() -> SchemaRef {
-    schema(&[("a", DataType::UInt32), ("b", DataType::UInt32), ("pattern", DataType::Binary)])
+    schema(&[
+        ("a", DataType::UInt32),
+        ("b", DataType::UInt32),
+        ("pattern", DataType::Binary),
+    ])
 }
 
 impl Stream for Compare {
@@ -22,9 +26,17 @@ impl Stream for Compare {
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
         let inputs = vec![
             Input::columns(&inputs[0], &["profile"], Distribution::Broadcast)?,
-            Input::columns(&inputs[1], &["a", "b", "blob_a", "blob_b"], Distribution::Any)?,
+            Input::columns(
+                &inputs[1],
+                &["a", "b", "blob_a", "blob_b"],
+                Distribution::Any,
+            )?,
         ];
-        Ok(StreamBinding { inputs, output: output(), deterministic: true })
+        Ok(StreamBinding {
+            inputs,
+            output: output(),
+            deterministic: true,
+        })
     }
 
     fn open(_config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
@@ -37,10 +49,18 @@ impl Stream for Compare {
             return Ok(Vec::new());
         }
         let comparer = self.0.as_ref().ok_or_else(|| too_early("the profile"))?;
-        let (a, b) = (batch.column(2).as_binary::<i32>(), batch.column(3).as_binary::<i32>());
-        let patterns = (0..batch.num_rows()).map(|row| comparer.compare(a.value(row), b.value(row)));
+        let (a, b) = (
+            batch.column(2).as_binary::<i32>(),
+            batch.column(3).as_binary::<i32>(),
+        );
+        let patterns =
+            (0..batch.num_rows()).map(|row| comparer.compare(a.value(row), b.value(row)));
         let patterns: ArrayRef = Arc::new(BinaryArray::from_iter_values(patterns));
-        let columns = vec![Arc::clone(batch.column(0)), Arc::clone(batch.column(1)), patterns];
+        let columns = vec![
+            Arc::clone(batch.column(0)),
+            Arc::clone(batch.column(1)),
+            patterns,
+        ];
         Ok(vec![RecordBatch::try_new(output(), columns)?])
     }
 

@@ -33,16 +33,31 @@ fn output() -> SchemaRef {
 
 impl Stream for Encode {
     const NAME: &'static str = "encode";
-    const DOCS: &'static str = "Normalises records and makes the keys that records of one thing are likely to share.";
+    const DOCS: &'static str =
+        "Normalises records and makes the keys that records of one thing are likely to share.";
 
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
-        let all = |input: &SchemaRef, distribution| Input { needs: (0..input.fields().len()).collect(), distribution, ordering: Vec::new() };
-        let inputs = vec![all(&inputs[0], Distribution::Broadcast), all(&inputs[1], Distribution::Any)];
-        Ok(StreamBinding { inputs, output: output(), deterministic: true })
+        let all = |input: &SchemaRef, distribution| Input {
+            needs: (0..input.fields().len()).collect(),
+            distribution,
+            ordering: Vec::new(),
+        };
+        let inputs = vec![
+            all(&inputs[0], Distribution::Broadcast),
+            all(&inputs[1], Distribution::Any),
+        ];
+        Ok(StreamBinding {
+            inputs,
+            output: output(),
+            deterministic: true,
+        })
     }
 
     fn open(config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
-        Ok(Self { table: config.parse::<Settings>()?.table, profile: None })
+        Ok(Self {
+            table: config.parse::<Settings>()?.table,
+            profile: None,
+        })
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
@@ -50,7 +65,10 @@ impl Stream for Encode {
             self.profile = Some(Profile::from_bytes(&blob(&batch)?)?);
             return Ok(Vec::new());
         }
-        let profile = self.profile.as_ref().ok_or_else(|| too_early("the profile"))?;
+        let profile = self
+            .profile
+            .as_ref()
+            .ok_or_else(|| too_early("the profile"))?;
         Ok(vec![encode(profile, self.table, &batch)?])
     }
 
@@ -60,12 +78,18 @@ impl Stream for Encode {
 }
 
 fn encode(profile: &Profile, table: usize, batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns: Vec<&StringArray> = batch.columns()[1..].iter().map(|c| c.as_string::<i32>()).collect();
+    let columns: Vec<&StringArray> = batch.columns()[1..]
+        .iter()
+        .map(|c| c.as_string::<i32>())
+        .collect();
     let mut encoder = Encoder::new(profile);
     let (mut blobs, mut keys) = (BinaryBuilder::new(), ListBuilder::new(UInt64Builder::new()));
     let (mut bytes, mut row_keys) = (Vec::new(), Vec::new());
     for row in 0..batch.num_rows() {
-        let values: Vec<Option<&str>> = columns.iter().map(|c| c.is_valid(row).then(|| c.value(row))).collect();
+        let values: Vec<Option<&str>> = columns
+            .iter()
+            .map(|c| c.is_valid(row).then(|| c.value(row)))
+            .collect();
         bytes.clear();
         row_keys.clear();
         encoder.encode(table, &values, &mut bytes, &mut row_keys);
@@ -73,6 +97,10 @@ fn encode(profile: &Profile, table: usize, batch: &RecordBatch) -> Result<Record
         keys.values().append_slice(&row_keys);
         keys.append(true);
     }
-    let columns: Vec<ArrayRef> = vec![Arc::clone(batch.column(0)), Arc::new(blobs.finish()), Arc::new(keys.finish())];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::clone(batch.column(0)),
+        Arc::new(blobs.finish()),
+        Arc::new(keys.finish()),
+    ];
     Ok(RecordBatch::try_new(output(), columns)?)
 }

@@ -18,12 +18,22 @@ pub(super) struct Learn {
 
 impl Stream for Learn {
     const NAME: &'static str = "learn";
-    const DOCS: &'static str = "Learns without labels what agreement means, from how often each pattern occurs.";
+    const DOCS: &'static str =
+        "Learns without labels what agreement means, from how often each pattern occurs.";
 
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
-        let counts = |input: &SchemaRef| Input::columns(input, &["pattern", "n"], Distribution::Single);
-        let inputs = vec![Input::columns(&inputs[0], &["profile"], Distribution::Broadcast)?, counts(&inputs[1])?, counts(&inputs[2])?];
-        Ok(StreamBinding { inputs, output: schema(&[("model", DataType::Binary)]), deterministic: true })
+        let counts =
+            |input: &SchemaRef| Input::columns(input, &["pattern", "n"], Distribution::Single);
+        let inputs = vec![
+            Input::columns(&inputs[0], &["profile"], Distribution::Broadcast)?,
+            counts(&inputs[1])?,
+            counts(&inputs[2])?,
+        ];
+        Ok(StreamBinding {
+            inputs,
+            output: schema(&[("model", DataType::Binary)]),
+            deterministic: true,
+        })
     }
 
     fn open(_config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
@@ -35,10 +45,20 @@ impl Stream for Learn {
             self.profile = Some(Profile::from_bytes(&blob(&batch)?)?);
             return Ok(Vec::new());
         }
-        let (patterns, numbers) = (batch.column(0).as_binary::<i32>(), batch.column(1).as_primitive::<Int64Type>());
-        let counts = if input == 1 { &mut self.random } else { &mut self.candidates };
+        let (patterns, numbers) = (
+            batch.column(0).as_binary::<i32>(),
+            batch.column(1).as_primitive::<Int64Type>(),
+        );
+        let counts = if input == 1 {
+            &mut self.random
+        } else {
+            &mut self.candidates
+        };
         for row in 0..batch.num_rows() {
-            counts.push((pattern(patterns.value(row))?, u64::try_from(numbers.value(row)).unwrap_or(0)));
+            counts.push((
+                pattern(patterns.value(row))?,
+                u64::try_from(numbers.value(row)).unwrap_or(0),
+            ));
         }
         Ok(Vec::new())
     }
@@ -47,11 +67,19 @@ impl Stream for Learn {
         if input < 2 {
             return Ok(Vec::new());
         }
-        let profile = self.profile.take().ok_or_else(|| too_early("the profile"))?;
+        let profile = self
+            .profile
+            .take()
+            .ok_or_else(|| too_early("the profile"))?;
         // The host's grouping gives no order; learning adds up in one.
         self.candidates.sort_unstable();
         self.random.sort_unstable();
-        let model = learn(&profile, Comparer::new(&profile).features(), &self.candidates, &self.random);
+        let model = learn(
+            &profile,
+            Comparer::new(&profile).features(),
+            &self.candidates,
+            &self.random,
+        );
         Ok(vec![one_blob("model", &model.to_bytes()?)?])
     }
 }

@@ -50,7 +50,9 @@ impl From<error::Error> for Error {
 
 /// A schema of not nullable columns.
 fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
-    let fields = columns.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), false));
+    let fields = columns
+        .iter()
+        .map(|(name, data_type)| Field::new(*name, data_type.clone(), false));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -66,7 +68,10 @@ fn blob(batch: &RecordBatch) -> Result<Vec<u8>> {
 /// A table with one row and one binary column.
 fn one_blob(name: &str, bytes: &[u8]) -> Result<RecordBatch> {
     let column: ArrayRef = Arc::new(BinaryArray::from_vec(vec![bytes]));
-    Ok(RecordBatch::try_new(schema(&[(name, DataType::Binary)]), vec![column])?)
+    Ok(RecordBatch::try_new(
+        schema(&[(name, DataType::Binary)]),
+        vec![column],
+    )?)
 }
 
 /// What a function says when an input comes before the one that it depends on.
@@ -76,9 +81,18 @@ fn too_early(what: &str) -> Error {
 
 /// Counts of patterns as a table.
 fn counts_batch(counts: &[(crate::Pattern, u64)]) -> Result<RecordBatch> {
-    let patterns: ArrayRef = Arc::new(BinaryArray::from_iter_values(counts.iter().map(|(pattern, _)| pattern)));
-    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(counts.iter().map(|(_, n)| i64::try_from(*n).unwrap_or(i64::MAX))));
-    Ok(RecordBatch::try_new(counts_schema(), vec![patterns, numbers])?)
+    let patterns: ArrayRef = Arc::new(BinaryArray::from_iter_values(
+        counts.iter().map(|(pattern, _)| pattern),
+    ));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(
+        counts
+            .iter()
+            .map(|(_, n)| i64::try_from(*n).unwrap_or(i64::MAX)),
+    ));
+    Ok(RecordBatch::try_new(
+        counts_schema(),
+        vec![patterns, numbers],
+    )?)
 }
 
 fn counts_schema() -> SchemaRef {
@@ -87,5 +101,7 @@ fn counts_schema() -> SchemaRef {
 
 /// A pattern from its column.
 fn pattern(bytes: &[u8]) -> Result<crate::Pattern> {
-    bytes.try_into().map_err(|_| Error::Internal(format!("a pattern of {} bytes", bytes.len())))
+    bytes
+        .try_into()
+        .map_err(|_| Error::Internal(format!("a pattern of {} bytes", bytes.len())))
 }

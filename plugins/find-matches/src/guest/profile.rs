@@ -21,8 +21,16 @@ impl Stream for ProfileColumns {
     const DOCS: &'static str = "Tells what each column holds: names, dates, numbers, codes, text; and how rare its values are.";
 
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
-        let all = |input: &SchemaRef| Input { needs: (0..input.fields().len()).collect(), distribution: Distribution::Single, ordering: Vec::new() };
-        Ok(StreamBinding { inputs: inputs.iter().map(all).collect(), output: schema(&[("profile", DataType::Binary)]), deterministic: true })
+        let all = |input: &SchemaRef| Input {
+            needs: (0..input.fields().len()).collect(),
+            distribution: Distribution::Single,
+            ordering: Vec::new(),
+        };
+        Ok(StreamBinding {
+            inputs: inputs.iter().map(all).collect(),
+            output: schema(&[("profile", DataType::Binary)]),
+            deterministic: true,
+        })
     }
 
     fn open(config: &Config, inputs: &[SchemaRef]) -> Result<Self> {
@@ -31,7 +39,9 @@ impl Stream for ProfileColumns {
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
-        let Some(profiler) = &mut self.0 else { return Ok(Vec::new()) };
+        let Some(profiler) = &mut self.0 else {
+            return Ok(Vec::new());
+        };
         for (position, column) in batch.columns().iter().enumerate() {
             profiler.observe(input, position, column.as_string::<i32>().iter());
         }

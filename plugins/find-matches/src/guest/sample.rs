@@ -16,13 +16,21 @@ pub(super) struct Sample {
 
 impl Stream for Sample {
     const NAME: &'static str = "sample";
-    const DOCS: &'static str = "Compares random pairs of records, to learn what agreement by chance looks like.";
+    const DOCS: &'static str =
+        "Compares random pairs of records, to learn what agreement by chance looks like.";
 
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
         let mut records = Input::columns(&inputs[1], &["source", "blob"], Distribution::Single)?;
         records.ordering = vec![(tenon_sdk::column(&inputs[1], "rid")?, false, false)];
-        let inputs = vec![Input::columns(&inputs[0], &["profile"], Distribution::Broadcast)?, records];
-        Ok(StreamBinding { inputs, output: counts_schema(), deterministic: true })
+        let inputs = vec![
+            Input::columns(&inputs[0], &["profile"], Distribution::Broadcast)?,
+            records,
+        ];
+        Ok(StreamBinding {
+            inputs,
+            output: counts_schema(),
+            deterministic: true,
+        })
     }
 
     fn open(_config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
@@ -34,9 +42,13 @@ impl Stream for Sample {
             self.profile = Some(Profile::from_bytes(&blob(&batch)?)?);
             return Ok(Vec::new());
         }
-        let (sources, blobs) = (batch.column(0).as_primitive::<UInt8Type>(), batch.column(1).as_binary::<i32>());
+        let (sources, blobs) = (
+            batch.column(0).as_primitive::<UInt8Type>(),
+            batch.column(1).as_binary::<i32>(),
+        );
         for row in 0..batch.num_rows() {
-            self.sampler.observe(usize::from(sources.value(row)), blobs.value(row));
+            self.sampler
+                .observe(usize::from(sources.value(row)), blobs.value(row));
         }
         Ok(Vec::new())
     }
@@ -45,7 +57,10 @@ impl Stream for Sample {
         if input == 0 {
             return Ok(Vec::new());
         }
-        let profile = self.profile.take().ok_or_else(|| too_early("the profile"))?;
+        let profile = self
+            .profile
+            .take()
+            .ok_or_else(|| too_early("the profile"))?;
         let counts = std::mem::take(&mut self.sampler).finish(&Comparer::new(&profile));
         Ok(vec![counts_batch(&counts)?])
     }

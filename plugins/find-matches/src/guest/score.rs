@@ -12,7 +12,12 @@ use crate::{Model, Scorer};
 pub(super) struct Score(Option<(Scorer, f64)>);
 
 fn output() -> SchemaRef {
-    schema(&[("a", DataType::UInt32), ("b", DataType::UInt32), ("probability", DataType::Float64), ("is_match", DataType::Boolean)])
+    schema(&[
+        ("a", DataType::UInt32),
+        ("b", DataType::UInt32),
+        ("probability", DataType::Float64),
+        ("is_match", DataType::Boolean),
+    ])
 }
 
 impl Stream for Score {
@@ -20,8 +25,15 @@ impl Stream for Score {
     const DOCS: &'static str = "Tells how probable it is that two records mean the same thing.";
 
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
-        let inputs = vec![Input::columns(&inputs[0], &["model"], Distribution::Broadcast)?, Input::columns(&inputs[1], &["a", "b", "pattern"], Distribution::Any)?];
-        Ok(StreamBinding { inputs, output: output(), deterministic: true })
+        let inputs = vec![
+            Input::columns(&inputs[0], &["model"], Distribution::Broadcast)?,
+            Input::columns(&inputs[1], &["a", "b", "pattern"], Distribution::Any)?,
+        ];
+        Ok(StreamBinding {
+            inputs,
+            output: output(),
+            deterministic: true,
+        })
     }
 
     fn open(_config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
@@ -36,11 +48,21 @@ impl Stream for Score {
         }
         let (scorer, threshold) = self.0.as_ref().ok_or_else(|| too_early("the model"))?;
         let patterns = batch.column(2).as_binary::<i32>();
-        let scores = patterns.iter().flatten().map(|bytes| Ok(scorer.probability(&pattern(bytes)?)));
+        let scores = patterns
+            .iter()
+            .flatten()
+            .map(|bytes| Ok(scorer.probability(&pattern(bytes)?)));
         let scores = scores.collect::<Result<Vec<f64>>>()?;
-        let matches: ArrayRef = Arc::new(BooleanArray::from_iter(scores.iter().map(|p| Some(p >= threshold))));
+        let matches: ArrayRef = Arc::new(BooleanArray::from_iter(
+            scores.iter().map(|p| Some(p >= threshold)),
+        ));
         let scores: ArrayRef = Arc::new(Float64Array::from(scores));
-        let columns = vec![Arc::clone(batch.column(0)), Arc::clone(batch.column(1)), scores, matches];
+        let columns = vec![
+            Arc::clone(batch.column(0)),
+            Arc::clone(batch.column(1)),
+            scores,
+            matches,
+        ];
         Ok(vec![RecordBatch::try_new(output(), columns)?])
     }
 

@@ -49,12 +49,22 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn list(shell: &Shell, catalog: &TenantCatalog, database: Option<&str>, limit: usize) -> Result<(), Failure> {
-    let mut report = Report::list(&["database", "table", "format", "columns", "version", "location"]).when_empty("no tables yet: `tenon run JOB` registers what it writes");
+fn list(
+    shell: &Shell,
+    catalog: &TenantCatalog,
+    database: Option<&str>,
+    limit: usize,
+) -> Result<(), Failure> {
+    let mut report = Report::list(&[
+        "database", "table", "format", "columns", "version", "location",
+    ])
+    .when_empty("no tables yet: `tenon run JOB` registers what it writes");
     for database in databases(catalog, database)? {
         let mut token: Option<String> = None;
         loop {
-            let page = catalog.list_tables(&database, token.as_deref(), limit.clamp(1, 1_000)).map_err(failure)?;
+            let page = catalog
+                .list_tables(&database, token.as_deref(), limit.clamp(1, 1_000))
+                .map_err(failure)?;
             for table in &page.items {
                 report.cells(table_row(&database, table));
             }
@@ -74,7 +84,9 @@ fn databases(catalog: &TenantCatalog, one: Option<&str>) -> Result<Vec<String>, 
     }
     let (mut names, mut token) = (Vec::new(), None);
     loop {
-        let page = catalog.list_databases(token.as_deref(), 1_000).map_err(failure)?;
+        let page = catalog
+            .list_databases(token.as_deref(), 1_000)
+            .map_err(failure)?;
         names.extend(page.items.into_iter().map(|database| database.name));
         match page.next {
             Some(next) => token = Some(next),
@@ -88,30 +100,75 @@ fn table_row(database: &str, table: &Table) -> Vec<crate::report::Cell> {
     vec![
         cell(database),
         cell(table.name.as_str()),
-        cell(table.parameters.get("classification").cloned().map_or(Value::Null, Value::String)),
+        cell(
+            table
+                .parameters
+                .get("classification")
+                .cloned()
+                .map_or(Value::Null, Value::String),
+        ),
         cell(descriptor.map_or(0, |d| d.columns.len()) as u64),
         cell(table.version_id.clone().map_or(Value::Null, Value::String)),
-        cell(descriptor.and_then(|d| d.location.clone()).map_or(Value::Null, Value::String)),
+        cell(
+            descriptor
+                .and_then(|d| d.location.clone())
+                .map_or(Value::Null, Value::String),
+        ),
     ]
 }
 
-fn show(shell: &Shell, catalog: &TenantCatalog, name: &str, version: Option<&str>) -> Result<(), Failure> {
+fn show(
+    shell: &Shell,
+    catalog: &TenantCatalog,
+    name: &str,
+    version: Option<&str>,
+) -> Result<(), Failure> {
     let Some((database, table)) = name.split_once('.') else {
-        return Err(Failure::new(format!("{name:?} is not database.table")).with_exit(Exit::Usage).with_hint("see `tenon catalog ls`"));
+        return Err(Failure::new(format!("{name:?} is not database.table"))
+            .with_exit(Exit::Usage)
+            .with_hint("see `tenon catalog ls`"));
     };
     let table = match version {
         None => catalog.get_table(database, table).map_err(failure)?,
-        Some(_) => catalog.get_table_version(database, table, version).map_err(failure)?.table.unwrap_or_default(),
+        Some(_) => catalog
+            .get_table_version(database, table, version)
+            .map_err(failure)?
+            .table
+            .unwrap_or_default(),
     };
     let descriptor = table.storage_descriptor.clone().unwrap_or_default();
-    let columns = descriptor.columns.iter().map(|c| json!({ "name": c.name, "type": c.r#type, "comment": c.comment })).collect::<Vec<_>>();
-    let shown = descriptor.columns.iter().map(|c| format!("{} {}", c.name, c.r#type.as_deref().unwrap_or("?"))).collect::<Vec<_>>().join("\n");
+    let columns = descriptor
+        .columns
+        .iter()
+        .map(|c| json!({ "name": c.name, "type": c.r#type, "comment": c.comment }))
+        .collect::<Vec<_>>();
+    let shown = descriptor
+        .columns
+        .iter()
+        .map(|c| format!("{} {}", c.name, c.r#type.as_deref().unwrap_or("?")))
+        .collect::<Vec<_>>()
+        .join("\n");
     let report = Report::record()
         .field("database", cell(database))
         .field("table", cell(table.name.as_str()))
-        .field("version", cell(table.version_id.clone().map_or(Value::Null, Value::String)))
-        .field("location", cell(descriptor.location.map_or(Value::Null, Value::String)))
-        .field("format", cell(table.parameters.get("classification").cloned().map_or(Value::Null, Value::String)))
+        .field(
+            "version",
+            cell(table.version_id.clone().map_or(Value::Null, Value::String)),
+        )
+        .field(
+            "location",
+            cell(descriptor.location.map_or(Value::Null, Value::String)),
+        )
+        .field(
+            "format",
+            cell(
+                table
+                    .parameters
+                    .get("classification")
+                    .cloned()
+                    .map_or(Value::Null, Value::String),
+            ),
+        )
         .field("columns", cell_as(columns, shown));
     shell.print(&report)
 }
@@ -125,5 +182,9 @@ fn failure(error: Error) -> Failure {
     };
     let missing = matches!(error, Error::NotFound { .. });
     let failure = Failure::from(error).with_exit(exit);
-    if missing { failure.with_hint("see what there is: `tenon catalog ls`") } else { failure }
+    if missing {
+        failure.with_hint("see what there is: `tenon catalog ls`")
+    } else {
+        failure
+    }
 }

@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tenon_engine::{CsvSource, DirectTarget, DynamicTransform, FileSource, Job, Node, Parameter, ParameterType, Progress, RunReport, SelectFromCollection};
+use tenon_engine::{
+    CsvSource, DirectTarget, DynamicTransform, FileSource, Job, Node, Parameter, ParameterType,
+    Progress, RunReport, SelectFromCollection,
+};
 
 use super::setup;
 use crate::error::Failure;
@@ -44,7 +47,9 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let (progress, run) = (Progress::default(), setup::run_id());
     let report = setup::block_on(async {
         let running = engine.run(&job, &run, &progress);
-        setup::with_progress(shell, "match", &progress, running).await.map_err(|error| explain(setup::failure(error)))
+        setup::with_progress(shell, "match", &progress, running)
+            .await
+            .map_err(|error| explain(setup::failure(error)))
     })?;
     shell.print(&outcome(&report, &out, args.pairs.as_deref()))
 }
@@ -57,8 +62,13 @@ fn beside(file: &Path) -> PathBuf {
 }
 
 fn explain(failure: Failure) -> Failure {
-    if failure.to_string().contains("find-matches") && failure.exit() == Exit::Failed && failure.to_string().contains("no plugin") {
-        return failure.with_exit(Exit::NotFound).with_hint("install it: `tenon plugin install plugins/find-matches`");
+    if failure.to_string().contains("find-matches")
+        && failure.exit() == Exit::Failed
+        && failure.to_string().contains("no plugin")
+    {
+        return failure
+            .with_exit(Exit::NotFound)
+            .with_hint("install it: `tenon plugin install plugins/find-matches`");
     }
     failure
 }
@@ -74,26 +84,45 @@ fn job(args: &Args, out: &Path) -> Result<Job, Failure> {
         name: "matches".to_owned(),
         transform_name: "find-matches".to_owned(),
         inputs,
-        parameters: vec![Parameter { name: "id".to_owned(), r#type: ParameterType::Str, value: vec![args.id.clone()] }],
+        parameters: vec![Parameter {
+            name: "id".to_owned(),
+            r#type: ParameterType::Str,
+            value: vec![args.id.clone()],
+        }],
         function_name: "find-matches".to_owned(),
         path: PLUGIN.to_owned(),
     };
     nodes.insert("matches".to_owned(), Node::DynamicTransform(matches));
     nodes.insert("out".to_owned(), target("out", "matches", out)?);
     if let Some(pairs) = &args.pairs {
-        let select = SelectFromCollection { name: "pairs".to_owned(), inputs: vec!["matches".to_owned()], index: 1 };
+        let select = SelectFromCollection {
+            name: "pairs".to_owned(),
+            inputs: vec!["matches".to_owned()],
+            index: 1,
+        };
         nodes.insert("pairs".to_owned(), Node::SelectFromCollection(select));
         nodes.insert("pairs_out".to_owned(), target("pairs_out", "pairs", pairs)?);
     }
-    Ok(Job { name: "match".to_owned(), description: String::new(), nodes, folder: PathBuf::new() })
+    Ok(Job {
+        name: "match".to_owned(),
+        description: String::new(),
+        nodes,
+        folder: PathBuf::new(),
+    })
 }
 
 fn suffix(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+    path.extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase()
 }
 
 fn source(name: &str, path: &Path) -> Result<Node, Failure> {
-    let files = || FileSource { name: name.to_owned(), paths: vec![setup::absolute(path)] };
+    let files = || FileSource {
+        name: name.to_owned(),
+        paths: vec![setup::absolute(path)],
+    };
     match suffix(path).as_str() {
         "csv" => Ok(Node::S3CsvSource(csv(name, path, "comma"))),
         "tsv" => Ok(Node::S3CsvSource(csv(name, path, "tab"))),
@@ -121,23 +150,45 @@ fn target(name: &str, input: &str, path: &Path) -> Result<Node, Failure> {
         known @ ("csv" | "tsv" | "json" | "jsonl" | "ndjson" | "parquet") => known.to_owned(),
         other => return Err(unknown_suffix(path, other)),
     };
-    let target = DirectTarget { name: name.to_owned(), inputs: vec![input.to_owned()], path: setup::absolute(path), format, schema_change_policy: None };
+    let target = DirectTarget {
+        name: name.to_owned(),
+        inputs: vec![input.to_owned()],
+        path: setup::absolute(path),
+        format,
+        schema_change_policy: None,
+    };
     Ok(Node::S3DirectTarget(target))
 }
 
 fn unknown_suffix(path: &Path, suffix: &str) -> Failure {
-    Failure::new(format!("{}: the suffix {suffix:?} names no format", path.display()))
-        .with_exit(Exit::Usage)
-        .with_hint("use .csv, .tsv, .json, .jsonl or .parquet")
+    Failure::new(format!(
+        "{}: the suffix {suffix:?} names no format",
+        path.display()
+    ))
+    .with_exit(Exit::Usage)
+    .with_hint("use .csv, .tsv, .json, .jsonl or .parquet")
 }
 
 fn outcome(report: &RunReport, out: &Path, pairs: Option<&Path>) -> Report {
-    let rows = |id: &str| report.targets.iter().find(|t| t.id == id).map_or(0, |t| t.rows);
+    let rows = |id: &str| {
+        report
+            .targets
+            .iter()
+            .find(|t| t.id == id)
+            .map_or(0, |t| t.rows)
+    };
     let mut record = Report::record()
         .field("records", cell(rows("out")))
         .field("out", cell(out.to_string_lossy().into_owned()));
     if let Some(pairs) = pairs {
-        record = record.field("pairs", cell(rows("pairs_out"))).field("pairs_out", cell(pairs.to_string_lossy().into_owned()));
+        record = record
+            .field("pairs", cell(rows("pairs_out")))
+            .field("pairs_out", cell(pairs.to_string_lossy().into_owned()));
     }
-    record.field("elapsed_millis", millis(report.elapsed)).field("summary", cell(format!("matched in {}", human_time(report.elapsed))))
+    record
+        .field("elapsed_millis", millis(report.elapsed))
+        .field(
+            "summary",
+            cell(format!("matched in {}", human_time(report.elapsed))),
+        )
 }

@@ -20,17 +20,29 @@ pub(crate) fn report(batches: &[RecordBatch]) -> Result<Report, Failure> {
     let mut table = Report::list(&names).when_empty("no rows");
     let options = FormatOptions::default().with_display_error(false);
     for batch in batches {
-        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>()?;
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options))
+            .collect::<Result<Vec<_>, _>>()?;
         let json = to_json(std::slice::from_ref(batch))?;
         for row in 0..batch.num_rows() {
-            let cells = columns.iter().zip(&names).enumerate().map(|(i, (column, name))| {
-                if batch.column(i).is_null(row) {
-                    return Ok(cell(Value::Null));
-                }
-                let shown = column.value(row).try_to_string()?;
-                let value = json.get(row).and_then(|object| object.get(name)).cloned().unwrap_or_default();
-                Ok(cell_as(value, shown))
-            });
+            let cells = columns
+                .iter()
+                .zip(&names)
+                .enumerate()
+                .map(|(i, (column, name))| {
+                    if batch.column(i).is_null(row) {
+                        return Ok(cell(Value::Null));
+                    }
+                    let shown = column.value(row).try_to_string()?;
+                    let value = json
+                        .get(row)
+                        .and_then(|object| object.get(name))
+                        .cloned()
+                        .unwrap_or_default();
+                    Ok(cell_as(value, shown))
+                });
             table.cells(cells.collect::<Result<Vec<_>, Failure>>()?);
         }
     }
@@ -50,7 +62,9 @@ pub(crate) fn to_table(batches: &[RecordBatch]) -> Result<String, Failure> {
 /// # Errors
 /// A value has no form in JSON.
 pub(crate) fn to_json(batches: &[RecordBatch]) -> Result<Vec<Value>, Failure> {
-    let mut writer = arrow::json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow::json::writer::JsonArray>(Vec::new());
+    let mut writer = arrow::json::WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, arrow::json::writer::JsonArray>(Vec::new());
     for batch in batches {
         writer.write(batch)?;
     }

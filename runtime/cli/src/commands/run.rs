@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::json;
 use tenon_engine::{Job, NodeReport, Progress, RunReport, TargetReport};
 
-use super::setup;
 use super::rows;
+use super::setup;
 use crate::error::Failure;
 use crate::report::{Report, bytes, cell, cell_as, human_bytes, human_time, millis};
 use crate::shell::Shell;
@@ -33,7 +33,9 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let (progress, run) = (Progress::default(), setup::run_id());
     let report = setup::block_on(async {
         let running = engine.run(&job, &run, &progress);
-        setup::with_progress(shell, &job.name, &progress, running).await.map_err(setup::failure)
+        setup::with_progress(shell, &job.name, &progress, running)
+            .await
+            .map_err(setup::failure)
     })?;
     print(shell, &report)
 }
@@ -54,7 +56,15 @@ pub(crate) fn print(shell: &Shell, report: &RunReport) -> Result<(), Failure> {
 }
 
 fn node_table(nodes: &[NodeReport]) -> Report {
-    let mut table = Report::list(&["node", "kind", "rows_in", "rows_out", "cpu_millis", "in_plugin_millis", "plugin_memory_bytes"]);
+    let mut table = Report::list(&[
+        "node",
+        "kind",
+        "rows_in",
+        "rows_out",
+        "cpu_millis",
+        "in_plugin_millis",
+        "plugin_memory_bytes",
+    ]);
     for node in nodes {
         let guest = node.guest;
         let missing = || cell(serde_json::Value::Null);
@@ -73,7 +83,13 @@ fn node_table(nodes: &[NodeReport]) -> Report {
 
 fn target_text(target: &TargetReport) -> Result<String, Failure> {
     let path = target.path.display();
-    let mut text = format!("\n{}: {} rows in {} files, {}, in {path}", target.id, target.rows, target.files, human_bytes(target.bytes));
+    let mut text = format!(
+        "\n{}: {} rows in {} files, {}, in {path}",
+        target.id,
+        target.rows,
+        target.files,
+        human_bytes(target.bytes)
+    );
     if let Some(table) = &target.table {
         text += &format!("; table {table}");
     }
@@ -85,10 +101,22 @@ fn target_text(target: &TargetReport) -> Result<String, Failure> {
 }
 
 fn summary(report: &RunReport) -> String {
-    let memory = report.peak_memory_bytes.map_or_else(String::new, |peak| format!(", peak memory {}", human_bytes(peak)));
-    let mut text = format!("\n{} took {}{memory}\n", report.job, human_time(report.elapsed));
-    if let Some(table) = report.targets.iter().find_map(|target| target.table.as_ref()) {
-        text += &format!("try: tenon sql \"select * from {table} limit 10\"\n     tenon catalog show {table}\n");
+    let memory = report.peak_memory_bytes.map_or_else(String::new, |peak| {
+        format!(", peak memory {}", human_bytes(peak))
+    });
+    let mut text = format!(
+        "\n{} took {}{memory}\n",
+        report.job,
+        human_time(report.elapsed)
+    );
+    if let Some(table) = report
+        .targets
+        .iter()
+        .find_map(|target| target.table.as_ref())
+    {
+        text += &format!(
+            "try: tenon sql \"select * from {table} limit 10\"\n     tenon catalog show {table}\n"
+        );
     }
     text
 }
@@ -100,7 +128,12 @@ fn as_record(report: &RunReport) -> Report {
         .field("job", cell(report.job.as_str()))
         .field("run", cell(report.run.as_str()))
         .field("elapsed_millis", millis(report.elapsed))
-        .field("peak_memory_bytes", report.peak_memory_bytes.map_or_else(|| cell(serde_json::Value::Null), bytes))
+        .field(
+            "peak_memory_bytes",
+            report
+                .peak_memory_bytes
+                .map_or_else(|| cell(serde_json::Value::Null), bytes),
+        )
         .field("nodes", cell_as(nodes, ""))
         .field("targets", cell_as(targets, ""))
 }
@@ -126,7 +159,10 @@ fn node_json(node: &NodeReport) -> serde_json::Value {
 }
 
 fn target_json(target: &TargetReport) -> serde_json::Value {
-    let preview = target.preview.as_ref().map(|batch| rows::to_json(std::slice::from_ref(batch)));
+    let preview = target
+        .preview
+        .as_ref()
+        .map(|batch| rows::to_json(std::slice::from_ref(batch)));
     json!({
         "id": target.id,
         "path": target.path,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use tenon_catalog::{Catalog, Clock, Tenant, TenantCatalog};
 use tenon_connect::Place;
@@ -26,9 +26,17 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// Another process has it open, it is damaged, or the folder cannot be used.
 pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
     let clock = Arc::new(SystemClock);
-    let store = SledStore::open(&shell.data()?.join("store"), &StoreConfig::default(), clock.as_ref());
+    let store = SledStore::open(
+        &shell.data()?.join("store"),
+        &StoreConfig::default(),
+        clock.as_ref(),
+    );
     let store = store.map_err(|error| {
-        let exit = if matches!(error, tenon_store::Error::Locked { .. }) { Exit::Conflict } else { Exit::Failed };
+        let exit = if matches!(error, tenon_store::Error::Locked { .. }) {
+            Exit::Conflict
+        } else {
+            Exit::Failed
+        };
         Failure::from(error).with_exit(exit)
     })?;
     Ok(Catalog::open(Arc::new(store), clock).tenant(TENANT))
@@ -39,7 +47,9 @@ pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
 /// # Errors
 /// The folder cannot be used.
 pub(crate) fn host(shell: &Shell) -> Result<Host, Failure> {
-    Ok(Host::new(&HostConfig { cache_dir: Some(shell.data()?.join("compiled")) })?)
+    Ok(Host::new(&HostConfig {
+        cache_dir: Some(shell.data()?.join("compiled")),
+    })?)
 }
 
 /// An engine over `<data>`.
@@ -52,7 +62,13 @@ pub(crate) fn engine(shell: &Shell, catalog: Option<TenantCatalog>) -> Result<En
 }
 
 fn engine_with(registry: Registry, host: Host, catalog: Option<TenantCatalog>) -> Engine {
-    Engine::new(EngineConfig::default(), host, registry, catalog, Place::ambient())
+    Engine::new(
+        EngineConfig::default(),
+        host,
+        registry,
+        catalog,
+        Place::ambient(),
+    )
 }
 
 /// Runs `work` to its end, or until Ctrl-C.
@@ -60,7 +76,9 @@ fn engine_with(registry: Registry, host: Host, catalog: Option<TenantCatalog>) -
 /// # Errors
 /// The work's own, or [`Exit::Interrupted`]; whatever the work staged is removed then.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = work => outcome,
@@ -73,7 +91,12 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 }
 
 /// Runs `work` while showing how many rows each node gave.
-pub(crate) async fn with_progress<T>(shell: &Shell, what: &str, progress: &Progress, work: impl Future<Output = T>) -> T {
+pub(crate) async fn with_progress<T>(
+    shell: &Shell,
+    what: &str,
+    progress: &Progress,
+    work: impl Future<Output = T>,
+) -> T {
     let line = shell.progress(what.to_owned());
     let mut work = std::pin::pin!(work);
     loop {
@@ -89,7 +112,10 @@ pub(crate) async fn with_progress<T>(shell: &Shell, what: &str, progress: &Progr
 
 /// A name for a run: its time of start, and the process, so that two at once differ.
 pub(crate) fn run_id() -> String {
-    let now = SystemClock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemClock
+        .now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     format!("r{:x}-{}", now.as_millis(), std::process::id())
 }
 
@@ -115,4 +141,3 @@ pub(crate) fn absolute(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     path.to_string_lossy().into_owned()
 }
-

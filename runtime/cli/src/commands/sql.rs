@@ -21,11 +21,16 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let (batches, more) = setup::block_on(async {
         let _progress = shell.progress("query");
         let stream = engine.sql(&args.query).await.map_err(setup::failure)?;
-        tenon_engine::first_rows(stream, args.limit).await.map_err(setup::failure)
+        tenon_engine::first_rows(stream, args.limit)
+            .await
+            .map_err(setup::failure)
     })?;
     shell.print(&rows::report(&batches)?)?;
     if more {
-        shell.say(&format!("there are more than {} rows: raise --limit to see them", args.limit));
+        shell.say(&format!(
+            "there are more than {} rows: raise --limit to see them",
+            args.limit
+        ));
     }
     Ok(())
 }

@@ -104,7 +104,11 @@ fn assemble(
     let core = fs::read(module).what(move || format!("cannot read {shown}"))?;
     let component = component::encode(&core, with_names)?;
     let exports = component::exports(&component)?;
-    let described = if exports.kinds.is_empty() { Vec::new() } else { described(shell, &component)? };
+    let described = if exports.kinds.is_empty() {
+        Vec::new()
+    } else {
+        described(shell, &component)?
+    };
     let manifest = manifest::manifest(package, &exports, described)?;
     let bytes = embed(&manifest, &component).map_err(registry::failure)?;
     Ok((manifest, bytes))

@@ -69,14 +69,24 @@ fn table(package: &Package) -> Result<Table, Failure> {
 }
 
 /// The functions that people see: those listed, or all.
-fn public(described: Vec<Function>, listed: &[String], package: &Package) -> Result<Vec<Function>, Failure> {
-    let Some(unknown) = listed.iter().find(|name| described.iter().all(|f| f.name != **name)) else {
+fn public(
+    described: Vec<Function>,
+    listed: &[String],
+    package: &Package,
+) -> Result<Vec<Function>, Failure> {
+    let Some(unknown) = listed
+        .iter()
+        .find(|name| described.iter().all(|f| f.name != **name))
+    else {
         let is_public = |f: &Function| listed.is_empty() || listed.contains(&f.name);
         return Ok(described.into_iter().filter(is_public).collect());
     };
     let there: Vec<&str> = described.iter().map(|f| f.name.as_str()).collect();
     let path = package.manifest_path.display();
-    Err(Failure::new(format!("{path} lists the function {unknown:?}; the component has {}", there.join(", "))))
+    Err(Failure::new(format!(
+        "{path} lists the function {unknown:?}; the component has {}",
+        there.join(", ")
+    )))
 }
 
 fn not_a_plugin(package: &Package) -> Failure {
@@ -118,30 +128,62 @@ mod tests {
     }
 
     fn described() -> Vec<Function> {
-        let function = |name: &str| Function { name: name.to_owned(), kind: FunctionKind::Map, description: String::new() };
+        let function = |name: &str| Function {
+            name: name.to_owned(),
+            kind: FunctionKind::Map,
+            description: String::new(),
+        };
         vec![function("cut"), function("paste")]
     }
 
     #[test]
     fn functions_are_those_described_or_the_listed_ones() {
         let names_of = |metadata| {
-            let manifest = manifest(&package(&metadata), &exports(&[FunctionKind::Map]), described()).unwrap();
-            manifest.functions.into_iter().map(|f| f.name).collect::<Vec<_>>()
+            let manifest = manifest(
+                &package(&metadata),
+                &exports(&[FunctionKind::Map]),
+                described(),
+            )
+            .unwrap();
+            manifest
+                .functions
+                .into_iter()
+                .map(|f| f.name)
+                .collect::<Vec<_>>()
         };
         assert_eq!(names_of(json!(null)), ["cut", "paste"]);
-        assert_eq!(names_of(json!({"tenon": {"functions": ["paste"]}})), ["paste"]);
+        assert_eq!(
+            names_of(json!({"tenon": {"functions": ["paste"]}})),
+            ["paste"]
+        );
     }
 
     #[test]
     fn typing_errors_are_named() {
-        let refused = |metadata| manifest(&package(&metadata), &exports(&[FunctionKind::Map]), described()).unwrap_err();
-        assert!(refused(json!({"tenon": {"function": []}})).lines()[1].1.contains("unknown field `function`"));
-        assert!(refused(json!({"tenon": {"functions": ["cutt"]}})).lines()[0].1.contains("the component has cut, paste"));
+        let refused = |metadata| {
+            manifest(
+                &package(&metadata),
+                &exports(&[FunctionKind::Map]),
+                described(),
+            )
+            .unwrap_err()
+        };
+        assert!(
+            refused(json!({"tenon": {"function": []}})).lines()[1]
+                .1
+                .contains("unknown field `function`")
+        );
+        assert!(
+            refused(json!({"tenon": {"functions": ["cutt"]}})).lines()[0]
+                .1
+                .contains("the component has cut, paste")
+        );
     }
 
     #[test]
     fn a_component_of_something_else_is_no_plugin() {
-        let failure = manifest(&package(&json!(null)), &Exports::default(), described()).unwrap_err();
+        let failure =
+            manifest(&package(&json!(null)), &Exports::default(), described()).unwrap_err();
         assert!(failure.lines()[0].1.contains("is not a plugin"));
     }
 }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tenon_connect::Place;
-use tenon_engine::{DirectTarget, DynamicTransform, Engine, EngineConfig, FileSource, Job, Node, Progress};
+use tenon_engine::{
+    DirectTarget, DynamicTransform, Engine, EngineConfig, FileSource, Job, Node, Progress,
+};
 use tenon_registry::Registry;
 
 use super::{build, registry};
@@ -38,15 +40,30 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let built = build::build(shell, &args.dir, None, false)?;
     let rows = args.dir.join("tests/rows.ndjson");
     if !rows.exists() {
-        return Err(Failure::new(format!("there are no sample rows: {} is missing", rows.display())).with_hint("write some, one JSON object a line"));
+        return Err(Failure::new(format!(
+            "there are no sample rows: {} is missing",
+            rows.display()
+        ))
+        .with_hint("write some, one JSON object a line"));
     }
     let scratch = tempfile::tempdir()?;
     let registry = Registry::open(scratch.path().join("registry")).map_err(registry::failure)?;
     registry.install(&built.bytes).map_err(registry::failure)?;
-    let engine = Engine::new(EngineConfig::default(), setup::host(shell)?, registry, None, Place::ambient());
+    let engine = Engine::new(
+        EngineConfig::default(),
+        setup::host(shell)?,
+        registry,
+        None,
+        Place::ambient(),
+    );
     let out = scratch.path().join("out.ndjson");
     let job = job(built.manifest.name.as_str(), &args.function, &rows, &out);
-    let report = setup::block_on(async { engine.run(&job, "test", &Progress::default()).await.map_err(setup::failure) })?;
+    let report = setup::block_on(async {
+        engine
+            .run(&job, "test", &Progress::default())
+            .await
+            .map_err(setup::failure)
+    })?;
     let expected = args.dir.join("tests/expected.ndjson");
     if args.accept {
         fs::copy(&out, &expected)?;
@@ -57,18 +74,41 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         shell.print_text(&fs::read_to_string(&out)?)?;
         shell.say("nothing is expected yet: --accept keeps this as expected");
     }
-    let guest = report.nodes.iter().find_map(|node| node.guest).unwrap_or_default();
+    let guest = report
+        .nodes
+        .iter()
+        .find_map(|node| node.guest)
+        .unwrap_or_default();
     let summary = Report::record()
-        .field("plugin", cell(format!("{}@{}", built.manifest.name, built.manifest.version)))
-        .field("rows", cell(report.targets.first().map_or(0, |target| target.rows)))
+        .field(
+            "plugin",
+            cell(format!(
+                "{}@{}",
+                built.manifest.name, built.manifest.version
+            )),
+        )
+        .field(
+            "rows",
+            cell(report.targets.first().map_or(0, |target| target.rows)),
+        )
         .field("in_plugin_millis", millis(guest.cpu))
         .field("memory_bytes", crate::report::bytes(guest.memory_bytes))
-        .field("result", cell(if args.accept || !expected.exists() { "ran" } else { "as expected" }));
+        .field(
+            "result",
+            cell(if args.accept || !expected.exists() {
+                "ran"
+            } else {
+                "as expected"
+            }),
+        );
     shell.print(&summary)
 }
 
 fn job(plugin: &str, function: &str, rows: &Path, out: &Path) -> Job {
-    let source = FileSource { name: "rows".to_owned(), paths: vec![setup::absolute(rows)] };
+    let source = FileSource {
+        name: "rows".to_owned(),
+        paths: vec![setup::absolute(rows)],
+    };
     let transform = DynamicTransform {
         name: plugin.to_owned(),
         transform_name: plugin.to_owned(),
@@ -77,10 +117,28 @@ fn job(plugin: &str, function: &str, rows: &Path, out: &Path) -> Job {
         function_name: function.to_owned(),
         path: plugin.to_owned(),
     };
-    let target = DirectTarget { name: "out".to_owned(), inputs: vec!["plugin".to_owned()], path: setup::absolute(out), format: "json".to_owned(), schema_change_policy: None };
-    let nodes = [("rows", Node::S3JsonSource(source)), ("plugin", Node::DynamicTransform(transform)), ("out", Node::S3DirectTarget(target))];
-    let nodes = nodes.into_iter().map(|(id, node)| (id.to_owned(), node)).collect();
-    Job { name: "test".to_owned(), description: String::new(), nodes, folder: PathBuf::new() }
+    let target = DirectTarget {
+        name: "out".to_owned(),
+        inputs: vec!["plugin".to_owned()],
+        path: setup::absolute(out),
+        format: "json".to_owned(),
+        schema_change_policy: None,
+    };
+    let nodes = [
+        ("rows", Node::S3JsonSource(source)),
+        ("plugin", Node::DynamicTransform(transform)),
+        ("out", Node::S3DirectTarget(target)),
+    ];
+    let nodes = nodes
+        .into_iter()
+        .map(|(id, node)| (id.to_owned(), node))
+        .collect();
+    Job {
+        name: "test".to_owned(),
+        description: String::new(),
+        nodes,
+        folder: PathBuf::new(),
+    }
 }
 
 /// The objects of a file, a missing member and one that is null being the same.
@@ -88,9 +146,14 @@ fn read(path: &Path) -> Result<Vec<Value>, Failure> {
     let shown = path.display().to_string();
     let text = fs::read_to_string(path).what(move || format!("cannot read {shown}"))?;
     let mut rows = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (number, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
         let shown = path.display().to_string();
-        let mut row: Value = serde_json::from_str(line).what(move || format!("{shown}:{}", number + 1))?;
+        let mut row: Value =
+            serde_json::from_str(line).what(move || format!("{shown}:{}", number + 1))?;
         if let Some(object) = row.as_object_mut() {
             object.retain(|_, value| !value.is_null());
         }
@@ -100,13 +163,28 @@ fn read(path: &Path) -> Result<Vec<Value>, Failure> {
 }
 
 fn compare(expected: &[Value], found: &[Value]) -> Result<(), Failure> {
-    let differs = expected.iter().zip(found).position(|(expected, found)| expected != found);
+    let differs = expected
+        .iter()
+        .zip(found)
+        .position(|(expected, found)| expected != found);
     if let Some(row) = differs {
-        let text = format!("row {} differs: expected {}, got {}", row + 1, expected[row], found[row]);
-        return Err(Failure::new(text).with_hint("if the plugin is right, keep its answer with --accept"));
+        let text = format!(
+            "row {} differs: expected {}, got {}",
+            row + 1,
+            expected[row],
+            found[row]
+        );
+        return Err(
+            Failure::new(text).with_hint("if the plugin is right, keep its answer with --accept")
+        );
     }
     if expected.len() != found.len() {
-        return Err(Failure::new(format!("{} rows were expected and {} came out", expected.len(), found.len())).with_hint("if the plugin is right, keep its answer with --accept"));
+        return Err(Failure::new(format!(
+            "{} rows were expected and {} came out",
+            expected.len(),
+            found.len()
+        ))
+        .with_hint("if the plugin is right, keep its answer with --accept"));
     }
     Ok(())
 }
@@ -120,7 +198,11 @@ mod tests {
     fn the_first_row_that_differs_is_named() {
         let failure = compare(&[json!(1), json!(2)], &[json!(1), json!(3)]).unwrap_err();
         assert_eq!(failure.lines()[0].1, "row 2 differs: expected 2, got 3");
-        assert!(compare(&[json!(1)], &[]).unwrap_err().lines()[0].1.contains("1 rows were expected and 0 came out"));
+        assert!(
+            compare(&[json!(1)], &[]).unwrap_err().lines()[0]
+                .1
+                .contains("1 rows were expected and 0 came out")
+        );
         assert!(compare(&[json!({"a": 1})], &[json!({"a": 1})]).is_ok());
     }
 }

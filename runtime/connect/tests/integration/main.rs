@@ -1,5 +1,11 @@
 //! Tests through the public API, one file per topic; helpers here.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod csv;
 mod json;
 mod parquet;

@@ -21,12 +21,25 @@ use tenon_host::{Expansion, FixedBudget, Kind, PlanBody, PlanStep};
 use super::{GuestNode, MapProvider, StreamProvider};
 use crate::error::{Error, Result, plain_text};
 use crate::shared::SharedProvider;
+use crate::transform::mentions;
 
 /// Expands a `plan` function over its inputs. Returns its outputs by name, the result first.
-pub(crate) async fn expand(guest: &GuestNode, function: &str, config: &str, inputs: &[Arc<dyn TableProvider>]) -> Result<Vec<(String, LogicalPlan)>> {
-    let named: Vec<(String, _)> = inputs.iter().enumerate().map(|(i, input)| (format!("input{i}"), input.schema())).collect();
+pub(crate) async fn expand(
+    guest: &GuestNode,
+    function: &str,
+    config: &str,
+    inputs: &[Arc<dyn TableProvider>],
+) -> Result<Vec<(String, LogicalPlan)>> {
+    let named: Vec<(String, _)> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, input)| (format!("input{i}"), input.schema()))
+        .collect();
     let budget = Arc::new(FixedBudget::new(guest.limits.memory_bytes));
-    let expansion = guest.plugin.expand(function, config, &named, &guest.limits, budget).await;
+    let expansion = guest
+        .plugin
+        .expand(function, config, &named, &guest.limits, budget)
+        .await;
     let expansion = expansion.map_err(|e| node_error(guest, function, e))?;
     let mut steps = Steps::new(guest, function, &expansion);
     for ((name, _), input) in named.iter().zip(inputs) {
@@ -36,12 +49,18 @@ pub(crate) async fn expand(guest: &GuestNode, function: &str, config: &str, inpu
         let plan = steps.plan(step).await?;
         steps.keep(&step.name, plan)?;
     }
-    let outputs = expansion.outputs.iter().map(|output| Ok((output.name.clone(), steps.table(&output.step)?)));
+    let outputs = expansion
+        .outputs
+        .iter()
+        .map(|output| Ok((output.name.clone(), steps.table(&output.step)?)));
     outputs.collect()
 }
 
 fn node_error(guest: &GuestNode, function: &str, source: tenon_host::Error) -> Error {
-    Error::of_datafusion(&guest.node, &DataFusionError::from(guest.error(function, source)))
+    Error::of_datafusion(
+        &guest.node,
+        &DataFusionError::from(guest.error(function, source)),
+    )
 }
 
 /// The tables that the next step may name.
@@ -58,11 +77,20 @@ impl<'a> Steps<'a> {
     fn new(guest: &'a GuestNode, function: &'a str, expansion: &Expansion) -> Self {
         let config = SessionConfig::new().with_information_schema(false);
         let context = SessionContext::new_with_config(config);
-        Self { guest, function, readers: readers(&context, expansion), context, providers: HashMap::new(), functions: None }
+        Self {
+            guest,
+            function,
+            readers: readers(&context, expansion),
+            context,
+            providers: HashMap::new(),
+            functions: None,
+        }
     }
 
     fn define(&mut self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
-        let registered = self.context.register_table(TableReference::bare(name), Arc::clone(&provider));
+        let registered = self
+            .context
+            .register_table(TableReference::bare(name), Arc::clone(&provider));
         registered.map_err(|e| self.refuse(name, plain_text(&e)))?;
         self.providers.insert(name.to_owned(), provider);
         Ok(())
@@ -72,7 +100,10 @@ impl<'a> Steps<'a> {
     fn keep(&mut self, name: &str, plan: LogicalPlan) -> Result<()> {
         let many = self.readers.get(name).copied().unwrap_or(0) > 1;
         let provider: Arc<dyn TableProvider> = if many {
-            Arc::new(SharedProvider::new(&format!("{}.{name}", self.guest.node), plan))
+            Arc::new(SharedProvider::new(
+                &format!("{}.{name}", self.guest.node),
+                plan,
+            ))
         } else {
             Arc::new(datafusion::datasource::ViewTable::new(plan, None))
         };
@@ -80,39 +111,68 @@ impl<'a> Steps<'a> {
     }
 
     fn table(&self, name: &str) -> Result<LogicalPlan> {
-        let provider = self.providers.get(name).ok_or_else(|| self.refuse(name, "there is no such table"))?;
-        let plan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::clone(provider)), None).and_then(LogicalPlanBuilder::build);
+        let provider = self
+            .providers
+            .get(name)
+            .ok_or_else(|| self.refuse(name, "there is no such table"))?;
+        let plan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::clone(provider)), None)
+            .and_then(LogicalPlanBuilder::build);
         plan.map_err(|e| self.refuse(name, plain_text(&e)))
     }
 
     async fn plan(&mut self, step: &PlanStep) -> Result<LogicalPlan> {
         match &step.body {
             PlanBody::Sql(sql) => self.query(&step.name, sql).await,
-            PlanBody::Apply { function, config, inputs } => self.apply(&step.name, function, config, inputs).await,
+            PlanBody::Apply {
+                function,
+                config,
+                inputs,
+            } => self.apply(&step.name, function, config, inputs).await,
         }
     }
 
     async fn query(&self, name: &str, sql: &str) -> Result<LogicalPlan> {
-        let refuse = |e: DataFusionError| self.refuse(name, format!("{} in {sql:?}", plain_text(&e)));
+        let refuse =
+            |e: DataFusionError| self.refuse(name, format!("{} in {sql:?}", plain_text(&e)));
         let state = self.context.state();
-        let statement = state.sql_to_statement(sql, &datafusion::common::config::Dialect::Generic).map_err(refuse)?;
+        let statement = state
+            .sql_to_statement(sql, &datafusion::common::config::Dialect::Generic)
+            .map_err(refuse)?;
         if !is_query(&statement) {
             return Err(self.refuse(name, format!("only a query is allowed, not {sql:?}")));
         }
         let plan = state.statement_to_plan(statement).await.map_err(refuse)?;
-        let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let only_queries = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
         only_queries.verify_plan(&plan).map_err(refuse)?;
         Ok(plan)
     }
 
-    async fn apply(&mut self, name: &str, function: &str, config: &str, inputs: &[String]) -> Result<LogicalPlan> {
+    async fn apply(
+        &mut self,
+        name: &str,
+        function: &str,
+        config: &str,
+        inputs: &[String],
+    ) -> Result<LogicalPlan> {
         let kind = self.kind_of(name, function).await?;
-        let plans = inputs.iter().map(|input| self.table(input)).collect::<Result<Vec<_>>>()?;
-        let provider = bound(self.guest, function, kind, config, plans).await.map_err(|e| node_error(self.guest, function, e))?;
+        let plans = inputs
+            .iter()
+            .map(|input| self.table(input))
+            .collect::<Result<Vec<_>>>()?;
+        let provider = bound(self.guest, function, kind, config, plans)
+            .await
+            .map_err(|e| node_error(self.guest, function, e))?;
         let Some(provider) = provider else {
-            return Err(self.refuse(name, format!("it applies {function} to {} inputs", inputs.len())));
+            return Err(self.refuse(
+                name,
+                format!("it applies {function} to {} inputs", inputs.len()),
+            ));
         };
-        let plan = LogicalPlanBuilder::scan(name, provider_as_source(provider), None).and_then(LogicalPlanBuilder::build);
+        let plan = LogicalPlanBuilder::scan(name, provider_as_source(provider), None)
+            .and_then(LogicalPlanBuilder::build);
         plan.map_err(|e| self.refuse(name, plain_text(&e)))
     }
 
@@ -124,7 +184,10 @@ impl<'a> Steps<'a> {
         let found = self.functions.iter().flatten().find(|f| f.name == function);
         match found.map(|f| f.kind) {
             Some(kind @ (Kind::Map | Kind::Stream)) => Ok(kind),
-            Some(Kind::Plan) => Err(self.refuse(name, format!("{function} is a plan function; a step applies map and stream functions"))),
+            Some(Kind::Plan) => Err(self.refuse(
+                name,
+                format!("{function} is a plan function; a step applies map and stream functions"),
+            )),
             None => Err(self.refuse(name, format!("the plugin has no function {function:?}"))),
         }
     }
@@ -136,18 +199,47 @@ impl<'a> Steps<'a> {
 }
 
 /// A `map` or `stream` function bound to its inputs; `None` when a `map` is given other than one.
-pub(crate) async fn bound(guest: &GuestNode, function: &str, kind: Kind, config: &str, mut inputs: Vec<LogicalPlan>) -> tenon_host::Result<Option<Arc<dyn TableProvider>>> {
+pub(crate) async fn bound(
+    guest: &GuestNode,
+    function: &str,
+    kind: Kind,
+    config: &str,
+    mut inputs: Vec<LogicalPlan>,
+) -> tenon_host::Result<Option<Arc<dyn TableProvider>>> {
     let budget = Arc::new(FixedBudget::new(guest.limits.memory_bytes));
     if kind == Kind::Stream {
-        let schemas: Vec<_> = inputs.iter().map(|plan| Arc::new(plan.schema().as_arrow().clone())).collect();
-        let binding = guest.plugin.bind_stream(function, config, &schemas, &guest.limits, budget).await?;
-        return Ok(Some(Arc::new(StreamProvider::new(guest.clone(), binding, inputs))));
+        let schemas: Vec<_> = inputs
+            .iter()
+            .map(|plan| Arc::new(plan.schema().as_arrow().clone()))
+            .collect();
+        let binding = guest
+            .plugin
+            .bind_stream(function, config, &schemas, &guest.limits, budget)
+            .await?;
+        return Ok(Some(Arc::new(StreamProvider::new(
+            guest.clone(),
+            binding,
+            inputs,
+        ))));
     }
     let Some(input) = inputs.pop().filter(|_| inputs.is_empty()) else {
         return Ok(None);
     };
-    let binding = guest.plugin.bind_map(function, config, input.schema().as_arrow(), &guest.limits, budget).await?;
-    Ok(Some(Arc::new(MapProvider::new(guest.clone(), binding, input))))
+    let binding = guest
+        .plugin
+        .bind_map(
+            function,
+            config,
+            input.schema().as_arrow(),
+            &guest.limits,
+            budget,
+        )
+        .await?;
+    Ok(Some(Arc::new(MapProvider::new(
+        guest.clone(),
+        binding,
+        input,
+    ))))
 }
 
 fn is_query(statement: &Statement) -> bool {
@@ -158,7 +250,8 @@ fn is_query(statement: &Statement) -> bool {
 /// planning it says why.
 fn readers(context: &SessionContext, expansion: &Expansion) -> HashMap<String, usize> {
     let mut readers: HashMap<String, usize> = HashMap::new();
-    let mut count = |name: &str, times: usize| *readers.entry(name.to_owned()).or_default() += times;
+    let mut count =
+        |name: &str, times: usize| *readers.entry(name.to_owned()).or_default() += times;
     for step in &expansion.steps {
         match &step.body {
             PlanBody::Apply { inputs, .. } => inputs.iter().for_each(|input| count(input, 1)),
@@ -169,7 +262,10 @@ fn readers(context: &SessionContext, expansion: &Expansion) -> HashMap<String, u
             }
         }
     }
-    expansion.outputs.iter().for_each(|output| count(&output.step, 1));
+    expansion
+        .outputs
+        .iter()
+        .for_each(|output| count(&output.step, 1));
     readers
 }
 
@@ -177,11 +273,7 @@ fn tables_of(context: &SessionContext, sql: &str) -> Vec<String> {
     let state = context.state();
     let statement = state.sql_to_statement(sql, &datafusion::common::config::Dialect::Generic);
     let references = statement.and_then(|statement| state.resolve_table_references(&statement));
-    references.map(|r| r.iter().map(|table| table.table().to_owned()).collect()).unwrap_or_default()
-}
-
-/// How often a word stands in a query: at least as often as the table is read.
-fn mentions(sql: &str, word: &str) -> usize {
-    let words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.filter(|w| w.eq_ignore_ascii_case(word)).count().max(1)
+    references
+        .map(|r| r.iter().map(|table| table.table().to_owned()).collect())
+        .unwrap_or_default()
 }

@@ -19,9 +19,13 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
 use futures::{StreamExt, TryStreamExt};
 use tenon_host::{MapBinding, MapInstance, Mapped, NodeColumn, Selection};
 
@@ -47,7 +51,13 @@ impl MapProvider {
     pub(crate) fn new(guest: GuestNode, binding: MapBinding, input: LogicalPlan) -> Self {
         let input_schema: SchemaRef = Arc::new(input.schema().as_arrow().clone());
         let schema = binding.node_schema(&input_schema);
-        Self { guest, binding, input, input_schema, schema }
+        Self {
+            guest,
+            binding,
+            input,
+            input_schema,
+            schema,
+        }
     }
 }
 
@@ -61,21 +71,36 @@ impl TableProvider for MapProvider {
         TableType::View
     }
 
-    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, _filters: &[Expr], _limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = self.binding.node_columns(&self.input_schema);
         let columns: Vec<NodeColumn> = match projection {
             Some(projection) => projection.iter().map(|&i| columns[i]).collect(),
             None => columns,
         };
         let wanted = wanted_inputs(&self.binding, &columns);
-        let input = state.create_physical_plan(&narrowed(&self.input, Some(&wanted), None)?).await?;
+        let input = state
+            .create_physical_plan(&narrowed(&self.input, Some(&wanted), None)?)
+            .await?;
         let position = |i: usize| wanted.iter().position(|w| *w == i).unwrap_or(0);
         let columns = columns.iter().map(|c| match c {
             NodeColumn::Input(i) => NodeColumn::Input(position(*i)),
             NodeColumn::Output(o) => NodeColumn::Output(*o),
         });
-        let binding = self.binding.reading(self.binding.needs.iter().map(|&i| position(i)).collect());
-        Ok(Arc::new(MapExec::new(self.guest.clone(), binding, columns.collect(), input)))
+        let binding = self
+            .binding
+            .reading(self.binding.needs.iter().map(|&i| position(i)).collect());
+        Ok(Arc::new(MapExec::new(
+            self.guest.clone(),
+            binding,
+            columns.collect(),
+            input,
+        )))
     }
 }
 
@@ -106,11 +131,21 @@ pub(super) struct MapExec {
 }
 
 impl MapExec {
-    fn new(guest: GuestNode, binding: MapBinding, columns: Vec<NodeColumn>, input: Arc<dyn ExecutionPlan>) -> Self {
+    fn new(
+        guest: GuestNode,
+        binding: MapBinding,
+        columns: Vec<NodeColumn>,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Self {
         Self::over(guest, Arc::new(binding), columns.into(), input)
     }
 
-    fn over(guest: GuestNode, binding: Arc<MapBinding>, columns: Arc<[NodeColumn]>, input: Arc<dyn ExecutionPlan>) -> Self {
+    fn over(
+        guest: GuestNode,
+        binding: Arc<MapBinding>,
+        columns: Arc<[NodeColumn]>,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Self {
         let input_schema = input.schema();
         let fields = columns.iter().map(|c| match c {
             NodeColumn::Input(i) => Arc::clone(&input_schema.fields()[*i]),
@@ -119,16 +154,39 @@ impl MapExec {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let partitions = input.output_partitioning().partition_count();
         let partitioning = datafusion::physical_plan::Partitioning::UnknownPartitioning(partitions);
-        let properties = PlanProperties::new(EquivalenceProperties::new(schema), partitioning, EmissionType::Incremental, Boundedness::Bounded);
-        Self { guest, binding, columns, input, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            partitioning,
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self {
+            guest,
+            binding,
+            columns,
+            input,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 }
 
 impl DisplayAs for MapExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let input = self.input.schema();
-        let sent: Vec<&str> = self.binding.needs.iter().map(|&i| input.field(i).name().as_str()).collect();
-        write!(f, "MapExec: plugin={}, function={}, sends=[{}]", self.guest.reference, self.binding.function, sent.join(", "))
+        let sent: Vec<&str> = self
+            .binding
+            .needs
+            .iter()
+            .map(|&i| input.field(i).name().as_str())
+            .collect();
+        write!(
+            f,
+            "MapExec: plugin={}, function={}, sends=[{}]",
+            self.guest.reference,
+            self.binding.function,
+            sent.join(", ")
+        )
     }
 }
 
@@ -149,20 +207,35 @@ impl ExecutionPlan for MapExec {
         vec![&self.input]
     }
 
-    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.swap_remove(0);
-        Ok(Arc::new(Self::over(self.guest.clone(), Arc::clone(&self.binding), Arc::clone(&self.columns), input)))
+        Ok(Arc::new(Self::over(
+            self.guest.clone(),
+            Arc::clone(&self.binding),
+            Arc::clone(&self.columns),
+            input,
+        )))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let input = coalesced(self.input.execute(partition, Arc::clone(&context))?);
         let mapper = Mapper {
             guest: self.guest.clone(),
@@ -173,22 +246,34 @@ impl ExecutionPlan for MapExec {
             metrics: GuestMetrics::new(&self.metrics, partition),
             context,
         };
-        let mapped = futures::stream::try_unfold((mapper, input, Vec::new()), |(mut mapper, mut input, mut parts)| async move {
-            loop {
-                if let Some(part) = parts.pop() {
-                    let batch = mapper.map(&part).await?;
-                    if batch.num_rows() > 0 {
-                        return Ok(Some((batch, (mapper, input, parts))));
+        let mapped = futures::stream::try_unfold(
+            (mapper, input, Vec::new()),
+            |(mut mapper, mut input, mut parts)| async move {
+                loop {
+                    if let Some(part) = parts.pop() {
+                        let batch = mapper.map(&part).await?;
+                        if batch.num_rows() > 0 {
+                            return Ok(Some((batch, (mapper, input, parts))));
+                        }
+                        continue;
                     }
-                    continue;
+                    match input.try_next().await? {
+                        Some(batch) => {
+                            parts = cut(
+                                batch,
+                                &mapper.binding.needs,
+                                mapper.guest.limits.batch_bytes(),
+                            )
+                        }
+                        None => return Ok(None),
+                    }
                 }
-                match input.try_next().await? {
-                    Some(batch) => parts = cut(batch, &mapper.binding.needs, mapper.guest.limits.batch_bytes()),
-                    None => return Ok(None),
-                }
-            }
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), mapped.boxed())))
+            },
+        );
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            mapped.boxed(),
+        )))
     }
 }
 
@@ -235,7 +320,9 @@ struct Mapper {
 impl Mapper {
     async fn map(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let time = self.metrics.baseline.elapsed_compute().clone();
-        let mapped = timed(&time, self.call(batch)).await.map_err(|e| self.guest.error(&self.binding.function, e))?;
+        let mapped = timed(&time, self.call(batch))
+            .await
+            .map_err(|e| self.guest.error(&self.binding.function, e))?;
         let _timer = time.timer();
         let output = assemble(batch, mapped, &self.columns, &self.schema)?;
         self.metrics.baseline.record_output(output.num_rows());
@@ -245,20 +332,31 @@ impl Mapper {
     async fn call(&mut self, batch: &RecordBatch) -> tenon_host::Result<Mapped> {
         if self.instance.is_none() {
             let budget = PoolBudget::of(&self.context, &self.guest.reference);
-            self.instance = Some(self.guest.plugin.open_map(&self.binding, &self.guest.limits, budget).await?);
+            self.instance = Some(
+                self.guest
+                    .plugin
+                    .open_map(&self.binding, &self.guest.limits, budget)
+                    .await?,
+            );
         }
         let Some(instance) = &mut self.instance else {
             return Err(tenon_host::Error::Cancelled);
         };
         let mapped = instance.apply(batch).await;
-        self.metrics.record(instance.bytes(), instance.memory_bytes());
+        self.metrics
+            .record(instance.bytes(), instance.memory_bytes());
         self.guest.log.append(&self.guest.node, instance.take_log());
         mapped
     }
 }
 
 /// Puts carried-over and new columns together.
-fn assemble(input: &RecordBatch, mapped: Mapped, columns: &[NodeColumn], schema: &SchemaRef) -> Result<RecordBatch> {
+fn assemble(
+    input: &RecordBatch,
+    mapped: Mapped,
+    columns: &[NodeColumn],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
     let rows = mapped.columns.num_rows();
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
     for column in columns {
@@ -268,7 +366,11 @@ fn assemble(input: &RecordBatch, mapped: Mapped, columns: &[NodeColumn], schema:
         });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        arrays,
+        &options,
+    )?)
 }
 
 fn gather(column: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
@@ -293,24 +395,28 @@ fn coalesced(input: SendableRecordBatchStream) -> SendableRecordBatchStream {
     if schema.fields().is_empty() {
         return input;
     }
-    let coalescer = BatchCoalescer::new(Arc::clone(&schema), ROWS_PER_CALL).with_biggest_coalesce_batch_size(Some(ROWS_PER_CALL / 2));
-    let joined = futures::stream::try_unfold((coalescer, input, false), |(mut coalescer, mut input, mut ended)| async move {
-        loop {
-            if let Some(batch) = coalescer.next_completed_batch() {
-                return Ok(Some((batch, (coalescer, input, ended))));
-            }
-            if ended {
-                return Ok(None);
-            }
-            match input.try_next().await? {
-                Some(batch) => coalescer.push_batch(batch)?,
-                None => {
-                    coalescer.finish_buffered_batch()?;
-                    ended = true;
+    let coalescer = BatchCoalescer::new(Arc::clone(&schema), ROWS_PER_CALL)
+        .with_biggest_coalesce_batch_size(Some(ROWS_PER_CALL / 2));
+    let joined = futures::stream::try_unfold(
+        (coalescer, input, false),
+        |(mut coalescer, mut input, mut ended)| async move {
+            loop {
+                if let Some(batch) = coalescer.next_completed_batch() {
+                    return Ok(Some((batch, (coalescer, input, ended))));
+                }
+                if ended {
+                    return Ok(None);
+                }
+                match input.try_next().await? {
+                    Some(batch) => coalescer.push_batch(batch)?,
+                    None => {
+                        coalescer.finish_buffered_batch()?;
+                        ended = true;
+                    }
                 }
             }
-        }
-    });
+        },
+    );
     Box::pin(RecordBatchStreamAdapter::new(schema, joined.boxed()))
 }
 
@@ -327,6 +433,12 @@ pub(super) fn cut(batch: RecordBatch, needs: &[usize], bytes: usize) -> Vec<Reco
 }
 
 fn needed_bytes(batch: &RecordBatch, needs: &[usize]) -> usize {
-    let size = |i: &usize| batch.column(*i).to_data().get_slice_memory_size().unwrap_or(0);
+    let size = |i: &usize| {
+        batch
+            .column(*i)
+            .to_data()
+            .get_slice_memory_size()
+            .unwrap_or(0)
+    };
     needs.iter().map(size).sum()
 }

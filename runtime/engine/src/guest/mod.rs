@@ -40,21 +40,43 @@ pub(crate) struct GuestNode {
 
 impl GuestNode {
     pub(crate) fn error(&self, function: &str, source: tenon_host::Error) -> PluginError {
-        PluginError { node: self.node.to_string(), plugin: self.reference.to_string(), function: function.to_owned(), source }
+        PluginError {
+            node: self.node.to_string(),
+            plugin: self.reference.to_string(),
+            function: function.to_owned(),
+            source,
+        }
     }
 
     /// The function that a job names, or the only one that there is to name.
-    pub(crate) async fn function(&self, name: Option<&str>) -> Result<tenon_host::Function, PluginError> {
-        let fail = |text: String| self.error(name.unwrap_or("?"), tenon_host::Error::NoSuchFunction(text));
-        let functions = self.plugin.functions(&self.limits).await.map_err(|e| self.error("describe", e))?;
-        let listed = || functions.iter().map(|f| format!("{} ({})", f.name, f.kind)).collect::<Vec<_>>().join(", ");
+    pub(crate) async fn function(
+        &self,
+        name: Option<&str>,
+    ) -> Result<tenon_host::Function, PluginError> {
+        let fail =
+            |text: String| self.error(name.unwrap_or("?"), tenon_host::Error::NoSuchFunction(text));
+        let functions = self
+            .plugin
+            .functions(&self.limits)
+            .await
+            .map_err(|e| self.error("describe", e))?;
+        let listed = || {
+            functions
+                .iter()
+                .map(|f| format!("{} ({})", f.name, f.kind))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let chosen = match name {
             Some(name) => functions.iter().find(|f| f.name == name),
             None if functions.len() == 1 => functions.first(),
             None => sole(&functions, Kind::Plan),
         };
         chosen.cloned().ok_or_else(|| match name {
-            Some(name) => fail(format!("there is no function {name:?}; the plugin has {}", listed())),
+            Some(name) => fail(format!(
+                "there is no function {name:?}; the plugin has {}",
+                listed()
+            )),
             None => fail(format!("name one of its functions: {}", listed())),
         })
     }
@@ -72,7 +94,9 @@ pub struct RunLog(Arc<Mutex<Vec<(Arc<str>, LogLine)>>>);
 impl RunLog {
     pub(crate) fn append(&self, node: &Arc<str>, lines: Vec<LogLine>) {
         if !lines.is_empty() {
-            self.0.lock().extend(lines.into_iter().map(|line| (Arc::clone(node), line)));
+            self.0
+                .lock()
+                .extend(lines.into_iter().map(|line| (Arc::clone(node), line)));
         }
     }
 

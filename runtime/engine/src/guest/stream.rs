@@ -17,11 +17,17 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr,
+    PhysicalSortExpr,
+};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, Partitioning, PlanProperties, execute_stream};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, Partitioning, PlanProperties, execute_stream,
+};
 use futures::{StreamExt, TryStreamExt};
 use tenon_host::{Distribution as Wanted, InputBinding, Step, StreamBinding, StreamInstance};
 use tokio::sync::OnceCell;
@@ -42,7 +48,11 @@ pub(crate) struct StreamProvider {
 
 impl StreamProvider {
     pub(crate) fn new(guest: GuestNode, binding: StreamBinding, inputs: Vec<LogicalPlan>) -> Self {
-        Self { guest, binding, inputs }
+        Self {
+            guest,
+            binding,
+            inputs,
+        }
     }
 }
 
@@ -56,15 +66,38 @@ impl TableProvider for StreamProvider {
         TableType::View
     }
 
-    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, _filters: &[Expr], _limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut inputs = Vec::with_capacity(self.inputs.len());
         for (input, binding) in self.inputs.iter().zip(&self.binding.inputs) {
-            inputs.push(state.create_physical_plan(&narrowed(input, Some(&binding.columns()), None)?).await?);
+            inputs.push(
+                state
+                    .create_physical_plan(&narrowed(input, Some(&binding.columns()), None)?)
+                    .await?,
+            );
         }
-        let narrowed: Vec<InputBinding> = self.binding.inputs.iter().map(InputBinding::narrowed).collect();
-        let binding = Arc::new(StreamBinding { inputs: narrowed, ..self.binding.clone() });
+        let narrowed: Vec<InputBinding> = self
+            .binding
+            .inputs
+            .iter()
+            .map(InputBinding::narrowed)
+            .collect();
+        let binding = Arc::new(StreamBinding {
+            inputs: narrowed,
+            ..self.binding.clone()
+        });
         let projection = projection.map(|p| Arc::from(p.as_slice()));
-        Ok(Arc::new(StreamExec::new(self.guest.clone(), binding, inputs, projection)?))
+        Ok(Arc::new(StreamExec::new(
+            self.guest.clone(),
+            binding,
+            inputs,
+            projection,
+        )?))
     }
 }
 
@@ -83,22 +116,44 @@ pub(super) struct StreamExec {
 }
 
 impl StreamExec {
-    fn new(guest: GuestNode, binding: Arc<StreamBinding>, inputs: Vec<Arc<dyn ExecutionPlan>>, projection: Option<Arc<[usize]>>) -> Result<Self> {
+    fn new(
+        guest: GuestNode,
+        binding: Arc<StreamBinding>,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+        projection: Option<Arc<[usize]>>,
+    ) -> Result<Self> {
         let schema = match &projection {
             Some(projection) => Arc::new(binding.output.project(projection)?),
             None => Arc::clone(&binding.output),
         };
         let partitions = partitions(&binding, &inputs);
-        let properties = PlanProperties::new(EquivalenceProperties::new(schema), Partitioning::UnknownPartitioning(partitions), EmissionType::Incremental, Boundedness::Bounded);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
         let broadcast = inputs.iter().map(|_| OnceCell::new()).collect();
-        Ok(Self { guest, binding, inputs, broadcast, projection, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() })
+        Ok(Self {
+            guest,
+            binding,
+            inputs,
+            broadcast,
+            projection,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
     }
 }
 
 /// How many instances there are: the partitions of the spread input, or one.
 fn partitions(binding: &StreamBinding, inputs: &[Arc<dyn ExecutionPlan>]) -> usize {
     let spread = main_inputs(binding).map(|i| inputs[i].output_partitioning().partition_count());
-    if needs_single(binding) { 1 } else { spread.max().unwrap_or(1) }
+    if needs_single(binding) {
+        1
+    } else {
+        spread.max().unwrap_or(1)
+    }
 }
 
 /// The inputs that are not broadcast.
@@ -109,7 +164,9 @@ fn main_inputs(binding: &StreamBinding) -> impl Iterator<Item = usize> + '_ {
 /// Whether one instance must see everything: somebody said so, or two inputs are spread in ways that
 /// have nothing to do with each other.
 fn needs_single(binding: &StreamBinding) -> bool {
-    let mains: Vec<&Wanted> = main_inputs(binding).map(|i| &binding.inputs[i].distribution).collect();
+    let mains: Vec<&Wanted> = main_inputs(binding)
+        .map(|i| &binding.inputs[i].distribution)
+        .collect();
     let single = mains.iter().any(|d| **d == Wanted::Single);
     let all_hashed = mains.iter().all(|d| matches!(d, Wanted::Hash(_)));
     single || mains.is_empty() || (mains.len() > 1 && !all_hashed)
@@ -117,8 +174,19 @@ fn needs_single(binding: &StreamBinding) -> bool {
 
 impl DisplayAs for StreamExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spread: Vec<String> = self.binding.inputs.iter().map(|i| format!("{:?}", i.distribution).to_lowercase()).collect();
-        write!(f, "StreamExec: plugin={}, function={}, inputs=[{}]", self.guest.reference, self.binding.function, spread.join(", "))
+        let spread: Vec<String> = self
+            .binding
+            .inputs
+            .iter()
+            .map(|i| format!("{:?}", i.distribution).to_lowercase())
+            .collect();
+        write!(
+            f,
+            "StreamExec: plugin={}, function={}, inputs=[{}]",
+            self.guest.reference,
+            self.binding.function,
+            spread.join(", ")
+        )
     }
 }
 
@@ -137,44 +205,78 @@ impl ExecutionPlan for StreamExec {
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         let single = needs_single(&self.binding);
-        let required = self.binding.inputs.iter().zip(&self.inputs).map(|(binding, input)| match &binding.distribution {
-            Wanted::Broadcast => Distribution::UnspecifiedDistribution,
-            _ if single => Distribution::SinglePartition,
-            Wanted::Hash(columns) => Distribution::KeyPartitioned(columns.iter().map(|&c| column(input, c)).collect()),
-            Wanted::Any | Wanted::Single => Distribution::UnspecifiedDistribution,
-        });
+        let required = self
+            .binding
+            .inputs
+            .iter()
+            .zip(&self.inputs)
+            .map(|(binding, input)| match &binding.distribution {
+                Wanted::Broadcast => Distribution::UnspecifiedDistribution,
+                _ if single => Distribution::SinglePartition,
+                Wanted::Hash(columns) => Distribution::KeyPartitioned(
+                    columns.iter().map(|&c| column(input, c)).collect(),
+                ),
+                Wanted::Any | Wanted::Single => Distribution::UnspecifiedDistribution,
+            });
         InputDistributionRequirements::new(required.collect())
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let required = self.binding.inputs.iter().zip(&self.inputs).map(|(binding, input)| {
-            let keys = binding.ordering.iter().map(|key| {
-                let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
-                PhysicalSortExpr::new(column(input, key.column), options)
+        let required = self
+            .binding
+            .inputs
+            .iter()
+            .zip(&self.inputs)
+            .map(|(binding, input)| {
+                let keys = binding.ordering.iter().map(|key| {
+                    let options = SortOptions {
+                        descending: key.descending,
+                        nulls_first: key.nulls_first,
+                    };
+                    PhysicalSortExpr::new(column(input, key.column), options)
+                });
+                LexOrdering::new(keys).map(OrderingRequirements::from)
             });
-            LexOrdering::new(keys).map(OrderingRequirements::from)
-        });
         required.collect()
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         let single = needs_single(&self.binding);
-        self.binding.inputs.iter().map(|i| !single && i.distribution == Wanted::Any && i.ordering.is_empty()).collect()
+        self.binding
+            .inputs
+            .iter()
+            .map(|i| !single && i.distribution == Wanted::Any && i.ordering.is_empty())
+            .collect()
     }
 
-    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(self.guest.clone(), Arc::clone(&self.binding), children, self.projection.clone())?))
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(
+            self.guest.clone(),
+            Arc::clone(&self.binding),
+            children,
+            self.projection.clone(),
+        )?))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let session = Running {
             guest: self.guest.clone(),
             binding: Arc::clone(&self.binding),
@@ -191,7 +293,10 @@ impl ExecutionPlan for StreamExec {
             let batch = session.next().await?;
             Ok(batch.map(|batch| (batch, session)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output.boxed())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            output.boxed(),
+        )))
     }
 }
 
@@ -254,10 +359,19 @@ impl Running {
         }
     }
 
-    async fn read(&mut self, input: usize, mut stream: SendableRecordBatchStream, mut parts: Vec<RecordBatch>) -> Result<Step> {
+    async fn read(
+        &mut self,
+        input: usize,
+        mut stream: SendableRecordBatchStream,
+        mut parts: Vec<RecordBatch>,
+    ) -> Result<Step> {
         if parts.is_empty() {
             if let Some(batch) = stream.try_next().await? {
-                parts = cut(batch, &self.binding.inputs[input].needs, self.guest.limits.batch_bytes());
+                parts = cut(
+                    batch,
+                    &self.binding.inputs[input].needs,
+                    self.guest.limits.batch_bytes(),
+                );
             }
         }
         match parts.pop() {
@@ -278,10 +392,17 @@ impl Running {
             return plan.execute(self.partition, Arc::clone(&self.context));
         }
         let (broadcast, context) = (Arc::clone(&self.broadcast), Arc::clone(&self.context));
-        let all = broadcast[input].get_or_try_init(|| async { execute_stream(Arc::clone(&plan), context)?.try_collect().await });
+        let all = broadcast[input].get_or_try_init(|| async {
+            execute_stream(Arc::clone(&plan), context)?
+                .try_collect()
+                .await
+        });
         let batches: Vec<RecordBatch> = all.await?.clone();
         let stream = futures::stream::iter(batches.into_iter().map(Ok));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(plan.schema(), stream)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            plan.schema(),
+            stream,
+        )))
     }
 
     async fn call(&mut self, call: Call<'_>) -> Result<Step> {
@@ -293,7 +414,12 @@ impl Running {
     async fn call_guest(&mut self, call: Call<'_>) -> tenon_host::Result<Step> {
         if self.instance.is_none() {
             let budget = PoolBudget::of(&self.context, &self.guest.reference);
-            self.instance = Some(self.guest.plugin.open_stream(&self.binding, &self.guest.limits, budget).await?);
+            self.instance = Some(
+                self.guest
+                    .plugin
+                    .open_stream(&self.binding, &self.guest.limits, budget)
+                    .await?,
+            );
         }
         let Some(instance) = &mut self.instance else {
             return Err(tenon_host::Error::Cancelled);
@@ -303,7 +429,8 @@ impl Running {
             Call::Pull => instance.pull().await,
             Call::Finish(input) => instance.finish(input).await,
         };
-        self.metrics.record(instance.bytes(), instance.memory_bytes());
+        self.metrics
+            .record(instance.bytes(), instance.memory_bytes());
         self.guest.log.append(&self.guest.node, instance.take_log());
         step
     }

@@ -13,11 +13,15 @@ use crate::graph::{ApplyMapping, Mapping};
 
 pub(crate) fn apply_mapping(node: &ApplyMapping, input: LogicalPlan) -> Result<LogicalPlan> {
     let kept = node.mapping.iter().filter(|mapping| !mapping.dropped);
-    let columns = kept.map(|mapping| mapped(&node.name, input.schema(), mapping)).collect::<Result<Vec<_>>>()?;
+    let columns = kept
+        .map(|mapping| mapped(&node.name, input.schema(), mapping))
+        .collect::<Result<Vec<_>>>()?;
     if columns.is_empty() {
         return Err(Error::node(&node.name, "the mapping keeps no column"));
     }
-    let plan = LogicalPlanBuilder::from(input).project(columns).and_then(LogicalPlanBuilder::build);
+    let plan = LogicalPlanBuilder::from(input)
+        .project(columns)
+        .and_then(LogicalPlanBuilder::build);
     plan.map_err(|e| Error::of_datafusion(&node.name, &e))
 }
 
@@ -26,7 +30,9 @@ fn mapped(node: &str, schema: &DFSchema, mapping: &Mapping) -> Result<Expr> {
     let Some(to_type) = &mapping.to_type else {
         return Ok(source.alias(&mapping.to_key));
     };
-    let target: HiveType = hive_word(to_type).parse().map_err(|e| Error::node(node, format!("column {:?}: {e}", mapping.to_key)))?;
+    let target: HiveType = hive_word(to_type)
+        .parse()
+        .map_err(|e| Error::node(node, format!("column {:?}: {e}", mapping.to_key)))?;
     Ok(cast(source, target.to_arrow()).alias(&mapping.to_key))
 }
 

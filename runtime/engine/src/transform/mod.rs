@@ -28,18 +28,40 @@ pub(crate) fn column(node: &str, schema: &DFSchema, path: &[String]) -> Result<E
     let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let Some(position) = known.iter().position(|k| k == name) else {
         let hint = closest(name, &known).map(|near| format!("did you mean {near:?}?"));
-        return Err(Error::Node { node: node.to_owned(), message: format!("there is no column {name:?}; the input has {}", known.join(", ")), hint });
+        return Err(Error::Node {
+            node: node.to_owned(),
+            message: format!(
+                "there is no column {name:?}; the input has {}",
+                known.join(", ")
+            ),
+            hint,
+        });
     };
     let mut expression = Expr::Column(schema.columns()[position].clone());
     for field in fields {
-        expression = datafusion::functions::core::expr_ext::FieldAccessor::field(expression, field.as_str());
+        expression =
+            datafusion::functions::core::expr_ext::FieldAccessor::field(expression, field.as_str());
     }
     Ok(expression)
 }
 
+/// How often a word stands in a query: at least as often as the table of that name is read.
+pub(crate) fn mentions(sql: &str, word: &str) -> usize {
+    let words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words
+        .filter(|w| w.eq_ignore_ascii_case(word))
+        .count()
+        .max(1)
+}
+
 /// The known name that differs least, if it is close.
 pub(crate) fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |other: &str| datafusion::common::utils::datafusion_strsim::levenshtein(&name.to_lowercase(), &other.to_lowercase());
+    let distance = |other: &str| {
+        datafusion::common::utils::datafusion_strsim::levenshtein(
+            &name.to_lowercase(),
+            &other.to_lowercase(),
+        )
+    };
     let near = known.iter().map(|k| (distance(k), *k)).min()?;
     (near.0 <= 1 + name.len() / 4).then_some(near.1)
 }

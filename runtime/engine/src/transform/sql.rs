@@ -18,14 +18,34 @@ pub(crate) async fn sql(node: &SparkSql, inputs: &[Arc<dyn TableProvider>]) -> R
     let context = SessionContext::new_with_config(SessionConfig::new());
     for alias in &node.sql_aliases {
         let Some(position) = node.inputs.iter().position(|input| *input == alias.from) else {
-            return Err(Error::node(&node.name, format!("the alias {:?} is from {:?}, which is not among its inputs {}", alias.alias, alias.from, node.inputs.join(", "))));
+            return Err(Error::node(
+                &node.name,
+                format!(
+                    "the alias {:?} is from {:?}, which is not among its inputs {}",
+                    alias.alias,
+                    alias.from,
+                    node.inputs.join(", ")
+                ),
+            ));
         };
-        let registered = context.register_table(TableReference::bare(alias.alias.as_str()), Arc::clone(&inputs[position]));
+        let registered = context.register_table(
+            TableReference::bare(alias.alias.as_str()),
+            Arc::clone(&inputs[position]),
+        );
         registered.map_err(|e| Error::of_datafusion(&node.name, &e))?;
     }
-    let plan = context.state().create_logical_plan(&node.sql_query).await.map_err(|e| explain(node, &plain_text(&e)))?;
-    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    only_queries.verify_plan(&plan).map_err(|e| Error::node(&node.name, plain_text(&e)))?;
+    let plan = context
+        .state()
+        .create_logical_plan(&node.sql_query)
+        .await
+        .map_err(|e| explain(node, &plain_text(&e)))?;
+    let only_queries = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
+    only_queries
+        .verify_plan(&plan)
+        .map_err(|e| Error::node(&node.name, plain_text(&e)))?;
     unique_names(node, &plan)?;
     Ok(plan)
 }
@@ -33,7 +53,9 @@ pub(crate) async fn sql(node: &SparkSql, inputs: &[Arc<dyn TableProvider>]) -> R
 /// DataFusion's message, and which alias was probably meant.
 fn explain(node: &SparkSql, message: &str) -> Error {
     let aliases: Vec<&str> = node.sql_aliases.iter().map(|a| a.alias.as_str()).collect();
-    let unknown = message.strip_prefix("table 'datafusion.public.").and_then(|rest| rest.split('\'').next());
+    let unknown = message
+        .strip_prefix("table 'datafusion.public.")
+        .and_then(|rest| rest.split('\'').next());
     match unknown {
         Some(unknown) => Error::Node {
             node: node.name.clone(),
@@ -45,10 +67,19 @@ fn explain(node: &SparkSql, message: &str) -> Error {
 }
 
 fn unique_names(node: &SparkSql, plan: &LogicalPlan) -> Result<()> {
-    let mut names: Vec<&str> = plan.schema().fields().iter().map(|f| f.name().as_str()).collect();
+    let mut names: Vec<&str> = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().as_str())
+        .collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Error::Node { node: node.name.clone(), message: format!("two columns of its result are named {:?}", pair[0]), hint: Some("give one of them another name with `as`".to_owned()) }),
+        Some(pair) => Err(Error::Node {
+            node: node.name.clone(),
+            message: format!("two columns of its result are named {:?}", pair[0]),
+            hint: Some("give one of them another name with `as`".to_owned()),
+        }),
         None => Ok(()),
     }
 }

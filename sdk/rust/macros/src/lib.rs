@@ -6,7 +6,9 @@
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
-use syn::{Error, FnArg, ItemFn, Pat, Result, ReturnType, Type, parse_macro_input, spanned::Spanned};
+use syn::{
+    Error, FnArg, ItemFn, Pat, Result, ReturnType, Type, parse_macro_input, spanned::Spanned,
+};
 
 /// Makes a function the one function of this plugin.
 ///
@@ -32,8 +34,15 @@ fn expand(function: &ItemFn) -> Result<Tokens> {
     };
     let config = takes_config.then(|| quote!(&self.config));
     let body = match columns {
-        [only] if is_named(&only.ty, "RecordBatch") => batch_function(function, only, config.as_ref()),
-        [] => return Err(Error::new(function.sig.span(), "a plugin takes a RecordBatch, or columns such as &StringArray")),
+        [only] if is_named(&only.ty, "RecordBatch") => {
+            batch_function(function, only, config.as_ref())
+        }
+        [] => {
+            return Err(Error::new(
+                function.sig.span(),
+                "a plugin takes a RecordBatch, or columns such as &StringArray",
+            ));
+        }
         columns => column_function(function, columns, config.as_ref())?,
     };
     Ok(assemble(function, &body))
@@ -47,14 +56,22 @@ struct Parameter {
 fn parameters(function: &ItemFn) -> Result<Vec<Parameter>> {
     let typed = function.sig.inputs.iter().map(|input| match input {
         FnArg::Typed(typed) => Ok(typed),
-        FnArg::Receiver(receiver) => Err(Error::new(receiver.span(), "a plugin is a free function")),
+        FnArg::Receiver(receiver) => {
+            Err(Error::new(receiver.span(), "a plugin is a free function"))
+        }
     });
     typed
         .map(|typed| {
             let typed = typed?;
             match typed.pat.as_ref() {
-                Pat::Ident(ident) => Ok(Parameter { name: ident.ident.to_string(), ty: Type::clone(&typed.ty) }),
-                other => Err(Error::new(other.span(), "a parameter is a plain name: it names the column")),
+                Pat::Ident(ident) => Ok(Parameter {
+                    name: ident.ident.to_string(),
+                    ty: Type::clone(&typed.ty),
+                }),
+                other => Err(Error::new(
+                    other.span(),
+                    "a parameter is a plain name: it names the column",
+                )),
             }
         })
         .collect()
@@ -64,7 +81,11 @@ fn parameters(function: &ItemFn) -> Result<Vec<Parameter>> {
 fn is_named(ty: &Type, name: &str) -> bool {
     match ty {
         Type::Reference(reference) => is_named(&reference.elem, name),
-        Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == name),
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident == name),
         _ => false,
     }
 }
@@ -81,7 +102,11 @@ fn batch_function(function: &ItemFn, parameter: &Parameter, config: Option<&Toke
     let fallible = returns_result(function);
     let call = |config: Option<Tokens>| {
         let call = quote!(super::#name(#reference batch, #config));
-        if fallible { quote!(#call.map_err(::tenon_sdk::Error::from)) } else { quote!(::tenon_sdk::Result::Ok(#call)) }
+        if fallible {
+            quote!(#call.map_err(::tenon_sdk::Error::from))
+        } else {
+            quote!(::tenon_sdk::Result::Ok(#call))
+        }
     };
     let bind_call = call(config.map(|_| quote!(config)));
     let apply_call = call(config.cloned());
@@ -94,19 +119,31 @@ fn batch_function(function: &ItemFn, parameter: &Parameter, config: Option<&Toke
     }
 }
 
-fn column_function(function: &ItemFn, columns: &[Parameter], config: Option<&Tokens>) -> Result<Body> {
+fn column_function(
+    function: &ItemFn,
+    columns: &[Parameter],
+    config: Option<&Tokens>,
+) -> Result<Body> {
     let name = &function.sig.ident;
     let plugin_name = plugin_name(function);
     let ReturnType::Type(_, output) = &function.sig.output else {
-        return Err(Error::new(function.sig.span(), "a plugin returns a column, such as StringArray"));
+        return Err(Error::new(
+            function.sig.span(),
+            "a plugin returns a column, such as StringArray",
+        ));
     };
     let types = columns.iter().map(|c| match &c.ty {
         Type::Reference(reference) => Ok(&reference.elem),
-        other => Err(Error::new(other.span(), "a column is taken by reference: &StringArray")),
+        other => Err(Error::new(
+            other.span(),
+            "a column is taken by reference: &StringArray",
+        )),
     });
     let types = types.collect::<Result<Vec<_>>>()?;
     let names = columns.iter().map(|c| &c.name);
-    let wanted = types.iter().map(|ty| quote!(#ty).to_string().replace(' ', ""));
+    let wanted = types
+        .iter()
+        .map(|ty| quote!(#ty).to_string().replace(' ', ""));
     let positions = 0..columns.len();
     Ok(Body {
         bind: quote! {
@@ -170,9 +207,24 @@ fn assemble(function: &ItemFn, body: &Body) -> Tokens {
 
 /// The doc comment as one paragraph.
 fn docs(function: &ItemFn) -> String {
-    let lines = function.attrs.iter().filter(|a| a.path().is_ident("doc")).filter_map(|a| match &a.meta {
-        syn::Meta::NameValue(syn::MetaNameValue { value: syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }), .. }) => Some(text.value()),
-        _ => None,
-    });
-    lines.map(|line| line.trim().to_owned()).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let lines = function
+        .attrs
+        .iter()
+        .filter(|a| a.path().is_ident("doc"))
+        .filter_map(|a| match &a.meta {
+            syn::Meta::NameValue(syn::MetaNameValue {
+                value:
+                    syn::Expr::Lit(syn::ExprLit {
+                        lit: syn::Lit::Str(text),
+                        ..
+                    }),
+                ..
+            }) => Some(text.value()),
+            _ => None,
+        });
+    lines
+        .map(|line| line.trim().to_owned())
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

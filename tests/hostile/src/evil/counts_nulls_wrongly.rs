@@ -6,12 +6,22 @@ use tenon_sdk::bindings::map::exports::tenon::plugin::map::{Binding, Keep, Mappe
 use super::{honest, opens};
 use crate::{Evil, field};
 
-pub(super) const EVIL: Evil = Evil { name: "counts-nulls-wrongly", bind, open: opens, apply };
+pub(super) const EVIL: Evil = Evil {
+    name: "counts-nulls-wrongly",
+    bind,
+    open: opens,
+    apply,
+};
 
 fn bind() -> Binding {
     let mut out = field("out", "u");
     out.nullable = true;
-    Binding { needs: vec![0], output: vec![out], keep: Keep::All, determinism: Determinism::Volatile }
+    Binding {
+        needs: vec![0],
+        output: vec![out],
+        keep: Keep::All,
+        determinism: Determinism::Volatile,
+    }
 }
 
 fn apply(batch: Batch) -> Mapped {

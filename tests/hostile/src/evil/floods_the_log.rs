@@ -6,7 +6,12 @@ use tenon_sdk::bindings::map::exports::tenon::plugin::map::Mapped;
 use super::{honest, opens};
 use crate::{Evil, binding};
 
-pub(super) const EVIL: Evil = Evil { name: "floods-the-log", bind: binding, open: opens, apply };
+pub(super) const EVIL: Evil = Evil {
+    name: "floods-the-log",
+    bind: binding,
+    open: opens,
+    apply,
+};
 
 fn apply(batch: Batch) -> Mapped {
     for _ in 0..1_000_000 {

@@ -6,10 +6,18 @@ use tenon_sdk::bindings::map::exports::tenon::plugin::map::{Binding, Keep, Mappe
 use super::{honest, opens};
 use crate::{Evil, binding};
 
-pub(super) const EVIL: Evil = Evil { name: "keeps-a-column-that-is-not-there", bind, open: opens, apply };
+pub(super) const EVIL: Evil = Evil {
+    name: "keeps-a-column-that-is-not-there",
+    bind,
+    open: opens,
+    apply,
+};
 
 fn bind() -> Binding {
-    Binding { keep: Keep::Columns(vec![0, 4_000_000]), ..binding() }
+    Binding {
+        keep: Keep::Columns(vec![0, 4_000_000]),
+        ..binding()
+    }
 }
 
 fn apply(batch: Batch) -> Mapped {

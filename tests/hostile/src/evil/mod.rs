@@ -67,9 +67,23 @@ fn strings(rows: u32, values: &[&[u8]]) -> Mapped {
         offsets.push(offsets[offsets.len() - 1] + value.len() as i32);
     }
     let offsets = offsets.iter().flat_map(|o| o.to_le_bytes()).collect();
-    answer(rows, Node { length: values.len() as u32, nulls: 0 }, vec![Vec::new(), offsets, values.concat()])
+    answer(
+        rows,
+        Node {
+            length: values.len() as u32,
+            nulls: 0,
+        },
+        vec![Vec::new(), offsets, values.concat()],
+    )
 }
 
 fn answer(rows: u32, node: Node, buffers: Vec<Vec<u8>>) -> Mapped {
-    Mapped { columns: Batch { rows, nodes: vec![node], buffers }, selection: None }
+    Mapped {
+        columns: Batch {
+            rows,
+            nodes: vec![node],
+            buffers,
+        },
+        selection: None,
+    }
 }

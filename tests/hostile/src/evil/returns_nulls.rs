@@ -6,7 +6,12 @@ use tenon_sdk::bindings::map::exports::tenon::plugin::map::Mapped;
 use super::{honest, opens};
 use crate::{Evil, binding};
 
-pub(super) const EVIL: Evil = Evil { name: "returns-nulls", bind: binding, open: opens, apply };
+pub(super) const EVIL: Evil = Evil {
+    name: "returns-nulls",
+    bind: binding,
+    open: opens,
+    apply,
+};
 
 fn apply(batch: Batch) -> Mapped {
     let mut answer = honest(&batch);

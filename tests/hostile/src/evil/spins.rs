@@ -3,10 +3,15 @@
 use tenon_sdk::bindings::base::tenon::plugin::types::Batch;
 use tenon_sdk::bindings::map::exports::tenon::plugin::map::Mapped;
 
-use super::{opens};
+use super::opens;
 use crate::{Evil, binding};
 
-pub(super) const EVIL: Evil = Evil { name: "spins", bind: binding, open: opens, apply };
+pub(super) const EVIL: Evil = Evil {
+    name: "spins",
+    bind: binding,
+    open: opens,
+    apply,
+};
 
 fn apply(batch: Batch) -> Mapped {
     loop {

@@ -6,7 +6,12 @@ use tenon_sdk::bindings::map::exports::tenon::plugin::map::{Binding, Mapped};
 use super::{honest, opens};
 use crate::{Evil, binding};
 
-pub(super) const EVIL: Evil = Evil { name: "spins-in-bind", bind, open: opens, apply };
+pub(super) const EVIL: Evil = Evil {
+    name: "spins-in-bind",
+    bind,
+    open: opens,
+    apply,
+};
 
 fn bind() -> Binding {
     while std::hint::black_box(true) {}

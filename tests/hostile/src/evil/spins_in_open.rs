@@ -6,7 +6,12 @@ use tenon_sdk::bindings::map::exports::tenon::plugin::map::Mapped;
 use super::honest;
 use crate::{Evil, binding};
 
-pub(super) const EVIL: Evil = Evil { name: "spins-in-open", bind: binding, open, apply };
+pub(super) const EVIL: Evil = Evil {
+    name: "spins-in-open",
+    bind: binding,
+    open,
+    apply,
+};
 
 fn open() {
     while std::hint::black_box(true) {}
