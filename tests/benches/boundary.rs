@@ -7,6 +7,12 @@
 //!
 //! Prints one table. Each figure is the median of its rounds, the rounds of the three ways alternating.
 
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark that cannot go on should stop"
+)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

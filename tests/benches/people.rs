@@ -3,6 +3,12 @@
 //! Cost model: profiling and encoding read each record once; the joins make about a dozen candidates for each
 //! record, each of which is compared once; grouping is near linear in the candidates.
 
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark that cannot go on should stop"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;

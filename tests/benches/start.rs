@@ -3,6 +3,12 @@
 //! Cost model: the process starts, opens the store and the registry, reads the compiled component and checks its MAC (a
 //! few ms per MB), plans, and makes one instance.
 
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark that cannot go on should stop"
+)]
+
 use std::process::Command;
 use std::time::Instant;
 

@@ -1,5 +1,10 @@
 //! What whole-system tests share: where the binary is, components built on demand, data that may be absent.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot be set up should stop and say what is missing"
+)]
+
 pub mod people;
 
 use std::collections::BTreeMap;

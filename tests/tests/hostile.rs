@@ -177,7 +177,11 @@ async fn a_spinning_guest_does_not_starve_its_neighbour() {
         outcome = strike(&plugin, "spins", Arc::new(FixedBudget::new(64 << 20))) => assert!(outcome.is_err()),
         () = neighbour => {}
     }
-    assert!(turns.get() >= 3, "the neighbour had {} turns while the guest was spinning", turns.get());
+    assert!(
+        turns.get() >= 3,
+        "the neighbour had {} turns while the guest was spinning",
+        turns.get()
+    );
 }
 
 #[tokio::test]

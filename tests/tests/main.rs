@@ -1,5 +1,12 @@
 //! Whole-system tests: real components in the real engine. One binary, one file for each topic.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod hostile;
 mod jobs;
 mod matching;

@@ -1,6 +1,8 @@
 //! The rule between rooms: who may use whom, which crate may name which heavy dependency, and one version of
 //! each. Read from `cargo metadata`, so that the folders cannot say one thing and the code another.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};

@@ -27,7 +27,7 @@ pub enum Format {
     Parquet(ParquetOptions),
 }
 
-/// Which file names mean a format. The first suffix is the one written.
+/// Which file names mean a format.
 struct Suffixes {
     suffixes: &'static [&'static str],
     format: fn() -> Format,

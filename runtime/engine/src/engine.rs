@@ -85,7 +85,10 @@ impl std::fmt::Debug for Engine {
 
 /// The progress of a run, readable while it runs.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Mutex<Vec<(String, Arc<Meter>)>>>);
+pub struct Progress(Arc<Mutex<Vec<NodeMeter>>>);
+
+/// A node's id and its counter.
+type NodeMeter = (String, Arc<Meter>);
 
 impl Progress {
     /// Rows that left each node so far, in the order in which the nodes were planned.
@@ -339,7 +342,9 @@ impl Engine {
         let paths: Vec<PathBuf> = paths.iter().map(|path| job.path(path)).collect();
         let table = tenon_connect::table(&self.place, &paths, &format).await;
         let table = table.map_err(|e| match e {
-            ConnectError::NotFound { .. } => Error::NotFound(format!("node {:?}: {e}", node.name())),
+            ConnectError::NotFound { .. } => {
+                Error::NotFound(format!("node {:?}: {e}", node.name()))
+            }
             _ => Error::node(node.name(), e),
         })?;
         scan(id, Some(&table))
@@ -367,10 +372,14 @@ impl Engine {
         inputs: &[Arc<dyn TableProvider>],
         log: &RunLog,
     ) -> Result<Vec<LogicalPlan>> {
-        let (resolved, plugin) = self
-            .plugin(&node.path)
-            .await
-            .map_err(|e| Error::node(&node.name, e))?;
+        let loaded = self.plugin(&node.path).await;
+        let (resolved, plugin) = loaded.map_err(|e| match e {
+            Error::NotFound(text) => Error::NotFound(format!(
+                "node {:?}: {text}; `tenon plugin install` adds one",
+                node.name
+            )),
+            other => Error::node(&node.name, other),
+        })?;
         let guest = GuestNode {
             node: node.name.as_str().into(),
             reference: format!("{}@{}", resolved.name, resolved.version).into(),

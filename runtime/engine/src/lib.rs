@@ -14,11 +14,6 @@
 //!
 //! This room knows the host, connectors, the catalog and the registry, and DataFusion; nobody below knows it.
 
-#![cfg_attr(
-    test,
-    expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")
-)]
-
 mod bridge;
 mod engine;
 mod error;

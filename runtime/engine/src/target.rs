@@ -109,10 +109,9 @@ impl TargetSpec {
     }
 
     fn fail(&self, error: &ConnectError) -> Error {
-        use std::error::Error as _;
-        match error.source().and_then(|source| source.downcast_ref()) {
-            Some(inner) => Error::of_datafusion(&self.name, inner),
-            None => Error::node(&self.name, error),
+        match error {
+            ConnectError::Query(inner) => Error::of_datafusion(&self.name, inner),
+            other => Error::node(&self.name, other),
         }
     }
 }

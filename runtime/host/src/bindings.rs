@@ -3,12 +3,6 @@
 //! What the host passes is borrowed (`BatchParam<'_>` holds `&[&[u8]]`), so that lowering a
 //! batch is one copy from the Arrow buffers into guest memory; what it gets back is owned.
 
-#![expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
-
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "plugin",

@@ -24,11 +24,6 @@
 //! process panic or abort, or run on after its limits; that gets bytes into the engine which do not have
 //! the schema of its binding. Not one: that it returns wrong values of the right type.
 
-#![cfg_attr(
-    test,
-    expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")
-)]
-
 mod bindings;
 mod budget;
 mod cache;

@@ -1,12 +1,6 @@
 //! Guest bindings, made by `wit_bindgen::generate!`: one world for each interface, so that a component
 //! exports exactly the interfaces that it has functions for. They share `base`'s types.
 
-#![expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
-
 pub mod base {
     wit_bindgen::generate!({
         path: "../../wit",

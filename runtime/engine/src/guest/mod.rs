@@ -89,7 +89,10 @@ fn sole(functions: &[tenon_host::Function], kind: Kind) -> Option<&tenon_host::F
 
 /// What plugins logged during a run, with the node that said it.
 #[derive(Debug, Clone, Default)]
-pub struct RunLog(Arc<Mutex<Vec<(Arc<str>, LogLine)>>>);
+pub struct RunLog(Arc<Mutex<Vec<NodeLine>>>);
+
+/// A node and what its plugin said.
+type NodeLine = (Arc<str>, LogLine);
 
 impl RunLog {
     pub(crate) fn append(&self, node: &Arc<str>, lines: Vec<LogLine>) {

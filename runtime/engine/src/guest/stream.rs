@@ -365,14 +365,14 @@ impl Running {
         mut stream: SendableRecordBatchStream,
         mut parts: Vec<RecordBatch>,
     ) -> Result<Step> {
-        if parts.is_empty() {
-            if let Some(batch) = stream.try_next().await? {
-                parts = cut(
-                    batch,
-                    &self.binding.inputs[input].needs,
-                    self.guest.limits.batch_bytes(),
-                );
-            }
+        let next = if parts.is_empty() {
+            stream.try_next().await?
+        } else {
+            None
+        };
+        if let Some(batch) = next {
+            let needs = &self.binding.inputs[input].needs;
+            parts = cut(batch, needs, self.guest.limits.batch_bytes());
         }
         match parts.pop() {
             Some(part) => {
