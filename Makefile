@@ -20,7 +20,7 @@ check: ## format, lints, docs, rooms, one version of each heavy dependency
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --quiet
-	$(CARGO) test --release --package tenon-tests --test rooms --quiet
+	$(CARGO) test --release --workspace --test rooms --quiet
 
 bench: plugins ## the benchmarks; results are explained in docs/benchmarks.md
 	$(CARGO) bench --workspace --quiet

@@ -153,14 +153,15 @@ fn versions_stand_in_the_root_only() {
     let metadata = metadata();
     for package in metadata.workspace_packages() {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
-        let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
-        for line in dependencies
-            .lines()
-            .filter(|l| l.contains('=') && !l.starts_with('#'))
-        {
-            let inherits = line.contains("workspace = true")
-                || line.starts_with("features")
-                || line.contains("optional");
+        let mut in_dependencies = false;
+        for line in manifest.lines() {
+            if line.starts_with('[') {
+                in_dependencies = line.contains("dependencies");
+            }
+            if !in_dependencies || !line.contains('=') || line.starts_with('#') {
+                continue;
+            }
+            let inherits = line.contains("workspace = true");
             assert!(
                 inherits,
                 "{}: {line:?} does not take its version from the root",

@@ -91,13 +91,32 @@ pub(crate) fn in_file(file: &str, error: DataFusionError) -> DataFusionError {
     match error.find_root() {
         DataFusionError::ParquetError(_)
         | DataFusionError::ArrowError(..)
-        | DataFusionError::External(_) => Error::Corrupt {
-            file: file.to_owned(),
-            message: error.strip_backtrace(),
+        | DataFusionError::External(_) => {
+            let message = without_prefixes(&error.strip_backtrace());
+            Error::Corrupt {
+                file: file.to_owned(),
+                message,
+            }
+            .into()
         }
-        .into(),
         _ => error.context(format!("reading {file}")),
     }
+}
+
+/// Each layer of an error names itself: only what the innermost says is of use.
+fn without_prefixes(text: &str) -> String {
+    const LAYERS: &[&str] = &[
+        "Arrow error: ",
+        "External error: ",
+        "External: ",
+        "Parquet argument error: ",
+        "Parquet error: ",
+    ];
+    let mut text = text;
+    while let Some(rest) = LAYERS.iter().find_map(|layer| text.strip_prefix(layer)) {
+        text = rest;
+    }
+    text.to_owned()
 }
 
 /// Partitions keep their own files instead of taking each other's, so that errors name the right one.

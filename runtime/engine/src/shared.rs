@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
@@ -82,7 +83,8 @@ impl TableProvider for SharedProvider {
 struct Shared {
     name: Arc<str>,
     plan: Arc<dyn ExecutionPlan>,
-    kept: OnceCell<Kept>,
+    /// The result, or why there is none: a plan runs once, so that a failure is final.
+    kept: OnceCell<Result<Kept, Arc<DataFusionError>>>,
 }
 
 #[derive(Debug)]
@@ -93,7 +95,9 @@ struct Kept {
 
 impl Shared {
     async fn kept(&self, context: &Arc<TaskContext>) -> Result<&Kept> {
-        self.kept.get_or_try_init(|| self.compute(context)).await
+        let compute = || async { self.compute(context).await.map_err(Arc::new) };
+        let kept = self.kept.get_or_init(compute).await.as_ref();
+        kept.map_err(|error| DataFusionError::Shared(Arc::clone(error)))
     }
 
     async fn compute(&self, context: &Arc<TaskContext>) -> Result<Kept> {
@@ -125,10 +129,17 @@ async fn collect(
 ) -> Result<(usize, Vec<RecordBatch>)> {
     let mut batches = Vec::new();
     while let Some(batch) = stream.try_next().await? {
-        memory.try_grow(batch.get_array_memory_size())?;
+        memory.try_grow(size_of_rows(&batch))?;
         batches.push(batch);
     }
     Ok((partition, batches))
+}
+
+/// Bytes that the rows of a batch take. Batches are often slices of shared buffers, which would be counted once for
+/// each of them.
+fn size_of_rows(batch: &RecordBatch) -> usize {
+    let size = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+    batch.columns().iter().map(size).sum()
 }
 
 /// Reads a shared result. A leaf for the optimiser: the plan inside was optimised by itself.

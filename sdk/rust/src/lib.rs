@@ -12,8 +12,10 @@
 //!     name.iter().map(|value| value.map(str::to_uppercase)).collect()
 //! }
 //!
+//! # fn main() {
 //! let names = StringArray::from(vec![Some("ada"), None]);
 //! assert_eq!(shout(&names), StringArray::from(vec![Some("ADA"), None]));
+//! # }
 //! ```
 //!
 //! Functions with state, with several inputs, or that plan SQL implement [`Map`], [`Stream`] or

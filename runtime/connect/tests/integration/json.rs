@@ -121,7 +121,7 @@ fn is_same(written: &Value, read: &Value) -> bool {
         }
         (Value::Number(w), Value::Number(r)) => w == r || w.as_f64() == r.as_f64(),
         (Value::Number(_) | Value::Bool(_), Value::String(r)) => {
-            r == &written.to_string() || r.parse::<f64>().ok() == written.as_f64()
+            serde_json::from_str::<Value>(r).is_ok_and(|r| is_same(written, &r))
         }
         _ => written == read,
     }

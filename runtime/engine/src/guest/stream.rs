@@ -12,8 +12,8 @@ use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_expr::expressions::Column;
@@ -101,6 +101,9 @@ impl TableProvider for StreamProvider {
     }
 }
 
+/// What a broadcast input gave, once somebody asked, or why it gave nothing: a plan runs once.
+type Broadcast = OnceCell<Result<Vec<RecordBatch>, Arc<DataFusionError>>>;
+
 /// Runs a `stream` function: one instance for each partition of its main inputs, inputs one after the
 /// other.
 #[derive(Debug)]
@@ -109,7 +112,7 @@ pub(super) struct StreamExec {
     binding: Arc<StreamBinding>,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     /// For each input: what a broadcast one gave, once somebody asked.
-    broadcast: Arc<[OnceCell<Vec<RecordBatch>>]>,
+    broadcast: Arc<[Broadcast]>,
     projection: Option<Arc<[usize]>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -321,7 +324,7 @@ struct Running {
     guest: GuestNode,
     binding: Arc<StreamBinding>,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
-    broadcast: Arc<[OnceCell<Vec<RecordBatch>>]>,
+    broadcast: Arc<[Broadcast]>,
     projection: Option<Arc<[usize]>>,
     metrics: GuestMetrics,
     context: Arc<TaskContext>,
@@ -392,12 +395,12 @@ impl Running {
             return plan.execute(self.partition, Arc::clone(&self.context));
         }
         let (broadcast, context) = (Arc::clone(&self.broadcast), Arc::clone(&self.context));
-        let all = broadcast[input].get_or_try_init(|| async {
-            execute_stream(Arc::clone(&plan), context)?
-                .try_collect()
-                .await
-        });
-        let batches: Vec<RecordBatch> = all.await?.clone();
+        let collect = || async {
+            let stream = execute_stream(Arc::clone(&plan), context).map_err(Arc::new)?;
+            stream.try_collect().await.map_err(Arc::new)
+        };
+        let all = broadcast[input].get_or_init(collect).await.clone();
+        let batches = all.map_err(DataFusionError::Shared)?;
         let stream = futures::stream::iter(batches.into_iter().map(Ok));
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             plan.schema(),

@@ -1,4 +1,4 @@
-//! A million lines, with control characters that would drive a terminal.
+//! Fifty thousand lines, with control characters that would drive a terminal.
 
 use tenon_sdk::bindings::base::tenon::plugin::types::Batch;
 use tenon_sdk::bindings::map::exports::tenon::plugin::map::Mapped;
@@ -14,7 +14,7 @@ pub(super) const EVIL: Evil = Evil {
 };
 
 fn apply(batch: Batch) -> Mapped {
-    for _ in 0..1_000_000 {
+    for _ in 0..50_000 {
         tenon_sdk::log("\u{1b}[2J\r\nERROR forged\0");
     }
     honest(&batch)
