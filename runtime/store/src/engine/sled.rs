@@ -215,13 +215,17 @@ fn lock(dir: &Path) -> Result<File> {
         .write(true)
         .open(&path);
     let file = file.map_err(|error| io_error("open", &path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked {
-            dir: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(io_error("lock", &path, &error)),
+    // A process that is just being started by its owner holds the file, too, until it runs its own program.
+    for _ in 0..LOCK_RETRIES / 5 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_RETRY_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path, &error)),
+        }
     }
+    Err(Error::Locked {
+        dir: dir.to_owned(),
+    })
 }
 
 fn open_patiently(dir: &Path, sled_dir: &Path, config: &StoreConfig) -> Result<sled::Db> {
