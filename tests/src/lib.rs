@@ -19,10 +19,12 @@ use tenon_host::{Host, HostConfig};
 use tenon_registry::Registry;
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 
-/// The root of the checkout.
+/// The root of the checkout. Asked when it runs: several checkouts may share one target folder.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package)
         .parent()
         .map(Path::to_path_buf)
         .unwrap_or_default()

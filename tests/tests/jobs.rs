@@ -252,6 +252,34 @@ async fn a_hostile_plugin_fails_its_node_and_leaves_nothing() {
     run(&world, &evil("floods-the-log"), "d").await.unwrap();
 }
 
+/// A plan's SQL may name its inputs and its own steps: no table of the catalog, no file, no statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_plan_reaches_nothing() {
+    let world = World::with_plugins(&["tests/hostile"]);
+    std::fs::write(world.folder.path().join("people.csv"), PEOPLE).unwrap();
+    let cases = [
+        ("plan-defines-a-table", "only a query is allowed"),
+        ("plan-names-a-catalog-table", "t.out' not found"),
+        ("plan-names-a-later-step", "step1' not found"),
+        ("plan-reads-a-file", "/etc/passwd' not found"),
+        ("plan-reads-the-schema", "not found"),
+        ("plan-says-two-things", "single SQL statement"),
+        ("plan-sets-a-variable", "only a query is allowed"),
+        ("plan-writes-a-file", "only a query is allowed"),
+    ];
+    for (function, words) in cases {
+        let node = format!(
+            "[nodes.d.DynamicTransform]\nName = \"d\"\nTransformName = \"x\"\nPath = \"tenon:hostile@0\"\nFunctionName = \"{function}\"\nInputs = [\"people\"]"
+        );
+        let error = refused(&world, &node, "d").await;
+        assert!(
+            error.contains("step \"step0\" of its plan") && error.contains(words),
+            "{function}: {error}"
+        );
+    }
+    assert!(!Path::new("/tmp/tenon-hostile.csv").exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_leaves_nothing() {
     let world = World::with_plugins(&["tests/hostile"]);

@@ -2,11 +2,13 @@
 //! `tests/tests/hostile.rs` say for each how it is contained.
 //!
 //! The guests speak the contract themselves, below the SDK's adapters, since the SDK would not let
-//! them lie. Each is a `map` function whose binding says: one column `out` of not nullable strings for each row.
+//! them lie. Those of `evil/` are `map` functions whose binding says: one column `out` of not nullable strings for each
+//! row. Those of `plans.rs` are `plan` functions.
 
 #![cfg(target_arch = "wasm32")]
 
 mod evil;
+mod plans;
 
 use tenon_sdk::bindings::base::exports::tenon::plugin::meta;
 use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Determinism, Error, Field};
@@ -31,7 +33,16 @@ impl meta::Guest for Hostile {
             kind: meta::Kind::Map,
             docs: String::new(),
         };
-        evil::ALL.iter().map(function).collect()
+        let plan = |(name, _): &(&str, &str)| meta::Function {
+            name: (*name).to_owned(),
+            kind: meta::Kind::Plan,
+            docs: String::new(),
+        };
+        evil::ALL
+            .iter()
+            .map(function)
+            .chain(plans::ALL.iter().map(plan))
+            .collect()
     }
 }
 
