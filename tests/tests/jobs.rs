@@ -176,10 +176,18 @@ async fn refused(world: &World, nodes: &str, last: &str) -> String {
             e.hint().map(|h| format!("\n{h}")).unwrap_or_default()
         ),
     };
-    let left: Vec<String> = files(&world.folder.path().join("out"))
-        .into_iter()
-        .filter(|name| name != "_tenon_files")
-        .collect();
+    // Another partition's file goes when the batch that is being written is done.
+    let left = || -> Vec<String> {
+        let names = files(&world.folder.path().join("out")).into_iter();
+        names.filter(|name| name != "_tenon_files").collect()
+    };
+    for _ in 0..100 {
+        if left().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let left = left();
     assert!(left.is_empty(), "{left:?}");
     assert!(
         world.catalog.get_table("t", "out").is_err(),
