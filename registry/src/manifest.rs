@@ -81,8 +81,16 @@ pub enum FunctionKind {
     Map,
     /// Push and pull of batches, with state.
     Stream,
+    /// Groups of rows to one row each; also an aggregate function of SQL.
+    Aggregate,
+    /// Arguments to rows; a function of SQL's FROM clause.
+    TableFunction,
     /// SQL over the inputs and the plugin's own functions.
     Plan,
+    /// Rows from outside.
+    Source,
+    /// Rows to outside.
+    Sink,
 }
 
 impl fmt::Display for FunctionKind {
@@ -90,7 +98,11 @@ impl fmt::Display for FunctionKind {
         f.write_str(match self {
             Self::Map => "map",
             Self::Stream => "stream",
+            Self::Aggregate => "aggregate",
+            Self::TableFunction => "table-function",
             Self::Plan => "plan",
+            Self::Source => "source",
+            Self::Sink => "sink",
         })
     }
 }

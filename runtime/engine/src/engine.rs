@@ -19,9 +19,10 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use tenon_catalog::TenantCatalog;
 use tenon_connect::{Error as ConnectError, Format, Place};
@@ -31,9 +32,10 @@ use tenon_registry::{Registry, Resolved};
 use crate::bridge::Bridge;
 use crate::error::{Error, Result, plain_text};
 use crate::graph::{DynamicTransform, Job, Node, ParameterType};
-use crate::guest::{GuestNode, RunLog, expand};
+use crate::guest::{GuestNode, expand};
 use crate::node::{Meter, NodeProvider};
 use crate::report::{NodeReport, RunReport, Usage, peak_memory_bytes};
+use crate::session::{self, Scope};
 use crate::shared::SharedProvider;
 use crate::target::{Staged, TargetSpec};
 use crate::transform;
@@ -107,7 +109,7 @@ struct Planned {
     context: SessionContext,
     meters: BTreeMap<String, Arc<Meter>>,
     targets: Vec<(String, TargetSpec, LogicalPlan)>,
-    log: RunLog,
+    scope: Scope,
 }
 
 /// The outputs of a node: the result first.
@@ -142,6 +144,7 @@ impl Engine {
     pub async fn run(&self, job: &Job, run: &str, progress: &Progress) -> Result<RunReport> {
         let started = Instant::now();
         let planned = self.plan(job, progress).await?;
+        let _cancels = planned.scope.cancellation.guard();
         let mut usage = Usage::default();
         let mut staged = Vec::with_capacity(planned.targets.len());
         for (id, spec, plan) in &planned.targets {
@@ -154,6 +157,7 @@ impl Engine {
             targets.push(output.commit(self.catalog.as_ref()).await?);
         }
         let log = planned
+            .scope
             .log
             .lines()
             .into_iter()
@@ -198,6 +202,8 @@ impl Engine {
                 Arc::new(Bridge::new(catalog.clone(), self.place.clone())),
             );
         }
+        let scope = Scope::of(&context);
+        self.add_functions(&context, query, "query", &scope).await?;
         let fail = |e: DataFusionError| Error::Query(plain_text(&e));
         let options = SQLOptions::new()
             .with_allow_ddl(false)
@@ -207,7 +213,13 @@ impl Engine {
             .sql_with_options(query, options)
             .await
             .map_err(fail)?;
-        frame.execute_stream().await.map_err(fail)
+        let stream = frame.execute_stream().await.map_err(fail)?;
+        let (schema, cancels) = (stream.schema(), scope.cancellation.guard());
+        // The guard lives as long as somebody reads.
+        let guarded = stream.inspect(move |_| {
+            let _ = &cancels;
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, guarded)))
     }
 
     /// Resolves and loads a plugin: `tenon:find-matches@1`.
@@ -253,15 +265,39 @@ impl Engine {
             .parquet
             .schema_force_view_types = false;
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        Ok(SessionContext::new_with_config_rt(config, runtime))
+        Ok(session::context(config, runtime))
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A plugin for a node or a query.
+    pub(crate) async fn guest(
+        &self,
+        reference: &str,
+        node: &str,
+        scope: &Scope,
+    ) -> Result<GuestNode> {
+        let (resolved, plugin) = self.plugin(reference).await?;
+        Ok(GuestNode {
+            node: node.into(),
+            reference: format!("{}@{}", resolved.name, resolved.version).into(),
+            plugin,
+            limits: self.config.guest_limits.clone(),
+            log: scope.log.clone(),
+            pool: Arc::clone(&scope.pool),
+            cancellation: scope.cancellation.clone(),
+        })
     }
 
     async fn plan(&self, job: &Job, progress: &Progress) -> Result<Planned> {
+        let context = self.session()?;
         let mut planned = Planned {
-            context: self.session()?,
+            scope: Scope::of(&context),
+            context,
             meters: BTreeMap::new(),
             targets: Vec::new(),
-            log: RunLog::default(),
         };
         let mut outputs: BTreeMap<&str, Outputs> = BTreeMap::new();
         for id in job.order()? {
@@ -276,7 +312,7 @@ impl Engine {
                 planned.targets.push((id.to_owned(), spec, plan));
                 continue;
             }
-            let plans = self.node(job, id, node, &inputs, &planned.log).await?;
+            let plans = self.node(job, id, node, &inputs, &planned.scope).await?;
             let made = plans
                 .into_iter()
                 .enumerate()
@@ -293,7 +329,7 @@ impl Engine {
         id: &str,
         node: &Node,
         inputs: &[&Outputs],
-        log: &RunLog,
+        scope: &Scope,
     ) -> Result<Vec<LogicalPlan>> {
         let results: Vec<Arc<dyn TableProvider>> = inputs
             .iter()
@@ -304,8 +340,14 @@ impl Engine {
             Node::ApplyMapping(node) => transform::apply_mapping(node, input()?)?,
             Node::Filter(node) => transform::filter(node, input()?)?,
             Node::DropDuplicates(node) => transform::drop_duplicates(node, input()?)?,
-            Node::SparkSQL(node) => transform::sql(node, &results).await?,
-            Node::DynamicTransform(node) => return self.dynamic(id, node, &results, log).await,
+            Node::SparkSQL(node) => {
+                let context = transform::sql_session();
+                self.add_functions(&context, &node.sql_query, &node.name, scope)
+                    .await
+                    .map_err(|e| Error::node(&node.name, e))?;
+                transform::sql(node, &context, &results).await?
+            }
+            Node::DynamicTransform(node) => return self.dynamic(id, node, &results, scope).await,
             Node::SelectFromCollection(node) => {
                 let outputs = inputs.first().map_or(&[][..], |outputs| outputs.as_slice());
                 let Some(chosen) = outputs.get(node.index) else {
@@ -370,23 +412,16 @@ impl Engine {
         id: &str,
         node: &DynamicTransform,
         inputs: &[Arc<dyn TableProvider>],
-        log: &RunLog,
+        scope: &Scope,
     ) -> Result<Vec<LogicalPlan>> {
-        let loaded = self.plugin(&node.path).await;
-        let (resolved, plugin) = loaded.map_err(|e| match e {
+        let loaded = self.guest(&node.path, &node.name, scope).await;
+        let guest = loaded.map_err(|e| match e {
             Error::NotFound(text) => Error::NotFound(format!(
                 "node {:?}: {text}; `tenon plugin install` adds one",
                 node.name
             )),
             other => Error::node(&node.name, other),
         })?;
-        let guest = GuestNode {
-            node: node.name.as_str().into(),
-            reference: format!("{}@{}", resolved.name, resolved.version).into(),
-            plugin,
-            limits: self.config.guest_limits.clone(),
-            log: log.clone(),
-        };
         let config = parameters(node)?;
         let name = Some(node.function_name.as_str()).filter(|name| !name.is_empty());
         let fail = |e: DataFusionError| Error::of_datafusion(&node.name, &e);

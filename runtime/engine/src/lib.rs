@@ -21,6 +21,7 @@ mod graph;
 mod guest;
 mod node;
 mod report;
+mod session;
 mod shared;
 mod source;
 mod target;

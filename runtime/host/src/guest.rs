@@ -4,7 +4,7 @@
 //! Guest ── Store<State> ── limiter ── Budget (the run's memory pool)
 //!              │                └─ Limits
 //!              ├─ epoch: every 10 ms yield to other tasks, after `call_time` trap
-//!              └─ host imports: log, panicked
+//!              └─ host imports: log, run-started, run-seed, panicked
 //! ```
 //!
 //! A guest that trapped, ran out of a limit or was cancelled in the middle of a call is finished:
@@ -20,9 +20,21 @@ use crate::bindings::tenon::plugin::types::Error as GuestError;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::plugin::MAX_INSTANCES;
+
+/// What the guests of a run are told about it: equal for all of them, so that a run can be repeated and nobody has
+/// a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Run {
+    /// When it started, in milliseconds since 1970-01-01 00:00 UTC.
+    pub started_millis: u64,
+    /// A seed for random numbers.
+    pub seed: u64,
+}
 
 /// What a store carries for its guest.
 pub(crate) struct State {
+    run: Run,
     limits: Limits,
     budget: Arc<dyn Budget>,
     /// Bytes taken from the budget.
@@ -39,9 +51,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(limits: Limits, budget: Arc<dyn Budget>) -> Self {
+    fn new(run: Run, limits: Limits, budget: Arc<dyn Budget>) -> Self {
         let log = Log::new(limits.log_bytes);
         Self {
+            run,
             limits,
             budget,
             charged: 0,
@@ -153,6 +166,14 @@ impl HostImports for State {
         Ok(())
     }
 
+    fn run_started(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.run.started_millis)
+    }
+
+    fn run_seed(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.run.seed)
+    }
+
     fn panicked(&mut self, message: String) -> wasmtime::Result<()> {
         self.panic = Some(clip(&message, self.limits.message_bytes));
         Ok(())
@@ -239,10 +260,12 @@ impl Guest {
     /// Instantiates. The start function and initialisers run under the same limits as a call.
     pub(crate) async fn start(
         pre: &InstancePre<State>,
+        run: Run,
         limits: &Limits,
         budget: Arc<dyn Budget>,
     ) -> Result<Self> {
-        let mut store = new_store(pre.engine(), limits, budget)?;
+        let state = State::new(run, limits.clone(), budget);
+        let mut store = new_store(pre.engine(), state)?;
         begin_call(store.data_mut());
         match pre.instantiate_async(&mut store).await {
             Ok(instance) => Ok(Self {
@@ -300,12 +323,12 @@ impl Guest {
     }
 }
 
-fn new_store(engine: &Engine, limits: &Limits, budget: Arc<dyn Budget>) -> Result<Store<State>> {
-    let state = State::new(limits.clone(), budget);
+fn new_store(engine: &Engine, state: State) -> Result<Store<State>> {
+    let output_bytes = state.limits.output_bytes;
     let mut store = Store::try_new(engine, state)
         .map_err(|e| Error::Host(format!("no room for an instance: {e}")))?;
     store.limiter(|state| state);
-    store.set_hostcall_fuel(limits.output_bytes);
+    store.set_hostcall_fuel(output_bytes);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
@@ -334,6 +357,13 @@ fn explain(state: &mut State, error: &wasmtime::Error) -> Error {
     }
     if let Some(limit) = state.refused.take() {
         return limit;
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Error::Limit {
+            limit: "instances",
+            allowed: format!("{MAX_INSTANCES} in this process"),
+            asked: "one more".to_owned(),
+        };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return Error::Trap(trap.to_string());

@@ -123,7 +123,7 @@ mod tests {
     fn exports(kinds: &[FunctionKind]) -> Exports {
         Exports {
             kinds: kinds.to_vec(),
-            contract: Some("0.1.0".to_owned()),
+            contract: Some("0.2.0".to_owned()),
         }
     }
 

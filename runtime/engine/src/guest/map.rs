@@ -331,7 +331,7 @@ impl Mapper {
 
     async fn call(&mut self, batch: &RecordBatch) -> tenon_host::Result<Mapped> {
         if self.instance.is_none() {
-            let budget = PoolBudget::of(&self.context, &self.guest.reference);
+            let budget = PoolBudget::of(self.context.memory_pool(), &self.guest.reference);
             self.instance = Some(
                 self.guest
                     .plugin
