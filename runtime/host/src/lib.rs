@@ -27,6 +27,7 @@
 mod bindings;
 mod budget;
 mod cache;
+mod compile;
 mod door;
 mod error;
 mod flatten;
@@ -40,6 +41,7 @@ mod schema;
 mod stream;
 
 pub use budget::{Budget, FixedBudget};
+pub use compile::{CompileLimits, Compiler, compile_worker};
 pub use error::{Error, Result};
 pub use guest::LogLine;
 pub use limits::{Limits, MAX_COMPONENT_BYTES, TICK};
