@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod compile;
 mod hostile;
 mod jobs;
 mod matching;

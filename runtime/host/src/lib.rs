@@ -27,6 +27,7 @@ mod aggregate;
 mod bindings;
 mod budget;
 mod cache;
+mod compile;
 mod door;
 mod error;
 mod flatten;
@@ -43,6 +44,7 @@ mod table_function;
 
 pub use aggregate::{Accumulator, AggregateBinding, Emit};
 pub use budget::{Budget, FixedBudget};
+pub use compile::{CompileLimits, Compiler, compile_worker};
 pub use error::{Error, Result};
 pub use flatten::Column;
 pub use guest::{LogLine, Run};

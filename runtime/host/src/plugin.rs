@@ -13,15 +13,35 @@ use crate::bindings::exports::tenon::plugin::{
 use crate::bindings::tenon::plugin::host;
 use crate::budget::{Budget, FixedBudget};
 use crate::cache::Cache;
+use crate::compile::{Compilations, CompileLimits, Compiler};
 use crate::error::{Error, Result};
 use crate::guest::{Guest, Run, State, clip};
-use crate::limits::{Limits, MAX_COMPONENT_BYTES, TICK};
+use crate::limits::{Limits, TICK};
 
 /// Settings of a [`Host`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct HostConfig {
     /// Where compiled components are kept. `None`: nothing is kept, each load compiles.
     pub cache_dir: Option<PathBuf>,
+    /// What the folder may hold, in bytes; what was used longest ago makes room. Default 1 GiB, enough for some
+    /// hundred plugins. Less costs time: a plugin that was evicted is compiled again.
+    pub cache_bytes: u64,
+    /// Where components are compiled. Default [`Compiler::InProcess`], for tests and for programs that load
+    /// only their own components: whoever loads others' names a [`Compiler::Child`].
+    pub compiler: Compiler,
+    /// What one compilation may cost.
+    pub compile_limits: CompileLimits,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            cache_bytes: 1 << 30,
+            compiler: Compiler::InProcess,
+            compile_limits: CompileLimits::default(),
+        }
+    }
 }
 
 /// The sandbox: one wasmtime engine, its clock and its cache. Cheap to clone.
@@ -30,6 +50,7 @@ pub struct Host {
     engine: Engine,
     linker: Arc<Linker<State>>,
     cache: Option<Arc<Cache>>,
+    compilations: Arc<Compilations>,
     _ticker: Arc<Ticker>,
 }
 
@@ -53,28 +74,35 @@ impl Host {
         host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
             .map_err(host_error)?;
         let cache = match &config.cache_dir {
-            Some(dir) => Some(Arc::new(Cache::open(dir).map_err(|e| {
-                Error::Host(format!(
-                    "cannot use the cache folder {}: {e}",
-                    dir.display()
-                ))
-            })?)),
+            Some(dir) => Some(Arc::new(Cache::open(dir, config.cache_bytes).map_err(
+                |e| {
+                    Error::Host(format!(
+                        "cannot use the cache folder {}: {e}",
+                        dir.display()
+                    ))
+                },
+            )?)),
             None => None,
         };
+        let compilations =
+            Compilations::new(config.compiler.clone(), config.compile_limits.clone());
         let ticker = Arc::new(Ticker::start(&engine)?);
         Ok(Self {
             engine,
             linker: Arc::new(linker),
             cache,
+            compilations: Arc::new(compilations),
             _ticker: ticker,
         })
     }
 
     /// Loads a component: from the cache when it was compiled before, else it is compiled now
-    /// (about a second per MB). Blocks; call it where blocking is allowed.
+    /// (about a second per MB, and at most [`CompileLimits::wall_time`]), two at a time in this process.
+    /// Blocks; call it where blocking is allowed.
     ///
     /// # Errors
-    /// [`Error::NotAPlugin`] when the bytes are no component of this contract.
+    /// [`Error::NotAPlugin`] when the bytes are no component of this contract; [`Error::Limit`] when
+    /// compiling them costs too much. Both are remembered for an hour.
     pub fn load(&self, wasm: &[u8]) -> Result<Plugin> {
         let digest = hex(&Sha256::digest(wasm));
         let component = self.component(wasm, &digest)?;
@@ -88,39 +116,32 @@ impl Host {
     }
 
     fn component(&self, wasm: &[u8], digest: &str) -> Result<Component> {
-        let cached = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.get(&self.engine, digest));
-        if let Some(component) = cached.and_then(|code| code.load(&self.engine).ok()) {
-            return Ok(component);
+        match self.cached(digest) {
+            Some(component) => Ok(component),
+            None => self.compile(wasm, digest),
         }
-        self.compile(wasm, digest)
+    }
+
+    fn cached(&self, digest: &str) -> Option<Component> {
+        let code = self.cache.as_ref()?.get(&self.engine, digest)?;
+        code.load(&self.engine).ok()
     }
 
     fn compile(&self, wasm: &[u8], digest: &str) -> Result<Component> {
-        if wasm.len() > MAX_COMPONENT_BYTES {
-            return Err(Error::NotAPlugin(format!(
-                "it has {} bytes; {MAX_COMPONENT_BYTES} are allowed",
-                wasm.len()
-            )));
+        let turn = self.compilations.turn(wasm, digest)?;
+        // Whoever had the turn before may have compiled this one.
+        if let Some(component) = self.cached(digest) {
+            return Ok(component);
         }
-        if !wasm.starts_with(b"\0asm\x0d\0\x01\0") {
-            return Err(Error::NotAPlugin(
-                "it is not a WebAssembly component; `tenon plugin build` makes one".to_owned(),
-            ));
-        }
-        let refuse = |e: wasmtime::Error| Error::NotAPlugin(clip(&format!("{e:#}"), 1_000));
-        let Some(cache) = &self.cache else {
-            return Component::from_binary(&self.engine, wasm).map_err(refuse);
-        };
-        let code = self.engine.precompile_component(wasm).map_err(refuse)?;
-        if let Err(e) = cache.put(&self.engine, digest, &code) {
+        let code = self.compilations.compile(&turn, &self.engine, wasm)?;
+        if let Some(cache) = &self.cache
+            && let Err(e) = cache.put(&self.engine, digest, &code)
+        {
             tracing::warn!("the compiled plugin was not kept: {e}");
         }
         crate::door::Authentic::vouched(code)
             .load(&self.engine)
-            .map_err(refuse)
+            .map_err(|e| Error::Host(format!("cannot load what was compiled: {e:#}")))
     }
 }
 
@@ -150,7 +171,7 @@ fn pool() -> PoolingAllocationConfig {
 }
 
 /// The engine's settings; each departs from wasmtime's default for a reason.
-fn engine_config() -> Config {
+pub(crate) fn engine_config() -> Config {
     let mut config = Config::new();
     // No async component functions: a call costs 145 ns instead of 855 ns.
     config.concurrency_support(false);

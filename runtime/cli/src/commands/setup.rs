@@ -11,6 +11,7 @@ use tenon_host::{Host, HostConfig};
 use tenon_registry::Registry;
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 
+use crate::commands::compile_worker;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -42,13 +43,15 @@ pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
     Ok(Catalog::open(Arc::new(store), clock).tenant(TENANT))
 }
 
-/// The sandbox, with its cache in `<data>/compiled`.
+/// The sandbox, with its cache in `<data>/compiled`. What is not there yet is compiled in a process of its own.
 ///
 /// # Errors
 /// The folder cannot be used.
 pub(crate) fn host(shell: &Shell) -> Result<Host, Failure> {
     Ok(Host::new(&HostConfig {
         cache_dir: Some(shell.data()?.join("compiled")),
+        compiler: compile_worker::compiler()?,
+        ..HostConfig::default()
     })?)
 }
 
