@@ -42,7 +42,9 @@ mod stream;
 pub use budget::{Budget, FixedBudget};
 pub use error::{Error, Result};
 pub use guest::LogLine;
-pub use limits::{Limits, MAX_COMPONENT_BYTES, TICK};
+pub use limits::{
+    LIMITS, Limit, LimitError, LimitSettings, Limits, MAX_COMPONENT_BYTES, TICK, Unit, parse_bytes,
+};
 pub use map::{Bytes, MapBinding, MapInstance, Mapped, NodeColumn};
 pub use plan::{Expansion, PlanBody, PlanOutput, PlanStep};
 pub use plugin::{Function, Host, HostConfig, Kind, Plugin};
