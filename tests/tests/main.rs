@@ -9,3 +9,4 @@
 mod hostile;
 mod jobs;
 mod matching;
+mod process;
