@@ -97,7 +97,7 @@ pub const LIMITS: &[Limit] = &[
     Limit {
         name: "table_elements",
         unit: Unit::Count,
-        ceiling: 10_000_000,
+        ceiling: 100_000,
         get: |limits| limits.table_elements as u64,
         set: |limits, value| limits.table_elements = saturated(value),
     },
