@@ -10,3 +10,4 @@ mod compile;
 mod hostile;
 mod jobs;
 mod matching;
+mod process;

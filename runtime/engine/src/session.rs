@@ -20,6 +20,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use tenon_host::LimitSettings;
 use tenon_registry::{FunctionKind, Record};
 
 use crate::engine::Engine;
@@ -66,6 +67,9 @@ pub(crate) struct Scope {
     pub(crate) cancellation: Cancellation,
     /// What plugins say.
     pub(crate) log: RunLog,
+    /// What the job and the run hold their plugins to.
+    pub(crate) job_limits: LimitSettings,
+    pub(crate) run_limits: LimitSettings,
 }
 
 impl Scope {
@@ -74,6 +78,8 @@ impl Scope {
             pool: Arc::clone(&context.runtime_env().memory_pool),
             cancellation: Cancellation::default(),
             log: RunLog::default(),
+            job_limits: LimitSettings::default(),
+            run_limits: LimitSettings::default(),
         }
     }
 }

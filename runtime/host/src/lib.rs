@@ -48,7 +48,9 @@ pub use compile::{CompileLimits, Compiler, compile_worker};
 pub use error::{Error, Result};
 pub use flatten::Column;
 pub use guest::{LogLine, Run};
-pub use limits::{Limits, MAX_COMPONENT_BYTES, TICK};
+pub use limits::{
+    LIMITS, Limit, LimitError, LimitSettings, Limits, MAX_COMPONENT_BYTES, TICK, Unit, parse_bytes,
+};
 pub use map::{Bytes, MapBinding, MapInstance, Mapped, NodeColumn};
 pub use plan::{Expansion, PlanBody, PlanOutput, PlanStep};
 pub use plugin::{Function, Host, HostConfig, Kind, MAX_INSTANCES, Plugin};
