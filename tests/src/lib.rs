@@ -6,6 +6,7 @@
 )]
 
 pub mod people;
+pub mod random;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,9 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod columns;
 mod compile;
+mod conformance;
 mod hostile;
 mod jobs;
 mod matching;

@@ -145,7 +145,7 @@ impl Usage {
         let usage = self.nodes.entry(owner.to_owned()).or_default();
         usage.cpu += cpu;
         usage.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
-        if matches!(plan.name(), "MapExec" | "StreamExec") {
+        if matches!(plan.name(), "MapExec" | "StreamExec" | "ExpandExec") {
             let guest = usage.guest.get_or_insert_default();
             let sum = |name: &str| {
                 metrics
