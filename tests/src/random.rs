@@ -167,7 +167,8 @@ impl Random {
             _ => {
                 let keys = [T::Int8, T::UInt16, T::Int32, T::UInt64];
                 let keys = keys.choose(&mut self.0).cloned().unwrap_or(T::Int32);
-                T::Dictionary(Box::new(keys), Box::new(self.leaf()))
+                let values = Some(self.leaf()).filter(|values| *values != T::Null);
+                T::Dictionary(Box::new(keys), Box::new(values.unwrap_or(T::Utf8)))
             }
         }
     }
@@ -289,7 +290,8 @@ impl Random {
                 builder.child_data(vec![run_ends, values.to_data()])
             }
             DataType::Dictionary(keys, values) => {
-                let values = self.array(values, true, 6);
+                // What a field says of its values holds for those of its dictionary.
+                let values = self.array(values, nullable, 6);
                 let width = keys.primitive_width().unwrap_or(1);
                 let mut bytes = vec![0u8; rows * width];
                 for row in 0..rows {

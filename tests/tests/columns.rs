@@ -113,7 +113,8 @@ fn a_guest_of_plain_columns_gets_plain_columns() {
         let data_type = random.data_type(2);
         let Some(plain) = plain(&data_type) else { return Ok(()) };
         let column = random.array(&data_type, true, 20);
-        let batch = RecordBatch::try_from_iter([("c", Arc::clone(&column))]).unwrap();
+        let schema = Arc::new(Schema::new(vec![Field::new("c", data_type, true)]));
+        let batch = RecordBatch::try_new(schema, vec![Arc::clone(&column)]).unwrap();
         runtime.block_on(async {
             let mut instance = open(&plugin, "plain", &batch.schema()).await;
             let mapped = instance.apply(&batch).await.unwrap();

@@ -37,10 +37,7 @@ pub(crate) const AS_IT_IS: Accepts = Accepts {
 /// The type in which values of `data_type` cross to a guest that accepts these forms. Inside of unions nothing is
 /// rewritten.
 pub(crate) fn wire_type(data_type: &DataType, accepts: Accepts) -> DataType {
-    let child = |field: &FieldRef| {
-        let data_type = wire_type(field.data_type(), accepts);
-        Arc::new(Field::clone(field).with_data_type(data_type))
-    };
+    let child = |field: &FieldRef| Arc::new(wire_field(field, accepts));
     match data_type {
         DataType::Utf8View if !accepts.views => DataType::Utf8,
         DataType::BinaryView if !accepts.views => DataType::Binary,
@@ -67,16 +64,27 @@ pub(crate) fn wire_type(data_type: &DataType, accepts: Accepts) -> DataType {
     }
 }
 
+/// The field as it crosses. The values of a dictionary or of runs may be missing where their own field says that nothing
+/// is: Arrow counts only keys.
+fn wire_field(field: &Field, accepts: Accepts) -> Field {
+    let data_type = wire_type(field.data_type(), accepts);
+    let unpacked = match field.data_type() {
+        DataType::Dictionary(_, _) => !accepts.dictionaries,
+        DataType::RunEndEncoded(_, _) => !accepts.runs,
+        _ => false,
+    };
+    let nullable = field.is_nullable() || unpacked;
+    field
+        .clone()
+        .with_data_type(data_type)
+        .with_nullable(nullable)
+}
+
 /// The columns at `projection`, in the types in which they cross.
 pub(crate) fn wire_schema(schema: &Schema, projection: &[usize], accepts: Accepts) -> SchemaRef {
-    let fields = projection.iter().map(|&i| {
-        let field = schema.field(i);
-        Arc::new(
-            field
-                .clone()
-                .with_data_type(wire_type(field.data_type(), accepts)),
-        )
-    });
+    let fields = projection
+        .iter()
+        .map(|&i| Arc::new(wire_field(schema.field(i), accepts)));
     Arc::new(Schema::new_with_metadata(
         fields.collect::<Fields>(),
         schema.metadata().clone(),

@@ -204,10 +204,7 @@ pub(crate) fn field_count(data_type: &DataType) -> usize {
 
 /// The type in which values of `data_type` arrive at a guest that accepts these forms: what the host does with it.
 fn arriving_type(data_type: &DataType, accepts: Accepts) -> DataType {
-    let child = |field: &FieldRef| {
-        let data_type = arriving_type(field.data_type(), accepts);
-        Arc::new(Field::clone(field).with_data_type(data_type))
-    };
+    let child = |field: &FieldRef| Arc::new(arriving_field(field, accepts));
     match data_type {
         DataType::Utf8View if !accepts.views => DataType::Utf8,
         DataType::BinaryView if !accepts.views => DataType::Binary,
@@ -234,13 +231,28 @@ fn arriving_type(data_type: &DataType, accepts: Accepts) -> DataType {
     }
 }
 
+/// The field as it will arrive; unpacked values may be missing.
+fn arriving_field(field: &Field, accepts: Accepts) -> Field {
+    let data_type = arriving_type(field.data_type(), accepts);
+    let unpacked = match field.data_type() {
+        DataType::Dictionary(_, _) => !accepts.dictionaries,
+        DataType::RunEndEncoded(_, _) => !accepts.runs,
+        _ => false,
+    };
+    let nullable = field.is_nullable() || unpacked;
+    field
+        .clone()
+        .with_data_type(data_type)
+        .with_nullable(nullable)
+}
+
 /// A schema that the host described, in the types in which its columns will arrive.
 pub(crate) fn arriving_schema(flat: &[wit::Field], accepts: Accepts) -> Result<SchemaRef> {
     let schema = schema_from(flat)?;
-    let fields = schema.fields().iter().map(|field| {
-        let data_type = arriving_type(field.data_type(), accepts);
-        Arc::new(Field::clone(field).with_data_type(data_type))
-    });
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| Arc::new(arriving_field(field, accepts)));
     Ok(Arc::new(Schema::new(fields.collect::<Fields>())))
 }
 
