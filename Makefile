@@ -6,8 +6,9 @@ export TENON_DATA ?= $(CARGO_TARGET_DIR)/demo-data
 TENON := $(CARGO_TARGET_DIR)/release/tenon
 CARGO := cargo
 PLUGINS := plugins/find-matches
+PEERS := $(CARGO_TARGET_DIR)/peers
 
-.PHONY: demo test check bench tenon plugins fmt
+.PHONY: demo test check bench peers tenon plugins fmt
 
 demo: plugins ## find the people that stand twice in 5000 records
 	@$(TENON) run examples/match-people/job.toml
@@ -22,8 +23,15 @@ check: ## format, lints, docs, rooms, one version of each heavy dependency
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --quiet
 	$(CARGO) test --release --workspace --test rooms --quiet
 
-bench: plugins ## the benchmarks; results are explained in docs/benchmarks.md
-	$(CARGO) bench --workspace --quiet
+bench: plugins peers ## the benchmarks; results are explained in docs/benchmarks.md
+	TENON_PEER_ARROW_UDF=$(PEERS)/arrow-udf TENON_PEER_PYTHON=$(PEERS)/pyspark/bin/python \
+		$(CARGO) bench --workspace --quiet
+
+# What the benchmarks compare with. One that cannot be had is absent from the tables.
+peers:
+	-tests/peers/arrow-udf/build.sh $(PEERS)/arrow-udf
+	-test -x $(PEERS)/pyspark/bin/python || python3 -m venv $(PEERS)/pyspark
+	-$(PEERS)/pyspark/bin/python -m pip install --quiet --requirement tests/peers/pyspark/requirements.txt
 
 # All targets at once, so that every command finds its dependencies built with the same features.
 tenon:

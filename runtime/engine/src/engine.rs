@@ -5,6 +5,8 @@
 //!                                                          └─ one failed, or cancelled ──> nothing is left
 //! ```
 
+mod apply;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
