@@ -9,6 +9,7 @@
 mod columns;
 mod compile;
 mod conformance;
+mod deterministic;
 mod hostile;
 mod jobs;
 mod matching;

@@ -64,6 +64,8 @@ pub struct EngineConfig {
     pub guest_limits: Limits,
     /// What lowers them for the tenant and for single plugins.
     pub limit_caps: LimitCaps,
+    /// What the plugins of a run are told about it. Default: nothing, the same for every run.
+    pub run: tenon_host::Run,
     /// A target with at most this many rows is shown in the run's report. Default 20.
     pub preview_rows: usize,
 }
@@ -77,6 +79,7 @@ impl Default for EngineConfig {
             spill_folder: std::env::temp_dir(),
             spill_bytes: 100_000_000_000,
             partitions,
+            run: tenon_host::Run::default(),
             guest_limits: Limits::default(),
             limit_caps: LimitCaps::default(),
             preview_rows: 20,
@@ -333,7 +336,7 @@ impl Engine {
         let guest = GuestNode {
             node: node.into(),
             reference: report.reference.as_str().into(),
-            plugin,
+            plugin: plugin.in_run(self.config.run),
             limits: report.limits.limits.clone(),
             log: scope.log.clone(),
             pool: Arc::clone(&scope.pool),

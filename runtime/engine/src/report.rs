@@ -77,6 +77,8 @@ pub struct GuestReport {
     pub bytes_received: u64,
     /// The largest linear memory of one instance, in bytes.
     pub memory_bytes: u64,
+    /// Fuel that its calls used; 0 where time is the meter.
+    pub fuel: u64,
 }
 
 /// One target of a run.
@@ -156,6 +158,7 @@ impl Usage {
             guest.calls += sum("guest_calls");
             guest.bytes_sent += sum("bytes_sent");
             guest.bytes_received += sum("bytes_received");
+            guest.fuel += sum("guest_fuel");
             guest.memory_bytes = guest.memory_bytes.max(largest(metrics, "guest_memory"));
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct State {
     refused: Option<Error>,
     /// Ticks that the call in hand may still use.
     ticks_left: u64,
+    /// Fuel that all calls used so far.
+    fuel: u64,
     panic: Option<String>,
     log: Log,
 }
@@ -62,6 +64,7 @@ impl State {
             table_elements: 0,
             refused: None,
             ticks_left: 0,
+            fuel: 0,
             panic: None,
             log,
         }
@@ -266,8 +269,10 @@ impl Guest {
     ) -> Result<Self> {
         let state = State::new(run, limits.clone(), budget);
         let mut store = new_store(pre.engine(), state)?;
-        begin_call(store.data_mut());
-        match pre.instantiate_async(&mut store).await {
+        begin_call(&mut store);
+        let started = pre.instantiate_async(&mut store).await;
+        end_call(&mut store);
+        match started {
             Ok(instance) => Ok(Self {
                 store,
                 instance,
@@ -295,6 +300,11 @@ impl Guest {
         self.store.data().memory
     }
 
+    /// Fuel that all calls used so far; 0 where time is the meter.
+    pub(crate) fn fuel(&self) -> u64 {
+        self.store.data().fuel
+    }
+
     /// Log lines since the last time.
     pub(crate) fn take_log(&mut self) -> Vec<LogLine> {
         self.store.data_mut().log.take()
@@ -310,9 +320,10 @@ impl Guest {
         if self.finished {
             return Err(Error::Cancelled);
         }
-        begin_call(self.store.data_mut());
+        begin_call(&mut self.store);
         self.finished = true;
         let answer = call(&mut self.store).await;
+        end_call(&mut self.store);
         match answer {
             Ok(value) => {
                 self.finished = false;
@@ -343,11 +354,22 @@ fn new_store(engine: &Engine, state: State) -> Result<Store<State>> {
     Ok(store)
 }
 
-fn begin_call(state: &mut State) {
+fn begin_call(store: &mut Store<State>) {
+    let state = store.data_mut();
     // One tick more than asked: the first one may come at once.
     state.ticks_left = state.limits.call_ticks() + 1;
     state.refused = None;
     state.panic = None;
+    let fuel = state.limits.call_fuel;
+    // An error says that this engine does not count fuel.
+    let _ = store.set_fuel(fuel);
+}
+
+fn end_call(store: &mut Store<State>) {
+    if let Ok(left) = store.get_fuel() {
+        let state = store.data_mut();
+        state.fuel += state.limits.call_fuel.saturating_sub(left);
+    }
 }
 
 /// Turns wasmtime's error into ours: the limit that was refused, the panic's own words, or the trap.
@@ -363,6 +385,13 @@ fn explain(state: &mut State, error: &wasmtime::Error) -> Error {
             limit: "instances",
             allowed: format!("{MAX_INSTANCES} in this process"),
             asked: "one more".to_owned(),
+        };
+    }
+    if let Some(Trap::OutOfFuel) = error.downcast_ref::<Trap>() {
+        return Error::Limit {
+            limit: "call_fuel",
+            allowed: format!("{} units in one call", state.limits.call_fuel),
+            asked: "more".to_owned(),
         };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {

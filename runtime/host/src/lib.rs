@@ -53,7 +53,7 @@ pub use limits::{
 };
 pub use map::{Bytes, MapBinding, MapInstance, Mapped, NodeColumn};
 pub use plan::{Expansion, PlanBody, PlanOutput, PlanStep};
-pub use plugin::{Function, Host, HostConfig, Kind, MAX_INSTANCES, Plugin};
+pub use plugin::{Function, Host, HostConfig, Kind, MAX_INSTANCES, Meter, Plugin};
 pub use rebuild::{Selection, round_trip};
 pub use stream::{Distribution, InputBinding, SortKey, Step, StreamBinding, StreamInstance};
 pub use table_function::{Expander, Rows, TableFunctionBinding, TableStep};

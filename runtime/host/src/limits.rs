@@ -29,6 +29,9 @@ pub struct Limits {
     /// CPU time of one call into the guest. Default 30 s. The guest yields to other tasks every
     /// [`TICK`] until then, and traps after it.
     pub call_time: Duration,
+    /// Fuel of one call, where fuel is the meter ([`crate::Meter::Fuel`]): about one unit for each instruction.
+    /// Default 100 000 million, some tens of seconds.
+    pub call_fuel: u64,
     /// Bytes that one call may return. Default 64 MiB.
     pub output_bytes: usize,
     /// Bytes of log lines kept per instance. Default 64 KiB; later lines are counted and dropped.
@@ -52,6 +55,7 @@ impl Default for Limits {
             memory_bytes: 256 << 20,
             table_elements: 20_000,
             call_time: Duration::from_secs(30),
+            call_fuel: 100_000_000_000,
             output_bytes: 64 << 20,
             log_bytes: 64 << 10,
             message_bytes: 10_000,
@@ -107,6 +111,13 @@ pub const LIMITS: &[Limit] = &[
         ceiling: 24 * 3600 * 1000,
         get: |limits| u64::try_from(limits.call_time.as_millis()).unwrap_or(u64::MAX),
         set: |limits, value| limits.call_time = Duration::from_millis(value),
+    },
+    Limit {
+        name: "call_fuel",
+        unit: Unit::Count,
+        ceiling: 1_000_000_000_000_000,
+        get: |limits| limits.call_fuel,
+        set: |limits, value| limits.call_fuel = value,
     },
     Limit {
         name: "output_bytes",
@@ -501,12 +512,13 @@ mod tests {
             memory_bytes: _,
             table_elements: _,
             call_time: _,
+            call_fuel: _,
             output_bytes: _,
             log_bytes: _,
             message_bytes: _,
             columns: _,
         } = Limits::default();
-        assert_eq!(LIMITS.len(), 7);
+        assert_eq!(LIMITS.len(), 8);
         for limit in LIMITS {
             assert!(limit.of(&Limits::default()) <= limit.ceiling, "{limit:?}");
             let mut limits = Limits::default();
@@ -584,7 +596,7 @@ mod tests {
         );
         assert_eq!(
             error("memory=1"),
-            "there is no limit \"memory\"; there are memory_bytes, table_elements, call_time, output_bytes, \
+            "there is no limit \"memory\"; there are memory_bytes, table_elements, call_time, call_fuel, output_bytes, \
              log_bytes, message_bytes, columns"
         );
         assert_eq!(

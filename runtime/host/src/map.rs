@@ -302,6 +302,12 @@ impl MapInstance {
         self.guest.memory_bytes()
     }
 
+    /// Fuel that its calls used so far; 0 where time is the meter.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.guest.fuel()
+    }
+
     /// Lines that it logged since the last time.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.guest.take_log()

@@ -31,6 +31,19 @@ pub struct HostConfig {
     pub compiler: Compiler,
     /// What one compilation may cost.
     pub compile_limits: CompileLimits,
+    /// What a call is measured by. Default time.
+    pub meter: Meter,
+}
+
+/// What a call of a guest is measured, and limited, by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Meter {
+    /// Time, by `call_time`: the fastest code.
+    #[default]
+    Time,
+    /// Fuel, by `call_fuel`, with one bit pattern for all NaNs: equal calls give equal bytes and use equal fuel, on every
+    /// machine. Up to twice slower. Time stays limited too, for the safety of the host.
+    Fuel,
 }
 
 impl Default for HostConfig {
@@ -40,6 +53,7 @@ impl Default for HostConfig {
             cache_bytes: 1 << 30,
             compiler: Compiler::InProcess,
             compile_limits: CompileLimits::default(),
+            meter: Meter::Time,
         }
     }
 }
@@ -69,7 +83,7 @@ impl Host {
     /// The CPU or kernel lacks what wasmtime needs, or the cache folder cannot be used.
     pub fn new(config: &HostConfig) -> Result<Self> {
         let host_error = |e: wasmtime::Error| Error::Host(format!("cannot start wasmtime: {e:#}"));
-        let engine = Engine::new(&engine_config()).map_err(host_error)?;
+        let engine = Engine::new(&engine_config(config.meter)).map_err(host_error)?;
         let mut linker = Linker::new(&engine);
         host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
             .map_err(host_error)?;
@@ -171,8 +185,10 @@ fn pool() -> PoolingAllocationConfig {
 }
 
 /// The engine's settings; each departs from wasmtime's default for a reason.
-pub(crate) fn engine_config() -> Config {
+pub(crate) fn engine_config(meter: Meter) -> Config {
     let mut config = Config::new();
+    config.consume_fuel(meter == Meter::Fuel);
+    config.cranelift_nan_canonicalization(meter == Meter::Fuel);
     // No async component functions: a call costs 145 ns instead of 855 ns.
     config.concurrency_support(false);
     config.epoch_interruption(true);

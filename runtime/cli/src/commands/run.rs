@@ -207,6 +207,7 @@ fn node_json(node: &NodeReport) -> serde_json::Value {
             "sent_bytes": guest.bytes_sent,
             "received_bytes": guest.bytes_received,
             "memory_bytes": guest.memory_bytes,
+            "fuel": guest.fuel,
         })
     });
     json!({

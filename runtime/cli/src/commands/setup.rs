@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tenon_catalog::{Catalog, Clock, Tenant, TenantCatalog};
 use tenon_connect::Place;
 use tenon_engine::{Engine, EngineConfig, Error, LimitsFile, Progress};
-use tenon_host::{Host, HostConfig, LimitSettings};
+use tenon_host::{Host, HostConfig, LimitSettings, Meter, Run};
 use tenon_registry::Registry;
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,7 +50,12 @@ pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
 /// # Errors
 /// The folder cannot be used.
 pub(crate) fn host(shell: &Shell) -> Result<Host, Failure> {
+    host_with(shell, Meter::Time)
+}
+
+fn host_with(shell: &Shell, meter: Meter) -> Result<Host, Failure> {
     Ok(Host::new(&HostConfig {
+        meter,
         cache_dir: Some(shell.data()?.join("compiled")),
         compiler: compile_worker::compiler()?,
         ..HostConfig::default()
@@ -64,6 +69,11 @@ pub(crate) struct Resources {
     /// where that is possible [default: 4GiB].
     #[arg(long, value_name = "SIZE", value_parser = tenon_host::parse_bytes)]
     memory: Option<u64>,
+
+    /// Give equal bytes and use equal fuel for equal input: one partition, calls measured by fuel instead of time, one
+    /// pattern for all NaNs, the same seed and time of start for every run.
+    #[arg(long)]
+    deterministic: bool,
 }
 
 /// What a run holds its plugins to.
@@ -94,6 +104,16 @@ pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfi
     let memory = resources.memory.map(usize::try_from);
     Ok(EngineConfig {
         memory_bytes: memory.map_or(defaults.memory_bytes, |bytes| bytes.unwrap_or(usize::MAX)),
+        partitions: if resources.deterministic {
+            1
+        } else {
+            defaults.partitions
+        },
+        run: if resources.deterministic {
+            Run::default()
+        } else {
+            this_run()
+        },
         guest_limits,
         limit_caps,
         ..defaults
@@ -123,9 +143,13 @@ pub(crate) fn engine_over(
     catalog: Option<TenantCatalog>,
     resources: &Resources,
 ) -> Result<Engine, Failure> {
+    let meter = match resources.deterministic {
+        true => Meter::Fuel,
+        false => Meter::Time,
+    };
     Ok(Engine::new(
         config(shell, resources)?,
-        host(shell)?,
+        host_with(shell, meter)?,
         registry,
         catalog,
         Place::ambient(),
@@ -209,6 +233,19 @@ pub(crate) async fn with_progress<T>(
                 line.message(format!("{what}: {}", rows.join(", ")));
             }
         }
+    }
+}
+
+/// What the plugins of this process's run are told.
+fn this_run() -> Run {
+    let now = SystemClock
+        .now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Run {
+        started_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        // Differs between runs, and is no secret.
+        seed: (now.as_nanos() as u64).rotate_left(32) ^ u64::from(std::process::id()),
     }
 }
 

@@ -433,7 +433,7 @@ impl Running {
             Call::Finish(input) => instance.finish(input).await,
         };
         self.metrics
-            .record(instance.bytes(), instance.memory_bytes());
+            .record(instance.bytes(), instance.memory_bytes(), instance.fuel());
         self.guest.log.append(&self.guest.node, instance.take_log());
         step
     }

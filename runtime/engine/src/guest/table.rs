@@ -579,7 +579,7 @@ impl Expansion {
             None => instance.pull().await,
         };
         self.metrics
-            .record(instance.bytes(), instance.memory_bytes());
+            .record(instance.bytes(), instance.memory_bytes(), instance.fuel());
         guest.log.append(&guest.node, instance.take_log());
         self.instance = Some(instance);
         step

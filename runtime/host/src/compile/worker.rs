@@ -13,7 +13,7 @@ use wasmtime::{Engine, InstanceAllocationStrategy, OutOfMemory};
 use super::CompileLimits;
 use crate::cache::compatibility;
 use crate::error::{Error, Result};
-use crate::plugin::engine_config;
+use crate::plugin::{Meter, engine_config};
 
 /// First byte of an answer that goes on with machine code.
 pub(super) const COMPILED: u8 = b'C';
@@ -157,19 +157,29 @@ fn read(order: &Order) -> std::io::Result<Vec<u8>> {
     Ok(wasm)
 }
 
-fn answer(order: &Order, wasm: &[u8]) -> Result<(u8, Vec<u8>)> {
-    let mut config = engine_config();
+/// An engine that compiles like the host's with this meter.
+fn engine(meter: Meter) -> Result<Engine> {
+    let mut config = engine_config(meter);
     // Neither changes the code. Threads would each reserve address space and hide from the CPU limit's signal; this
     // engine makes no instances and must not reserve memory for them.
     config.parallel_compilation(false);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-    let engine = Engine::new(&config)
-        .map_err(|e| Error::Host(format!("cannot start the compiler: {e:#}")))?;
-    if compatibility(&engine) != order.compatibility {
+    Engine::new(&config).map_err(|e| Error::Host(format!("cannot start the compiler: {e:#}")))
+}
+
+fn answer(order: &Order, wasm: &[u8]) -> Result<(u8, Vec<u8>)> {
+    let mut engines = [Meter::Time, Meter::Fuel].into_iter().map(engine);
+    let matches = |engine: &Result<Engine>| {
+        engine
+            .as_ref()
+            .is_ok_and(|engine| compatibility(engine) == order.compatibility)
+    };
+    let Some(engine) = engines.find(matches) else {
         return Err(Error::Host(
             "the compiler's process is of another build than its host; restart the host".to_owned(),
         ));
-    }
+    };
+    let engine = engine?;
     match engine.precompile_component(wasm) {
         Ok(code) => Ok((COMPILED, code)),
         Err(e) => match e.downcast_ref::<OutOfMemory>() {
