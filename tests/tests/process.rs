@@ -517,14 +517,15 @@ fn limits_come_from_the_file_the_job_and_the_command_line() {
         "log_bytes=1kB",
     ]);
     insta::assert_snapshot!(explained.stdout, @r"
-    node  plugin         limit           value   set by
-    last  hostile@0.1.0  memory_bytes    64 MiB  operator
-    last  hostile@0.1.0  table_elements  20000   default
-    last  hostile@0.1.0  call_time       200 ms  run
-    last  hostile@0.1.0  output_bytes    64 MiB  default
-    last  hostile@0.1.0  log_bytes       1 kB    run
-    last  hostile@0.1.0  message_bytes   10 kB   default
-    last  hostile@0.1.0  columns         100     plugin
+    node  plugin         limit           value         set by
+    last  hostile@0.1.0  memory_bytes    64 MiB        operator
+    last  hostile@0.1.0  table_elements  20000         default
+    last  hostile@0.1.0  call_time       200 ms        run
+    last  hostile@0.1.0  call_fuel       100000000000  default
+    last  hostile@0.1.0  output_bytes    64 MiB        default
+    last  hostile@0.1.0  log_bytes       1 kB          run
+    last  hostile@0.1.0  message_bytes   10 kB         default
+    last  hostile@0.1.0  columns         100           plugin
     ");
     let started = Instant::now();
     let spun = shop.run(&["run", "hostile.toml", "--limit", "call_time=200ms"]);
