@@ -13,6 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tenon-sdk", &["tenon-sdk-macros"]),
     ("tenon-find-matches", &["tenon-sdk"]),
     ("tenon-hostile", &["tenon-sdk"]),
+    ("tenon-conformance", &["tenon-sdk"]),
     ("tenon-bench-guest", &["tenon-sdk"]),
     ("tenon-registry", &[]),
     ("tenon-store", &[]),
