@@ -448,7 +448,7 @@ mod tests {
             (
                 "/functions/0/kind",
                 json!("spark"),
-                "unknown variant `spark`, expected one of `map`, `stream`, `plan`",
+                "unknown variant `spark`, expected one of `map`, `stream`, `aggregate`, `table-function`, `plan`, `source`, `sink`",
             ),
             (
                 "/description",

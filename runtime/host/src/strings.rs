@@ -139,8 +139,9 @@ mod tests {
             said(&[0, 2, 1], b"ab"),
             "the offsets decrease at row 1, from 2 to 1"
         );
-        assert_eq!(said(&[-1, 0, 1], b"ab"), "the first offset is -1");
-        assert_eq!(said(&[0, 1, 9], b"ab"), "offset 9 is beyond its 2 bytes");
+        // The ends are Arrow's to refuse, and Arrow's words.
+        assert!(said(&[-1, 0, 1], b"ab").contains("-1"));
+        assert!(said(&[0, 1, 9], b"ab").contains("offset 9"));
         assert_eq!(
             said(&[0, 1, 2], "ä".as_bytes()),
             "offset 1 cuts a character of its UTF-8"
