@@ -398,6 +398,7 @@ mod tests {
         memory_bytes 512 MiB plugin
         table_elements 20000 default
         call_time 5 s run
+        call_fuel 100000000000 default
         output_bytes 8 MiB manifest
         log_bytes 1 KiB job
         message_bytes 10 kB default
