@@ -108,7 +108,7 @@ fn bombs_are_contained() {
 }
 
 /// A test in a process of its own, where memory and children are those of this test only.
-fn run_alone(name: &str) {
+pub(super) fn run_alone(name: &str) {
     let output = alone(name).output().unwrap();
     assert!(
         output.status.success(),

@@ -9,6 +9,9 @@
 mod columns;
 mod compile;
 mod conformance;
+mod decoders;
+mod evils;
+mod handmade;
 mod hostile;
 mod jobs;
 mod matching;
