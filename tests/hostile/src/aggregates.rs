@@ -9,7 +9,7 @@ use tenon_sdk::bindings::base::tenon::plugin::types::{
 
 use crate::{Hostile, PLAIN, evil_of, field, spins};
 
-struct Evil(String);
+pub(crate) struct Evil(String);
 
 impl Guest for Hostile {
     type Accumulator = Evil;
@@ -36,6 +36,7 @@ impl Guest for Hostile {
 
 impl GuestAccumulator for Evil {
     fn open(_function: String, config: String, _input: Vec<Field>) -> Result<Accumulator, Error> {
+        tenon_sdk::install_panic_hook();
         spins(evil_of(&config), "spins-in-open");
         Ok(Accumulator::new(Self(evil_of(&config).to_owned())))
     }

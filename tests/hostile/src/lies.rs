@@ -185,8 +185,8 @@ lies! {
         let line = "x".repeat(1 << 20);
         flood(&batch, || log(Level::Error, &line))
     };
-    "asks-the-time-ten-million-times": text(), |batch| flood(&batch, || drop(std::hint::black_box(run_started())));
-    "asks-for-the-seed-ten-million-times": text(), |batch| flood(&batch, || drop(std::hint::black_box(run_seed())));
+    "asks-the-time-ten-million-times": text(), |batch| flood(&batch, || _ = std::hint::black_box(run_started()));
+    "asks-for-the-seed-ten-million-times": text(), |batch| flood(&batch, || _ = std::hint::black_box(run_seed()));
     "panics-by-mouth-ten-million-times": text(), |batch| flood(&batch, || panicked("not really"));
     "panics-with-ten-megabytes": text(), |_| panic!("{}", "\u{1b}x".repeat(5 << 20));
 

@@ -1,7 +1,5 @@
 //! `stream` functions that are evil where their configuration says.
 
-use std::cell::Cell;
-
 use tenon_sdk::bindings::base::tenon::plugin::types::{
     Batch, Determinism, Encoding, Error, Field, Node,
 };
@@ -11,7 +9,7 @@ use tenon_sdk::bindings::stream::exports::tenon::plugin::stream::{
 
 use crate::{Hostile, PLAIN, evil_of, field, spins};
 
-struct Evil(String, Cell<u32>);
+pub(crate) struct Evil(String);
 
 impl Guest for Hostile {
     type Session = Evil;
@@ -52,11 +50,9 @@ impl Guest for Hostile {
 
 impl GuestSession for Evil {
     fn open(_function: String, config: String, _inputs: Vec<Vec<Field>>) -> Result<Session, Error> {
+        tenon_sdk::install_panic_hook();
         spins(evil_of(&config), "spins-in-open");
-        Ok(Session::new(Self(
-            evil_of(&config).to_owned(),
-            Cell::new(0),
-        )))
+        Ok(Session::new(Self(evil_of(&config).to_owned())))
     }
 
     fn push(&self, _input: u32, _batch: Batch) -> Result<Step, Error> {
@@ -67,7 +63,7 @@ impl GuestSession for Evil {
                 "answers-another-schema" => Some(numbers(3, vec![vec![], vec![1, 2, 3]])),
                 "answers-two-columns" => Some(Batch {
                     nodes: vec![node(1); 2],
-                    ..numbers(1, vec![vec![]; 4])
+                    ..numbers(1, vec![vec![], vec![0; 8], vec![], vec![0; 8]])
                 }),
                 "claims-four-billion-rows" => Some(numbers(u32::MAX, vec![vec![], vec![]])),
                 _ => None,

@@ -9,7 +9,7 @@ use tenon_sdk::bindings::table_function::exports::tenon::plugin::table_function:
 
 use crate::{Hostile, PLAIN, evil_of, field, spins};
 
-struct Evil(String);
+pub(crate) struct Evil(String);
 
 impl Guest for Hostile {
     type Expander = Evil;
@@ -26,6 +26,7 @@ impl Guest for Hostile {
 
 impl GuestExpander for Evil {
     fn open(_function: String, config: String, _arguments: Vec<Field>) -> Result<Expander, Error> {
+        tenon_sdk::install_panic_hook();
         spins(evil_of(&config), "spins-in-open");
         Ok(Expander::new(Self(evil_of(&config).to_owned())))
     }
