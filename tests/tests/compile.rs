@@ -1,7 +1,7 @@
 //! Compilation of hostile components: each bomb ends at a limit that its error names, the process that asked lives,
 //! holds no more memory than before and has no child left, and the worker can do nothing but compile.
 
-mod bombs;
+pub(super) mod bombs;
 
 use std::io::Write;
 use std::path::Path;
@@ -108,7 +108,7 @@ fn bombs_are_contained() {
 }
 
 /// A test in a process of its own, where memory and children are those of this test only.
-fn run_alone(name: &str) {
+pub(super) fn run_alone(name: &str) {
     let output = alone(name).output().unwrap();
     assert!(
         output.status.success(),

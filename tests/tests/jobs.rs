@@ -331,8 +331,11 @@ async fn a_hostile_plan_reaches_nothing() {
     std::fs::write(world.folder.path().join("people.csv"), PEOPLE).unwrap();
     let cases = [
         ("plan-defines-a-table", "only a query is allowed"),
+        ("plan-doubles-thirty-times", "2147483648 columns when each"),
         ("plan-names-a-catalog-table", "t.out' not found"),
         ("plan-names-a-later-step", "step1' not found"),
+        ("plan-names-itself", "step0' not found"),
+        ("plan-nests-twenty-definitions", "more than 8 levels deep"),
         ("plan-reads-a-file", "/etc/passwd' not found"),
         ("plan-reads-the-schema", "not found"),
         ("plan-says-two-things", "single SQL statement"),
@@ -372,4 +375,16 @@ async fn a_cancelled_run_leaves_nothing() {
         "{:?}",
         files(&world.folder.path().join("out"))
     );
+}
+
+/// Without pieces the host would build eight million times a megabyte, and its process would end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_selected_for_ever_comes_in_pieces() {
+    let world = World::with_plugins(&["tests/hostile"]);
+    let long = format!("id,text\n1,{}\n", "x".repeat(1 << 20));
+    std::fs::write(world.folder.path().join("people.csv"), long).unwrap();
+    let nodes = "[nodes.d.DynamicTransform]\nName = \"d\"\nTransformName = \"x\"\nPath = \"tenon:hostile@0\"\nFunctionName = \"selects-one-row-for-ever\"\nInputs = [\"people\"]\n[nodes.few.SparkSQL]\nName = \"few\"\nInputs = [\"d\"]\nSqlQuery = \"select id, length(text) as n from d limit 40\"\nSqlAliases = [{ From = \"d\", Alias = \"d\" }]";
+    run(&world, nodes, "few").await.unwrap();
+    let counted = sql(&world, "select count(*) as rows, min(n), max(n) from t.out").await;
+    assert!(counted.contains("| 40   | 1048576"), "{counted}");
 }

@@ -9,7 +9,10 @@
 mod columns;
 mod compile;
 mod conformance;
+mod decoders;
 mod deterministic;
+mod evils;
+mod handmade;
 mod hostile;
 mod jobs;
 mod matching;

@@ -17,6 +17,8 @@
 mod bridge;
 mod engine;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod graph;
 mod guest;
 mod limits;

@@ -105,16 +105,18 @@ impl Log {
 
     fn push(&mut self, level: &'static str, message: &str) {
         // A line costs at least its bookkeeping, so that empty lines cannot be had for free.
-        let cost = message.len() + 16;
-        if cost > self.bytes_left {
+        let cost = |text: &str| text.len() + 16;
+        if cost(message) > self.bytes_left {
             self.dropped += 1;
             return;
         }
-        self.bytes_left -= cost;
-        self.lines.push(LogLine {
-            level,
-            message: escape(message),
-        });
+        let message = escape(message);
+        if cost(&message) > self.bytes_left {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes_left -= cost(&message);
+        self.lines.push(LogLine { level, message });
     }
 
     fn take(&mut self) -> Vec<LogLine> {
@@ -145,16 +147,15 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-/// Cuts a text of the guest's to `bytes`, on a character boundary, and escapes it.
+/// Escapes a text of the guest's and cuts it to `bytes`, on a character boundary: an escaped character is up to ten
+/// times as long as it was.
 pub(crate) fn clip(text: &str, bytes: usize) -> String {
-    if text.len() <= bytes {
-        return escape(text);
+    let mut kept = escape(&text[..text.floor_char_boundary(bytes)]);
+    if text.len() <= bytes && kept.len() <= bytes {
+        return kept;
     }
-    format!(
-        "{}… ({} bytes in all)",
-        escape(&text[..text.floor_char_boundary(bytes)]),
-        text.len()
-    )
+    kept.truncate(kept.floor_char_boundary(bytes));
+    format!("{kept}… ({} bytes in all)", text.len())
 }
 
 impl HostImports for State {
@@ -461,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_log_cannot_forge_lines_or_grow() {
-        let mut log = Log::new(64);
+        let mut log = Log::new(72);
         log.push("info", "one\nERROR two\u{1b}[31m");
         (0..10).for_each(|_| log.push("info", "a line that does not fit any more"));
         let lines = log.take();
@@ -490,5 +491,6 @@ mod tests {
     fn clipping_keeps_whole_characters() {
         assert_eq!(clip("äöü", 3), "ä… (6 bytes in all)");
         assert_eq!(clip("abc", 3), "abc");
+        assert_eq!(clip("\0\0", 7), r"\u{0}\u… (2 bytes in all)");
     }
 }

@@ -31,6 +31,8 @@ mod compile;
 mod door;
 mod error;
 mod flatten;
+#[doc(hidden)]
+pub mod fuzz;
 mod guest;
 mod limits;
 mod map;

@@ -7,14 +7,22 @@ use tenon_sdk::bindings::plan::exports::tenon::plugin::plan::{
 
 use crate::Hostile;
 
+/// Thirty tables, each twice the one before it.
+const DOUBLES: &str = "doubles";
+/// Definitions in definitions in definitions.
+const NESTS: &str = "nests";
+
 /// Each function and the query of its one step.
 pub(crate) const ALL: &[(&str, &str)] = &[
     (
         "plan-defines-a-table",
         "create table stolen as select * from input0",
     ),
+    ("plan-doubles-thirty-times", DOUBLES),
     ("plan-names-a-catalog-table", "select * from t.out"),
     ("plan-names-a-later-step", "select * from step1"),
+    ("plan-names-itself", "select * from step0"),
+    ("plan-nests-twenty-definitions", NESTS),
     ("plan-reads-a-file", "select * from '/etc/passwd'"),
     (
         "plan-reads-the-schema",
@@ -31,6 +39,26 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ),
 ];
 
+fn written(query: &str) -> String {
+    match query {
+        DOUBLES => {
+            let tables =
+                (1..30).map(|n| format!("t{n} as (select a.* from t{0} a, t{0} b)", n - 1));
+            let tables: Vec<String> = tables.collect();
+            format!(
+                "with t0 as (select * from input0), {} select * from t29",
+                tables.join(", ")
+            )
+        }
+        NESTS => format!(
+            "{}select * from input0{}",
+            "with t as (".repeat(20),
+            ") select * from t".repeat(20)
+        ),
+        other => other.to_owned(),
+    }
+}
+
 impl Guest for Hostile {
     fn expand(function: String, _config: String, _inputs: Vec<Input>) -> Result<Expansion, Error> {
         let Some((_, query)) = ALL.iter().find(|(name, _)| *name == function) else {
@@ -38,7 +66,7 @@ impl Guest for Hostile {
         };
         let step = Step {
             name: "step0".to_owned(),
-            body: Body::Sql((*query).to_owned()),
+            body: Body::Sql(written(query)),
         };
         Ok(Expansion {
             steps: vec![step],

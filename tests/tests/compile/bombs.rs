@@ -11,7 +11,7 @@ use wasm_encoder::{
 };
 
 /// A component with one core module and one instance of it.
-pub(super) fn component(module: &[u8]) -> Vec<u8> {
+pub(crate) fn component(module: &[u8]) -> Vec<u8> {
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     section(&mut bytes, 1, module);
     // One core instance: module 0 without arguments.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::provider_as_source;
@@ -89,14 +90,12 @@ struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     fn new(guest: &'a GuestNode, function: &'a str, functions: Vec<tenon_host::Function>) -> Self {
-        let config = SessionConfig::new().with_information_schema(false);
-        let context = crate::session::context(config, Arc::new(RuntimeEnv::default()));
         Self {
             guest,
             function,
             readers: HashMap::new(),
             weights: Weights::new(),
-            context,
+            context: session(),
             providers: HashMap::new(),
             functions,
         }
@@ -143,8 +142,7 @@ impl<'a> Steps<'a> {
     }
 
     fn parsed(&self, sql: &str) -> datafusion::error::Result<Statement> {
-        let dialect = &datafusion::common::config::Dialect::Generic;
-        self.context.state().sql_to_statement(sql, dialect)
+        parsed(&self.context, sql)
     }
 
     /// Makes a step's plan a table: computed once when several read it.
@@ -185,18 +183,11 @@ impl<'a> Steps<'a> {
     async fn query(&self, name: &str, sql: &str) -> Result<LogicalPlan> {
         let refuse =
             |e: DataFusionError| self.refuse(name, format!("{} in {sql:?}", plain_text(&e)));
-        let state = self.context.state();
         let statement = self.parsed(sql).map_err(refuse)?;
-        if !is_query(&statement) {
-            return Err(self.refuse(name, format!("only a query is allowed, not {sql:?}")));
+        match planned(&self.context, statement).await.map_err(refuse)? {
+            Some(plan) => Ok(plan),
+            None => Err(self.refuse(name, format!("only a query is allowed, not {sql:?}"))),
         }
-        let plan = state.statement_to_plan(statement).await.map_err(refuse)?;
-        let only_queries = SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false);
-        only_queries.verify_plan(&plan).map_err(refuse)?;
-        Ok(plan)
     }
 
     async fn apply(
@@ -289,6 +280,49 @@ pub(crate) async fn bound(
     ))))
 }
 
+fn parsed(context: &SessionContext, sql: &str) -> datafusion::error::Result<Statement> {
+    let dialect = &datafusion::common::config::Dialect::Generic;
+    context.state().sql_to_statement(sql, dialect)
+}
+
+/// The plan of a query that only reads; `None` where the statement is something else.
+async fn planned(
+    context: &SessionContext,
+    statement: Statement,
+) -> datafusion::error::Result<Option<LogicalPlan>> {
+    if !is_query(&statement) {
+        return Ok(None);
+    }
+    let plan = context.state().statement_to_plan(statement).await?;
+    let only_queries = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
+    only_queries.verify_plan(&plan)?;
+    Ok(Some(plan))
+}
+
+/// The session in which a plan's queries are planned: nothing is in it.
+fn session() -> SessionContext {
+    let config = SessionConfig::new().with_information_schema(false);
+    crate::session::context(config, Arc::new(RuntimeEnv::default()))
+}
+
+/// What becomes of a query over one table: for fuzzing.
+pub(crate) async fn plan_sql(sql: &str, input: RecordBatch) -> std::result::Result<(), String> {
+    let (context, columns) = (session(), input.num_columns() as u64);
+    let text = |e: DataFusionError| e.to_string();
+    context.register_batch("input0", input).map_err(text)?;
+    let statement = parsed(&context, sql).map_err(text)?;
+    if let Statement::Statement(statement) = &statement {
+        weight::of(statement, &Weights::from([("input0".to_owned(), columns)]))?;
+    }
+    match planned(&context, statement).await.map_err(text)? {
+        Some(_) => Ok(()),
+        None => Err("only a query is allowed".to_owned()),
+    }
+}
+
 fn is_query(statement: &Statement) -> bool {
     matches!(statement, Statement::Statement(inner) if matches!(inner.as_ref(), SqlStatement::Query(_)))
 }
@@ -318,8 +352,8 @@ fn readers(context: &SessionContext, expansion: &Expansion) -> HashMap<String, u
 
 fn tables_of(context: &SessionContext, sql: &str) -> Vec<String> {
     let state = context.state();
-    let statement = state.sql_to_statement(sql, &datafusion::common::config::Dialect::Generic);
-    let references = statement.and_then(|statement| state.resolve_table_references(&statement));
+    let references =
+        parsed(context, sql).and_then(|statement| state.resolve_table_references(&statement));
     references
         .map(|r| r.iter().map(|table| table.table().to_owned()).collect())
         .unwrap_or_default()

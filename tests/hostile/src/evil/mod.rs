@@ -17,6 +17,7 @@ mod returns_nulls;
 mod returns_too_many_rows;
 mod returns_too_much;
 mod selects_beyond_the_batch;
+mod selects_one_row_for_ever;
 mod spins;
 mod spins_in_bind;
 mod spins_in_open;
@@ -46,6 +47,7 @@ pub(crate) const ALL: &[Evil] = &[
     returns_too_many_rows::EVIL,
     returns_too_much::EVIL,
     selects_beyond_the_batch::EVIL,
+    selects_one_row_for_ever::EVIL,
     spins::EVIL,
     spins_in_bind::EVIL,
     spins_in_open::EVIL,
@@ -53,15 +55,15 @@ pub(crate) const ALL: &[Evil] = &[
 ];
 
 /// Nothing happens on opening.
-fn opens() {}
+pub(crate) fn opens() {}
 
 /// An honest answer: the letter x for each row.
-fn honest(batch: &Batch) -> Mapped {
+pub(crate) fn honest(batch: &Batch) -> Mapped {
     strings(batch.rows, &vec![b"x".as_slice(); batch.rows as usize])
 }
 
 /// A column of strings with these bytes.
-fn strings(rows: u32, values: &[&[u8]]) -> Mapped {
+pub(crate) fn strings(rows: u32, values: &[&[u8]]) -> Mapped {
     let mut offsets = vec![0i32];
     for value in values {
         offsets.push(offsets[offsets.len() - 1] + value.len() as i32);
@@ -78,7 +80,7 @@ fn strings(rows: u32, values: &[&[u8]]) -> Mapped {
     )
 }
 
-fn answer(rows: u32, node: Node, buffers: Vec<Vec<u8>>) -> Mapped {
+pub(crate) fn answer(rows: u32, node: Node, buffers: Vec<Vec<u8>>) -> Mapped {
     Mapped {
         columns: Batch {
             rows,
