@@ -11,7 +11,12 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const ROOMS: &[(&str, &[&str])] = &[
     ("tenon-sdk-macros", &[]),
     ("tenon-sdk", &["tenon-sdk-macros"]),
+    ("tenon-calendar", &["tenon-sdk"]),
     ("tenon-find-matches", &["tenon-sdk"]),
+    ("tenon-mask", &["tenon-sdk"]),
+    ("tenon-most-frequent", &["tenon-sdk"]),
+    ("tenon-sessionize", &["tenon-sdk"]),
+    ("tenon-conformance", &["tenon-sdk"]),
     ("tenon-hostile", &["tenon-sdk"]),
     ("tenon-bench-guest", &["tenon-sdk"]),
     ("tenon-registry", &[]),
