@@ -82,9 +82,15 @@ fn mask_emails(text: &mut [u8]) {
 
 /// Tries every word that may begin a number, longest first.
 fn mask_numbers(text: &mut [u8], kinds: Kinds) {
-    let mut at = 0;
+    let (mut at, mut masked_to) = (0, 0);
     while at < text.len() {
         let begins = at == 0 || !text[at - 1].is_ascii_alphanumeric() && text[at - 1] < 0x80;
+        // The middle of some longer number is no phone.
+        let continues = at > masked_to + 1 && text[at - 2].is_ascii_digit();
+        let kinds = Kinds {
+            phone: kinds.phone && !continues,
+            ..kinds
+        };
         let end = begins.then(|| number_at(&text[at..], kinds)).flatten();
         let Some((length, kept_first)) = end else {
             at += 1;
@@ -92,6 +98,7 @@ fn mask_numbers(text: &mut [u8], kinds: Kinds) {
         };
         keep_last_four(&mut text[at + kept_first..at + length]);
         at += length;
+        masked_to = at;
     }
 }
 
@@ -238,6 +245,10 @@ mod tests {
             ("GB82WEST12345698765432", "GB****************5432"),
             ("call +44 20 7946 0958 now", "call +** ** **** 0958 now"),
             ("(02) 9876 5432", "(**) **** 5432"),
+            (
+                "4111 1111 1111 1111 0412345678",
+                "**** **** **** 1111 ******5678",
+            ),
             ("555-123-4567", "***-***-4567"),
             ("0412345678: Bob", "******5678: Bob"),
             (
