@@ -12,4 +12,5 @@ mod conformance;
 mod hostile;
 mod jobs;
 mod matching;
+mod plugins;
 mod process;

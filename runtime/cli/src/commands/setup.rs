@@ -64,6 +64,19 @@ pub(crate) struct Resources {
     /// where that is possible [default: 4GiB].
     #[arg(long, value_name = "SIZE", value_parser = tenon_host::parse_bytes)]
     memory: Option<u64>,
+    /// None: the machine's cores.
+    #[arg(skip)]
+    partitions: Option<usize>,
+}
+
+impl Resources {
+    /// One partition: rows come out in the same order each time.
+    pub(crate) fn in_order() -> Self {
+        Self {
+            partitions: Some(1),
+            ..Self::default()
+        }
+    }
 }
 
 /// What a run holds its plugins to.
@@ -94,6 +107,7 @@ pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfi
     let memory = resources.memory.map(usize::try_from);
     Ok(EngineConfig {
         memory_bytes: memory.map_or(defaults.memory_bytes, |bytes| bytes.unwrap_or(usize::MAX)),
+        partitions: resources.partitions.unwrap_or(defaults.partitions),
         guest_limits,
         limit_caps,
         ..defaults

@@ -58,7 +58,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let registry = Registry::open(scratch.path().join("registry")).map_err(registry::failure)?;
     registry.install(&built.bytes).map_err(registry::failure)?;
-    let engine = setup::engine_over(shell, registry, None, &setup::Resources::default())?;
+    let engine = setup::engine_over(shell, registry, None, &setup::Resources::in_order())?;
     let (mut all, mut used, mut compared) = (0, None, true);
     for case in cases {
         let out = scratch.path().join("out.ndjson");
