@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::util::pretty::pretty_format_batches;
 use insta::assert_snapshot;
@@ -87,14 +87,28 @@ async fn mask_hides_in_a_job_and_in_sql() {
         r#"{ Name = "columns", Type = "list", Value = ["note"] }"#,
     );
     job(&world, "masked", rows, &node).await.unwrap();
-    assert_snapshot!(sql(&world, "select * from t.masked order by id").await, @"");
-    assert_snapshot!(sql(&world, "select mask(mail) as mail, mask('IBAN GB82WEST12345698765432') as account from t.masked order by id").await, @"");
+    assert_snapshot!(sql(&world, "select * from t.masked order by id").await, @r"
+    +----+-----------------+--------------------------+
+    | id | mail            | note                     |
+    +----+-----------------+--------------------------+
+    | 1  | ada@example.com | card **** **** **** 1111 |
+    | 2  |                 | call +** ** **** 0958    |
+    +----+-----------------+--------------------------+
+    ");
+    assert_snapshot!(sql(&world, "select mask(mail) as mail, mask('IBAN GB82WEST12345698765432') as account from t.masked order by id").await, @r"
+    +-----------------+-----------------------------+
+    | mail            | account                     |
+    +-----------------+-----------------------------+
+    | ***@example.com | IBAN GB****************5432 |
+    |                 | IBAN GB****************5432 |
+    +-----------------+-----------------------------+
+    ");
     let wrong = call(
         "mask",
         r#"{ Name = "kinds", Type = "list", Value = ["ssn"] }"#,
     );
     let error = job(&world, "wrong", rows, &wrong).await.unwrap_err();
-    assert_snapshot!(error.to_string(), @"");
+    assert_snapshot!(error.to_string(), @r#"node "call": plugin mask@0.1.0, function mask: configuration refused: kinds: "ssn" is none of email, phone, card, iban"#);
 }
 
 /// Events of 50 users, out of order, with gaps that are longer than the limit now and then.
@@ -162,14 +176,27 @@ async fn most_frequent_is_an_aggregate_of_sql() {
         "{\"k\":2,\"city\":null,\"day\":null,\"ok\":true}\n",
     );
     job(&world, "people", rows, "").await.unwrap();
-    assert_snapshot!(sql(&world, "select k, most_frequent(city) as city, most_frequent(cast(day as date)) as day, most_frequent(ok) as ok, most_frequent(k) as n from t.people group by k order by k").await, @"");
-    assert_snapshot!(sql(&world, "select most_frequent(city) as city from t.people where k > 2").await, @"");
+    assert_snapshot!(sql(&world, "select k, most_frequent(city) as city, most_frequent(cast(day as date)) as day, most_frequent(ok) as ok, most_frequent(k) as n from t.people group by k order by k").await, @r"
+    +---+------+------------+-------+---+
+    | k | city | day        | ok    | n |
+    +---+------+------------+-------+---+
+    | 1 | Wien | 2026-01-02 | false | 1 |
+    | 2 |      |            | true  | 2 |
+    +---+------+------------+-------+---+
+    ");
+    assert_snapshot!(sql(&world, "select most_frequent(city) as city from t.people where k > 2").await, @r"
+    +------+
+    | city |
+    +------+
+    |      |
+    +------+
+    ");
     let error = batches(
         &world,
         "select most_frequent(cast(k as double)) from t.people",
     )
     .await;
-    assert_snapshot!(error.unwrap_err().to_string(), @"");
+    assert_snapshot!(error.unwrap_err().to_string(), @r#"plugin most-frequent@0.1.0, function most-frequent: unsupported input: it takes text, integers, dates, timestamps and booleans, not Float64"#);
 }
 
 /// A number that looks random and is not.
@@ -246,17 +273,37 @@ async fn most_frequent_of_more_groups_than_fit_is_still_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn calendar_makes_days_alone_and_for_each_row() {
     let world = world(&ALL[3..], 2);
-    assert_snapshot!(sql(&world, "select count(*) as days, sum(case when is_weekend then 1 else 0 end) as weekend, max(iso_week) as weeks from calendar('2026-01-01', '2026-12-31')").await, @"");
+    assert_snapshot!(sql(&world, "select count(*) as days, sum(case when is_weekend then 1 else 0 end) as weekend, max(iso_week) as weeks from calendar('2026-01-01', '2026-12-31')").await, @r"
+    +------+---------+-------+
+    | days | weekend | weeks |
+    +------+---------+-------+
+    | 365  | 104     | 53    |
+    +------+---------+-------+
+    ");
     let rows = concat!(
         "{\"room\":\"blue\",\"start\":\"2026-02-27\",\"end\":\"2026-03-01\"}\n",
         "{\"room\":\"red\",\"start\":\"2026-01-02\",\"end\":\"2026-01-01\"}\n",
         "{\"room\":\"green\",\"start\":null,\"end\":\"2026-01-01\"}\n",
     );
     job(&world, "t", rows, "").await.unwrap();
-    assert_snapshot!(sql(&world, r#"select t.room, c.date, c.weekday, c.month_name from t.t as t, lateral calendar(t.start, t."end") as c order by c.date"#).await, @"");
-    assert_snapshot!(sql(&world, r#"select t.room, count(c.date) as days from t.t as t left join lateral calendar(cast(t.start as date), cast(t."end" as date)) as c on true group by t.room order by t.room"#).await, @"");
+    assert_snapshot!(sql(&world, r#"select t.room, c.date, c.weekday, c.month_name from t.t as t, lateral calendar(t.start, t."end") as c order by c.date"#).await, @r"
+    +------+------------+---------+------------+
+    | room | date       | weekday | month_name |
+    +------+------------+---------+------------+
+    | blue | 2026-02-27 | 5       | February   |
+    | blue | 2026-02-28 | 6       | February   |
+    | blue | 2026-03-01 | 7       | March      |
+    +------+------------+---------+------------+
+    ");
+    assert_snapshot!(sql(&world, r#"select t.room, count(c.date) as days from t.t as t join lateral calendar(cast(t.start as date), cast(t."end" as date)) as c on true group by t.room order by t.room"#).await, @r"
+    +------+------+
+    | room | days |
+    +------+------+
+    | blue | 3    |
+    +------+------+
+    ");
     let error = batches(&world, "select * from calendar('2026-02-30', '2026-03-01')").await;
-    assert_snapshot!(error.unwrap_err().to_string(), @"");
+    assert_snapshot!(error.unwrap_err().to_string(), @r#"plugin calendar@0.1.0, function calendar: "2026-02-30" is not a date like 2026-01-31 [bad-date, row 0 of the batch]"#);
     // The host takes what it wants of a range without an end.
     let first = batches(
         &world,
@@ -345,5 +392,8 @@ fn a_new_plugin_of_every_world_passes_its_own_test() {
     assert!(text(&output).contains(said), "{}", text(&output));
     std::fs::remove_file(folder.path().join("new-aggregate/tests/query.sql")).unwrap();
     let output = run(folder.path(), &["plugin", "test", "new-aggregate"]);
-    assert_snapshot!(String::from_utf8_lossy(&output.stderr), @"");
+    assert_snapshot!(String::from_utf8_lossy(&output.stderr), @r"
+    error: longest is an aggregate, which only a query calls: new-aggregate/tests/query.sql is missing
+      hint: write one over the table input, the sample rows: select k, longest(v) from input group by k order by k
+    ");
 }
