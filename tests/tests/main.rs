@@ -16,4 +16,5 @@ mod handmade;
 mod hostile;
 mod jobs;
 mod matching;
+mod plugins;
 mod process;

@@ -74,6 +74,20 @@ pub(crate) struct Resources {
     /// pattern for all NaNs, the same seed and time of start for every run.
     #[arg(long)]
     deterministic: bool,
+
+    /// None: the machine's cores, or one where the run is deterministic.
+    #[arg(skip)]
+    partitions: Option<usize>,
+}
+
+impl Resources {
+    /// One partition: rows come out in the same order each time.
+    pub(crate) fn in_order() -> Self {
+        Self {
+            partitions: Some(1),
+            ..Self::default()
+        }
+    }
 }
 
 /// What a run holds its plugins to.
@@ -104,10 +118,10 @@ pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfi
     let memory = resources.memory.map(usize::try_from);
     Ok(EngineConfig {
         memory_bytes: memory.map_or(defaults.memory_bytes, |bytes| bytes.unwrap_or(usize::MAX)),
-        partitions: if resources.deterministic {
-            1
-        } else {
-            defaults.partitions
+        partitions: match resources.partitions {
+            Some(partitions) => partitions,
+            None if resources.deterministic => 1,
+            None => defaults.partitions,
         },
         run: if resources.deterministic {
             Run::default()

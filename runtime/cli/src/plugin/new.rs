@@ -1,7 +1,7 @@
 //! `tenon plugin new`: a crate with a working plugin, a unit test and sample rows.
 //!
-//! The files are in `templates/map`; `{{name}}` and `{{sdk}}` are filled in. The crate stands alone (it has a
-//! `[workspace]` of its own), so that it builds wherever it is put.
+//! The files are in `templates/`, a folder for each world; `{{name}}` and `{{sdk}}` are filled in. The crate stands
+//! alone (it has a `[workspace]` of its own), so that it builds wherever it is put.
 
 use std::env;
 use std::fs;
@@ -21,6 +21,10 @@ pub(crate) struct Args {
     /// The plugin's name: a-z, 0-9 and -, beginning with a letter.
     name: String,
 
+    /// What its function does.
+    #[arg(long, value_name = "WORLD", default_value = "map")]
+    world: World,
+
     /// Folder to make [default: the name].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -30,25 +34,77 @@ pub(crate) struct Args {
     sdk: Option<PathBuf>,
 }
 
-/// Where each file goes, and its text.
-const MAP: [(&str, &str); 4] = [
-    (
-        "Cargo.toml",
-        include_str!("../../templates/map/Cargo.toml.template"),
-    ),
-    (
-        "src/lib.rs",
-        include_str!("../../templates/map/src/lib.rs.template"),
-    ),
-    (
-        "tests/rows.ndjson",
-        include_str!("../../templates/map/tests/rows.ndjson"),
-    ),
-    (
-        "tests/expected.ndjson",
-        include_str!("../../templates/map/tests/expected.ndjson"),
-    ),
-];
+/// What the function of a plugin does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum World {
+    /// Rows to new columns.
+    Map,
+    /// Rows to any rows, with state.
+    Stream,
+    /// The rows of a group to one.
+    Aggregate,
+    /// Arguments to rows, in SQL's FROM.
+    TableFunction,
+    /// Queries that the host runs.
+    Plan,
+}
+
+/// Where a file goes, and its text.
+type Template = (&'static str, &'static str);
+
+/// The files of a world's folder.
+macro_rules! templates {
+    ($folder:literal, $($file:literal = $template:literal),+ $(,)?) => {
+        &[$((
+            $file,
+            include_str!(concat!("../../templates/", $folder, "/", $template)),
+        )),+]
+    };
+}
+
+impl World {
+    fn files(self) -> &'static [Template] {
+        match self {
+            Self::Map => templates!(
+                "map",
+                "Cargo.toml" = "Cargo.toml.template",
+                "src/lib.rs" = "src/lib.rs.template",
+                "tests/rows.ndjson" = "tests/rows.ndjson",
+                "tests/expected.ndjson" = "tests/expected.ndjson",
+            ),
+            Self::Stream => templates!(
+                "stream",
+                "Cargo.toml" = "Cargo.toml.template",
+                "src/lib.rs" = "src/lib.rs.template",
+                "tests/rows.ndjson" = "tests/rows.ndjson",
+                "tests/expected.ndjson" = "tests/expected.ndjson",
+            ),
+            Self::Aggregate => templates!(
+                "aggregate",
+                "Cargo.toml" = "Cargo.toml.template",
+                "src/lib.rs" = "src/lib.rs.template",
+                "tests/rows.ndjson" = "tests/rows.ndjson",
+                "tests/query.sql" = "tests/query.sql",
+                "tests/expected.ndjson" = "tests/expected.ndjson",
+            ),
+            Self::TableFunction => templates!(
+                "table-function",
+                "Cargo.toml" = "Cargo.toml.template",
+                "src/lib.rs" = "src/lib.rs.template",
+                "tests/rows.ndjson" = "tests/rows.ndjson",
+                "tests/query.sql" = "tests/query.sql",
+                "tests/expected.ndjson" = "tests/expected.ndjson",
+            ),
+            Self::Plan => templates!(
+                "plan",
+                "Cargo.toml" = "Cargo.toml.template",
+                "src/lib.rs" = "src/lib.rs.template",
+                "tests/rows.ndjson" = "tests/rows.ndjson",
+                "tests/expected.ndjson" = "tests/expected.ndjson",
+            ),
+        }
+    }
+}
 
 /// Makes the crate and says what to do next.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
@@ -60,7 +116,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     check_free(&dir)?;
     let sdk = sdk_dependency(args.sdk.as_deref(), &dir)?;
     let mut report = Report::list(&["file"]);
-    for (file, template) in MAP {
+    for (file, template) in args.world.files() {
         let path = dir.join(file);
         let text = template
             .replace("{{name}}", &args.name)
@@ -229,11 +285,13 @@ mod tests {
 
     #[test]
     fn templates_are_filled_in() {
-        for (file, template) in MAP {
-            let text = template
-                .replace("{{name}}", "x")
-                .replace("{{sdk}}", "\"1\"");
-            assert!(!text.contains("{{"), "{file}");
+        for world in <World as clap::ValueEnum>::value_variants() {
+            for (file, template) in world.files() {
+                let text = template
+                    .replace("{{name}}", "x")
+                    .replace("{{sdk}}", "\"1\"");
+                assert!(!text.contains("{{"), "{world:?} {file}");
+            }
         }
     }
 

@@ -1,20 +1,30 @@
 //! `tenon plugin test`: the production sandbox and engine on a file of sample rows.
 //!
 //! ```text
-//! tests/rows.ndjson       what goes in
-//! tests/expected.ndjson   what must come out, row by row; --accept writes it
+//! tests/rows.ndjson             what goes in
+//! tests/config.json             settings of the function, if it needs any
+//! tests/expected.ndjson         what must come out, row by row; --accept writes it
+//! tests/query.sql               a query over the table `input`, the sample rows
+//! tests/query-expected.ndjson   what must come out of the query of a plugin whose function is called as well
 //! ```
+//!
+//! `map`, `stream` and `plan` functions are called on the rows. `aggregate` and `table-function` functions have no
+//! meaning outside of SQL: the query is their test, and `expected.ndjson` what comes out of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tenon_engine::{DirectTarget, DynamicTransform, FileSource, Job, Node, Progress};
-use tenon_registry::Registry;
+use tenon_engine::{
+    DirectTarget, DynamicTransform, Engine, FileSource, GuestReport, Job, Node, Parameter,
+    ParameterType, Progress, SparkSql, SqlAlias,
+};
+use tenon_registry::{Function, FunctionKind, Manifest, Registry};
 
 use super::{build, registry};
 use crate::commands::setup;
 use crate::error::{Explain, Failure};
+use crate::exit::Exit;
 use crate::report::{Report, cell, millis};
 use crate::shell::Shell;
 
@@ -35,7 +45,8 @@ pub(crate) struct Args {
 /// Builds, runs and compares.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let built = build::build(shell, &args.dir, None, false)?;
-    let rows = args.dir.join("tests/rows.ndjson");
+    let tests = args.dir.join("tests");
+    let rows = tests.join("rows.ndjson");
     if !rows.exists() {
         return Err(Failure::new(format!(
             "there are no sample rows: {} is missing",
@@ -43,70 +54,216 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         ))
         .with_hint("write some, one JSON object a line"));
     }
+    let cases = cases(&built.manifest, &args.function, &tests)?;
     let scratch = tempfile::tempdir()?;
     let registry = Registry::open(scratch.path().join("registry")).map_err(registry::failure)?;
     registry.install(&built.bytes).map_err(registry::failure)?;
-    let engine = setup::engine_over(shell, registry, None, &setup::Resources::default())?;
-    let out = scratch.path().join("out.ndjson");
-    let job = job(built.manifest.name.as_str(), &args.function, &rows, &out);
+    let engine = setup::engine_over(shell, registry, None, &setup::Resources::in_order())?;
+    let (mut all, mut used, mut compared) = (0, None, true);
+    for case in cases {
+        let out = scratch.path().join("out.ndjson");
+        let (count, guest) = run_case(&engine, case.node, &rows, &out)?;
+        compared &= check(shell, &case.expected, &out, args.accept)?;
+        all += count;
+        used = used.or(guest);
+    }
+    let reference = format!("{}@{}", built.manifest.name, built.manifest.version);
+    let mut summary = Report::record()
+        .field("plugin", cell(reference))
+        .field("rows", cell(all));
+    // What an aggregate or a table function used is its query's, which reports no plugin.
+    if let Some(guest) = used {
+        summary = summary
+            .field("in_plugin_millis", millis(guest.cpu))
+            .field("memory_bytes", crate::report::bytes(guest.memory_bytes));
+    }
+    let result = if compared { "as expected" } else { "ran" };
+    shell.print(&summary.field("result", cell(result)))
+}
+
+/// One run over the sample rows.
+struct Case {
+    /// Reads the node `rows`.
+    node: Node,
+    /// The file of what must come out.
+    expected: PathBuf,
+}
+
+/// What there is to run: the function, the query, or both.
+fn cases(manifest: &Manifest, function: &str, tests: &Path) -> Result<Vec<Case>, Failure> {
+    let query = tests.join("query.sql");
+    let is_called = called(manifest, function);
+    let mut cases = Vec::new();
+    if is_called {
+        cases.push(Case {
+            node: call(manifest.name.as_str(), function, settings(tests)?),
+            expected: tests.join("expected.ndjson"),
+        });
+    }
+    if query.exists() {
+        let expected = if is_called {
+            "query-expected.ndjson"
+        } else {
+            "expected.ndjson"
+        };
+        let shown = query.display().to_string();
+        let text = fs::read_to_string(&query).what(move || format!("cannot read {shown}"))?;
+        cases.push(Case {
+            node: asked(text),
+            expected: tests.join(expected),
+        });
+    }
+    if cases.is_empty() {
+        return Err(no_query(manifest, function, &query));
+    }
+    Ok(cases)
+}
+
+/// Whether the function is one to be called on a table: one whose name is not listed may be a plan's own.
+fn called(manifest: &Manifest, function: &str) -> bool {
+    let in_sql = |f: &Function| {
+        matches!(
+            f.kind,
+            FunctionKind::Aggregate | FunctionKind::TableFunction
+        )
+    };
+    let mut candidates = manifest.functions.iter();
+    if function.is_empty() {
+        !candidates.all(in_sql)
+    } else {
+        !candidates.any(|f| f.name == function && in_sql(f))
+    }
+}
+
+fn no_query(manifest: &Manifest, function: &str, query: &Path) -> Failure {
+    let found = manifest
+        .functions
+        .iter()
+        .find(|f| function.is_empty() || f.name == function);
+    let name = found.map_or(function, |f| f.name.as_str());
+    let sql = name.replace('-', "_");
+    let (what, example) = match found.map(|f| f.kind) {
+        Some(FunctionKind::TableFunction) => (
+            "a table function",
+            format!("select * from input, lateral {sql}(input.a)"),
+        ),
+        _ => (
+            "an aggregate",
+            format!("select k, {sql}(v) from input group by k order by k"),
+        ),
+    };
+    Failure::new(format!(
+        "{name} is {what}, which only a query calls: {} is missing",
+        query.display()
+    ))
+    .with_exit(Exit::NotFound)
+    .with_hint(format!(
+        "write one over the table input, the sample rows: {example}"
+    ))
+}
+
+/// Runs one node; answers its rows and what the plugin used.
+fn run_case(
+    engine: &Engine,
+    node: Node,
+    rows: &Path,
+    out: &Path,
+) -> Result<(u64, Option<GuestReport>), Failure> {
+    let job = job(node, rows, out);
     let report = setup::block_on(async {
         engine
             .run(&job, "test", &Progress::default())
             .await
             .map_err(setup::failure)
     })?;
-    let expected = args.dir.join("tests/expected.ndjson");
-    if args.accept {
-        fs::copy(&out, &expected)?;
-        shell.say(&format!("accepted into {}", expected.display()));
-    } else if expected.exists() {
-        compare(&read(&expected)?, &read(&out)?)?;
-    } else {
-        shell.print_text(&fs::read_to_string(&out)?)?;
-        shell.say("nothing is expected yet: --accept keeps this as expected");
-    }
-    let guest = report
-        .nodes
-        .iter()
-        .find_map(|node| node.guest)
-        .unwrap_or_default();
-    let summary = Report::record()
-        .field(
-            "plugin",
-            cell(format!(
-                "{}@{}",
-                built.manifest.name, built.manifest.version
-            )),
-        )
-        .field(
-            "rows",
-            cell(report.targets.first().map_or(0, |target| target.rows)),
-        )
-        .field("in_plugin_millis", millis(guest.cpu))
-        .field("memory_bytes", crate::report::bytes(guest.memory_bytes))
-        .field(
-            "result",
-            cell(if args.accept || !expected.exists() {
-                "ran"
-            } else {
-                "as expected"
-            }),
-        );
-    shell.print(&summary)
+    let count = report.targets.first().map_or(0, |target| target.rows);
+    Ok((count, report.nodes.iter().find_map(|node| node.guest)))
 }
 
-fn job(plugin: &str, function: &str, rows: &Path, out: &Path) -> Job {
-    let source = FileSource {
-        name: "rows".to_owned(),
-        paths: vec![setup::absolute(rows)],
+/// Compares, or keeps, or shows what came out; answers whether it was compared.
+fn check(shell: &Shell, expected: &Path, out: &Path, accept: bool) -> Result<bool, Failure> {
+    if accept {
+        fs::copy(out, expected)?;
+        shell.say(&format!("accepted into {}", expected.display()));
+        return Ok(false);
+    }
+    if expected.exists() {
+        compare(&read(expected)?, &read(out)?)?;
+        return Ok(true);
+    }
+    shell.print_text(&fs::read_to_string(out)?)?;
+    let name = expected.display();
+    shell.say(&format!(
+        "nothing is expected yet: --accept keeps this as {name}"
+    ));
+    Ok(false)
+}
+
+/// The function's settings, as a job would give them.
+fn settings(tests: &Path) -> Result<Vec<Parameter>, Failure> {
+    let path = tests.join("config.json");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let shown = || path.display().to_string();
+    let text = fs::read_to_string(&path).what(|| format!("cannot read {}", shown()))?;
+    let object: serde_json::Map<String, Value> = serde_json::from_str(&text).what(shown)?;
+    object
+        .into_iter()
+        .map(|(name, value)| {
+            let wrong = format!("{}: {name}: a setting is a text, a number, a boolean, null or a list of texts, not {value}", shown());
+            parameter(name, value).ok_or_else(|| Failure::new(wrong))
+        })
+        .collect()
+}
+
+fn parameter(name: String, value: Value) -> Option<Parameter> {
+    let (r#type, value) = match value {
+        Value::Null => (ParameterType::Null, vec![]),
+        Value::Bool(flag) => (ParameterType::Bool, vec![flag.to_string()]),
+        Value::Number(number) if number.is_i64() => (ParameterType::Int, vec![number.to_string()]),
+        Value::Number(number) => (ParameterType::Float, vec![number.to_string()]),
+        Value::String(text) => (ParameterType::Str, vec![text]),
+        Value::Array(texts) => {
+            let texts = texts.iter().map(|text| text.as_str().map(str::to_owned));
+            (ParameterType::List, texts.collect::<Option<_>>()?)
+        }
+        Value::Object(_) => return None,
     };
-    let transform = DynamicTransform {
+    Some(Parameter {
+        name,
+        r#type,
+        value,
+    })
+}
+
+fn call(plugin: &str, function: &str, parameters: Vec<Parameter>) -> Node {
+    Node::DynamicTransform(DynamicTransform {
         name: plugin.to_owned(),
         transform_name: plugin.to_owned(),
         inputs: vec!["rows".to_owned()],
-        parameters: Vec::new(),
+        parameters,
         function_name: function.to_owned(),
         path: plugin.to_owned(),
+    })
+}
+
+fn asked(query: String) -> Node {
+    Node::SparkSQL(SparkSql {
+        name: "query".to_owned(),
+        inputs: vec!["rows".to_owned()],
+        sql_query: query,
+        sql_aliases: vec![SqlAlias {
+            from: "rows".to_owned(),
+            alias: "input".to_owned(),
+        }],
+    })
+}
+
+fn job(node: Node, rows: &Path, out: &Path) -> Job {
+    let source = FileSource {
+        name: "rows".to_owned(),
+        paths: vec![setup::absolute(rows)],
     };
     let target = DirectTarget {
         name: "out".to_owned(),
@@ -117,7 +274,7 @@ fn job(plugin: &str, function: &str, rows: &Path, out: &Path) -> Job {
     };
     let nodes = [
         ("rows", Node::S3JsonSource(source)),
-        ("plugin", Node::DynamicTransform(transform)),
+        ("plugin", node),
         ("out", Node::S3DirectTarget(target)),
     ];
     let nodes = nodes
@@ -194,5 +351,25 @@ mod tests {
                 .contains("1 rows were expected and 0 came out")
         );
         assert!(compare(&[json!({"a": 1})], &[json!({"a": 1})]).is_ok());
+    }
+    #[test]
+    fn settings_become_parameters() {
+        let tests = tempfile::tempdir().unwrap();
+        assert!(settings(tests.path()).unwrap().is_empty());
+        let config = tests.path().join("config.json");
+        fs::write(&config, r#"{"a": "x", "b": 2, "c": ["y"], "d": true}"#).unwrap();
+        let types: Vec<ParameterType> = settings(tests.path())
+            .unwrap()
+            .iter()
+            .map(|p| p.r#type)
+            .collect();
+        use ParameterType as P;
+        assert_eq!(types, [P::Str, P::Int, P::List, P::Bool]);
+        fs::write(&config, r#"{"a": {"b": 1}}"#).unwrap();
+        let failure = settings(tests.path()).unwrap_err();
+        assert!(
+            failure.lines()[0].1.contains("a: a setting is a text"),
+            "{failure:?}"
+        );
     }
 }
