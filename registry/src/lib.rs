@@ -51,7 +51,7 @@ mod section;
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, Result};
 pub use folder::{Installed, Record, Registry, Resolved};
-pub use manifest::{Example, Function, FunctionKind, Manifest, PluginName};
+pub use manifest::{Example, Function, FunctionKind, LimitValue, Manifest, PluginName};
 pub use reference::{Reference, Selector};
 pub use section::{
     MANIFEST_SECTION, MAX_COMPONENT_BYTES, MAX_MANIFEST_BYTES, embed, read_manifest,

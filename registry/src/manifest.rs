@@ -4,6 +4,7 @@
 //! become paths and SQL identifiers, texts are shown to people. Unknown fields are tolerated, so a plugin
 //! built by a newer tool can be installed; a rule that is broken is named together with the value.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -19,6 +20,7 @@ const MAX_LONG_TEXT_BYTES: usize = 4096;
 const MAX_AUTHORS: usize = 32;
 const MAX_FUNCTIONS: usize = 256;
 const MAX_EXAMPLES: usize = 32;
+const MAX_LIMITS: usize = 64;
 
 /// What a plugin says about itself: the JSON in the `tenon:manifest` section.
 ///
@@ -59,6 +61,29 @@ pub struct Manifest {
     /// Worked examples for the catalogue of plugins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
+    /// What the plugin should be held to, by the host's names of limits: it lowers what an operator allows and
+    /// cannot raise it. Names that a host does not know mean nothing to it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, LimitValue>,
+}
+
+/// A limit's value as its author wrote it: with a unit (`64 MiB`), or a number in the limit's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LimitValue {
+    /// A number.
+    Number(u64),
+    /// A number with a unit.
+    Text(String),
+}
+
+impl fmt::Display for LimitValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
 }
 
 /// One function a plugin exports.
@@ -81,8 +106,16 @@ pub enum FunctionKind {
     Map,
     /// Push and pull of batches, with state.
     Stream,
+    /// Groups of rows to one row each; also an aggregate function of SQL.
+    Aggregate,
+    /// Arguments to rows; a function of SQL's FROM clause.
+    TableFunction,
     /// SQL over the inputs and the plugin's own functions.
     Plan,
+    /// Rows from outside.
+    Source,
+    /// Rows to outside.
+    Sink,
 }
 
 impl fmt::Display for FunctionKind {
@@ -90,7 +123,11 @@ impl fmt::Display for FunctionKind {
         f.write_str(match self {
             Self::Map => "map",
             Self::Stream => "stream",
+            Self::Aggregate => "aggregate",
+            Self::TableFunction => "table-function",
             Self::Plan => "plan",
+            Self::Source => "source",
+            Self::Sink => "sink",
         })
     }
 }
@@ -139,6 +176,11 @@ impl Manifest {
         for example in &self.examples {
             check_text("an example's title", &example.title, MAX_SHORT_TEXT_BYTES)?;
             check_text("an example's text", &example.text, MAX_LONG_TEXT_BYTES)?;
+        }
+        check_count("limits", self.limits.len(), MAX_LIMITS)?;
+        for (name, value) in &self.limits {
+            check_text("a limit's name", name, MAX_NAME_BYTES)?;
+            check_text("a limit's value", &value.to_string(), MAX_NAME_BYTES)?;
         }
         Ok(())
     }
@@ -291,6 +333,7 @@ mod tests {
                 {"name": "pair-score", "kind": "map"},
             ],
             "examples": [{"title": "match people", "text": "select 1"}],
+            "limits": {},
         })
     }
 
@@ -314,6 +357,16 @@ mod tests {
             manifest
         );
 
+        json["limits"] = json!({"memory_bytes": "64 MiB", "columns": 12, "of-a-newer-host": "1"});
+        let limited = read(&json).unwrap();
+        assert_eq!(limited.limits["memory_bytes"].to_string(), "64 MiB");
+        assert_eq!(limited.limits["columns"], LimitValue::Number(12));
+        assert_eq!(
+            read(&serde_json::to_value(&limited).unwrap()).unwrap(),
+            limited
+        );
+        json.as_object_mut().unwrap().remove("limits");
+
         json["homepage"] = json!("https://example.org");
         json["functions"][0]["stability"] = json!("new");
         assert_eq!(read(&json).unwrap(), manifest);
@@ -326,11 +379,9 @@ mod tests {
         json.as_object_mut().unwrap().remove("examples");
         let manifest = read(&json).unwrap();
         assert!(manifest.authors.is_empty() && manifest.examples.is_empty());
-        assert!(
-            !serde_json::to_string(&manifest)
-                .unwrap()
-                .contains("authors")
-        );
+        assert!(manifest.limits.is_empty());
+        let written = serde_json::to_string(&manifest).unwrap();
+        assert!(!written.contains("authors") && !written.contains("limits"));
     }
 
     #[test]
@@ -408,6 +459,11 @@ mod tests {
                 "/description",
                 json!("a\u{1b}[31m"),
                 "description contains the control character '\\u{1b}'",
+            ),
+            (
+                "/limits",
+                json!({"memory_bytes": "x".repeat(65)}),
+                "a limit's value has 65 bytes, the limit is 64 bytes",
             ),
             (
                 "/authors",

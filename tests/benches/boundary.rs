@@ -156,19 +156,24 @@ fn host_side(title: &str, batch: &RecordBatch) {
             black_box(black_box(buffer.as_slice().to_vec()).as_slice().to_vec());
         }
     }));
+    let own = per_row(nanos_per_call(rounds, calls, || {
+        black_box(tenon_host::round_trip(batch, false).unwrap());
+    }));
     let all = per_row(nanos_per_call(rounds, calls, || {
-        black_box(tenon_host::round_trip(batch).unwrap());
+        black_box(tenon_host::round_trip(batch, true).unwrap());
     }));
     let encoded = to_ipc(batch).unwrap();
     let ipc_copies = per_row(nanos_per_call(rounds, calls, || {
         black_box(black_box(encoded.as_slice().to_vec()).as_slice().to_vec());
+    }));
+    let ipc_own = per_row(nanos_per_call(rounds, calls, || {
+        black_box(from_ipc(&to_ipc(batch).unwrap()).unwrap());
     }));
     let ipc = per_row(nanos_per_call(rounds, calls, || {
         let bytes = to_ipc(batch).unwrap();
         let crossed = black_box(bytes.as_slice().to_vec()).as_slice().to_vec();
         black_box(from_ipc(&crossed).unwrap());
     }));
-    let (own, ipc_own) = (all - copies, ipc - ipc_copies);
     println!(
         "| {title} | {copies:.2} | {own:.2} | {ipc_copies:.2} | {ipc_own:.2} | {:.1}x | {:.2}x |",
         ipc_own / own,

@@ -53,6 +53,14 @@ struct Line {
     sum: f64,
 }
 
+fn summary(ratios: Vec<f64>) -> String {
+    if ratios.is_empty() {
+        return "absent".to_owned();
+    }
+    let least = ratios.iter().copied().fold(f64::MAX, f64::min);
+    format!("median {:.1}x, least {least:.1}x", median(ratios))
+}
+
 fn main() {
     println!("{}", machine());
     let runtime = one_thread();
@@ -82,22 +90,11 @@ fn main() {
         }
     }
     for rows in SIZES {
-        let of = |f: &dyn Fn(&(usize, Option<f64>, Option<f64>)) -> Option<f64>| {
-            let ratios: Vec<f64> = ratios
-                .iter()
-                .filter(|r| r.0 == rows)
-                .filter_map(f)
-                .collect();
-            if ratios.is_empty() {
-                return "absent".to_owned();
-            }
-            let least = ratios.iter().copied().fold(f64::MAX, f64::min);
-            format!("median {:.1}x, least {least:.1}x", median(ratios))
-        };
+        let of_size = || ratios.iter().filter(|ratio| ratio.0 == rows);
         println!(
             "{rows} rows: `#[function]` {}; `batch_fn` {}",
-            of(&|r| r.1),
-            of(&|r| r.2)
+            summary(of_size().filter_map(|ratio| ratio.1).collect()),
+            summary(of_size().filter_map(|ratio| ratio.2).collect())
         );
     }
 

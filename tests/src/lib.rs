@@ -6,6 +6,7 @@
 )]
 
 pub mod people;
+pub mod random;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tenon_catalog::{Catalog, Tenant, TenantCatalog};
 use tenon_connect::Place;
 use tenon_engine::{Engine, EngineConfig};
-use tenon_host::{Host, HostConfig};
+use tenon_host::{Compiler, Host, HostConfig};
 use tenon_registry::Registry;
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 
@@ -59,6 +60,18 @@ pub fn tenon() -> PathBuf {
         tenon.display()
     );
     tenon
+}
+
+/// The compiler that the binary of this build brings: a process for each component.
+///
+/// # Panics
+/// The binary is not there.
+#[must_use]
+pub fn compiler() -> Compiler {
+    Compiler::Child {
+        program: tenon(),
+        args: vec!["compile-worker".into()],
+    }
 }
 
 /// The component of the plugin in this folder of the checkout, built by `tenon plugin build`. Built once for each
@@ -133,7 +146,12 @@ impl World {
         }
         // One cache for all tests: compiling is the slow part.
         let cache_dir = Some(std::env::temp_dir().join("tenon-test-cache"));
-        let host = Host::new(&HostConfig { cache_dir }).expect("a host");
+        let config_of_host = HostConfig {
+            cache_dir,
+            compiler: compiler(),
+            ..HostConfig::default()
+        };
+        let host = Host::new(&config_of_host).expect("a host");
         let clock = Arc::new(SystemClock);
         let store = SledStore::open(
             &folder.path().join("store"),

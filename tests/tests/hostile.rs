@@ -241,6 +241,7 @@ fn a_cache_that_was_tampered_with_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::new(&HostConfig {
         cache_dir: Some(folder.path().to_path_buf()),
+        ..HostConfig::default()
     })
     .unwrap();
     let wasm = component("tests/hostile");

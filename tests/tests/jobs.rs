@@ -167,6 +167,80 @@ async fn a_second_run_replaces_the_first_and_counts_up_the_version() {
     );
 }
 
+/// A result that is read twice and larger than the memory of the run goes to disk, and the report says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_is_read_twice_may_be_larger_than_memory() {
+    let world = World::with_config(
+        &[],
+        tenon_engine::EngineConfig {
+            memory_bytes: 24 << 20,
+            partitions: 2,
+            ..tenon_engine::EngineConfig::default()
+        },
+    );
+    let rows: String = (0..700).map(|i| format!("{i},name {i}\n")).collect();
+    let people = world.folder.path().join("people.csv");
+    std::fs::write(people, format!("id,name\n{rows}")).unwrap();
+    let nodes = r#"
+        [nodes.pairs.SparkSQL]
+        Name = "pairs"
+        Inputs = ["people"]
+        SqlAliases = [{ From = "people", Alias = "p" }]
+        SqlQuery = "select a.id, concat(a.name, ' and ', b.name) as names from p a, p b"
+        [nodes.sums.SparkSQL]
+        Name = "sums"
+        Inputs = ["pairs"]
+        SqlAliases = [{ From = "pairs", Alias = "t" }]
+        SqlQuery = "select count(*) as n, sum(length(names)) as bytes, 1 as half from t union all select count(*), sum(length(names)), 2 from t where id >= 350 order by half"
+    "#;
+    let report = run(&world, nodes, "sums").await.unwrap();
+    assert_snapshot!(sql(&world, "select * from t.out").await, @r"
+    +--------+----------+------+
+    | n      | bytes    | half |
+    +--------+----------+------+
+    | 490000 | 10136000 | 1    |
+    | 245000 | 5106500  | 2    |
+    +--------+----------+------+
+    ");
+    let spilled = |id: &str| {
+        let node = report.nodes.iter().find(|node| node.id == id);
+        node.unwrap().spilled_bytes
+    };
+    assert!(
+        spilled("pairs") > 1 << 20,
+        "{} bytes on disk",
+        spilled("pairs")
+    );
+    assert_eq!(spilled("people"), 0);
+}
+
+/// What a run says about a plugin: which bytes it was, and what it used.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_accounted_for() {
+    let world = World::with_plugins(&["tests/hostile"]);
+    std::fs::write(world.folder.path().join("people.csv"), PEOPLE).unwrap();
+    let node = "[nodes.d.DynamicTransform]\nName = \"d\"\nTransformName = \"x\"\nPath = \"tenon:hostile@0\"\nFunctionName = \"floods-the-log\"\nInputs = [\"people\"]";
+    let report = run(&world, node, "d").await.unwrap();
+    let d = report.nodes.iter().find(|node| node.id == "d").unwrap();
+    let (plugin, used) = (d.plugin.clone().unwrap(), d.guest.unwrap());
+    let (resolved, _) = world.engine.plugin("tenon:hostile").await.unwrap();
+    assert_eq!(plugin.reference, "hostile@0.1.0");
+    assert_eq!(plugin.digest, resolved.digest.to_string());
+    assert_eq!(plugin.limits.limits, tenon_host::Limits::default());
+    assert!(
+        used.calls > 0 && used.cpu > std::time::Duration::ZERO,
+        "{used:?}"
+    );
+    assert!(used.bytes_sent > 0 && used.bytes_received > 0, "{used:?}");
+    assert!(used.memory_bytes >= 64 << 10, "{used:?}");
+    assert!(
+        report
+            .nodes
+            .iter()
+            .all(|node| node.id == "d" || node.plugin.is_none())
+    );
+}
+
 /// The error, and that neither files nor tables are left.
 async fn refused(world: &World, nodes: &str, last: &str) -> String {
     let error = match run(world, nodes, last).await {
@@ -176,18 +250,8 @@ async fn refused(world: &World, nodes: &str, last: &str) -> String {
             e.hint().map(|h| format!("\n{h}")).unwrap_or_default()
         ),
     };
-    // Another partition's file goes when the batch that is being written is done.
-    let left = || -> Vec<String> {
-        let names = files(&world.folder.path().join("out")).into_iter();
-        names.filter(|name| name != "_tenon_files").collect()
-    };
-    for _ in 0..100 {
-        if left().is_empty() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    let left = left();
+    let mut left = files(&world.folder.path().join("out"));
+    left.retain(|name| name != "_tenon_files");
     assert!(left.is_empty(), "{left:?}");
     assert!(
         world.catalog.get_table("t", "out").is_err(),

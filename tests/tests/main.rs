@@ -6,6 +6,11 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod columns;
+mod compile;
+mod conformance;
+mod deterministic;
 mod hostile;
 mod jobs;
 mod matching;
+mod process;

@@ -157,6 +157,7 @@ fn versions_stand_in_the_root_only() {
         for line in manifest.lines() {
             if line.starts_with('[') {
                 in_dependencies = line.contains("dependencies");
+                continue;
             }
             if !in_dependencies || !line.contains('=') || line.starts_with('#') {
                 continue;

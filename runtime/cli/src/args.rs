@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{catalog, completions, doctor, find_matches, run, sql};
+use crate::commands::{catalog, compile_worker, completions, doctor, find_matches, run, sql};
 use crate::exit::Exit;
 use crate::plugin;
 
@@ -40,6 +40,9 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+    /// Compile a component from standard input: what the sandbox starts for itself.
+    #[command(hide = true)]
+    CompileWorker(compile_worker::Args),
 }
 
 /// Options of every command.

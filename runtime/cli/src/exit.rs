@@ -22,7 +22,7 @@ pub(crate) enum Exit {
     Unreachable,
     /// It exists already with another content, or is running already.
     Conflict,
-    /// Ctrl-C.
+    /// Ctrl-C, or a request to terminate.
     Interrupted,
 }
 

@@ -81,6 +81,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), Failure> {
         Command::Plugin(args) => plugin::run(shell, args),
         Command::Doctor(args) => commands::doctor::run(shell, &args),
         Command::Completions(args) => commands::completions::run(shell, &args),
+        Command::CompileWorker(args) => commands::compile_worker::run(&args),
     }
 }
 

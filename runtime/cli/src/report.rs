@@ -183,6 +183,13 @@ pub(crate) fn millis(took: Duration) -> Cell {
     cell_as(millis, human_time(took))
 }
 
+/// A digest; people see as much of it as they need to tell two apart.
+pub(crate) fn digest(digest: &str) -> Cell {
+    cell_as(digest, digest.get(..SHORT_DIGEST).unwrap_or(digest))
+}
+
+const SHORT_DIGEST: usize = "sha256:".len() + 12;
+
 /// `812 kB`: decimal units, three digits.
 pub(crate) fn human_bytes(size: u64) -> String {
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];

@@ -25,6 +25,24 @@ impl Bridge {
         Self { catalog, place }
     }
 
+    /// The names of all tables, `database.table`.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        let mut tables = Vec::new();
+        for database in self.schema_names() {
+            let names = self.table_names(&database);
+            tables.extend(names.into_iter().map(|name| format!("{database}.{name}")));
+        }
+        tables
+    }
+
+    fn table_names(&self, database: &str) -> Vec<String> {
+        all_pages(|token| {
+            self.catalog
+                .list_tables(database, token, PAGE)
+                .map(|page| (page.items.into_iter().map(|t| t.name).collect(), page.next))
+        })
+    }
+
     /// The table, readable.
     pub(crate) async fn table(
         &self,
@@ -108,12 +126,7 @@ struct DatabaseBridge {
 #[async_trait]
 impl SchemaProvider for DatabaseBridge {
     fn table_names(&self) -> Vec<String> {
-        all_pages(|token| {
-            self.bridge
-                .catalog
-                .list_tables(&self.database, token, PAGE)
-                .map(|page| (page.items.into_iter().map(|t| t.name).collect(), page.next))
-        })
+        self.bridge.table_names(&self.database)
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {

@@ -10,35 +10,42 @@ mod apply;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use tenon_catalog::TenantCatalog;
 use tenon_connect::{Error as ConnectError, Format, Place};
-use tenon_host::{Host, Kind, Limits, Plugin};
+use tenon_host::{Host, Kind, LimitSettings, Limits, Plugin};
 use tenon_registry::{Registry, Resolved};
 
 use crate::bridge::Bridge;
 use crate::error::{Error, Result, plain_text};
 use crate::graph::{DynamicTransform, Job, Node, ParameterType};
-use crate::guest::{GuestNode, RunLog, expand};
+use crate::guest::{GuestNode, expand};
+use crate::limits::{Layers, LimitCaps, compose};
 use crate::node::{Meter, NodeProvider};
-use crate::report::{NodeReport, RunReport, Usage, peak_memory_bytes};
+use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage, peak_memory_bytes};
+use crate::session::{self, Scope};
 use crate::shared::SharedProvider;
+use crate::spill::SpillFolder;
 use crate::target::{Staged, TargetSpec};
-use crate::transform;
+use crate::transform::{self, closest};
 
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone)]
@@ -46,10 +53,19 @@ pub struct EngineConfig {
     /// Memory that a run's operators and plugins may hold together, in bytes. Operators that can spill do so
     /// before it is exceeded. Default 4 GiB.
     pub memory_bytes: usize,
+    /// Where operators and results that are read twice keep what does not fit into memory. The files have no
+    /// names there, so that none is left. Default: the system's folder for temporary files.
+    pub spill_folder: PathBuf,
+    /// Bytes that a run may keep there. Default 100 GB.
+    pub spill_bytes: u64,
     /// How many partitions run at once. Default: the machine's cores.
     pub partitions: usize,
-    /// Limits of each plugin instance.
+    /// Limits of each plugin instance: the maximum that plugins, jobs and runs may lower.
     pub guest_limits: Limits,
+    /// What lowers them for the tenant and for single plugins.
+    pub limit_caps: LimitCaps,
+    /// What the plugins of a run are told about it. Default: nothing, the same for every run.
+    pub run: tenon_host::Run,
     /// A target with at most this many rows is shown in the run's report. Default 20.
     pub preview_rows: usize,
 }
@@ -60,8 +76,12 @@ impl Default for EngineConfig {
             std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Self {
             memory_bytes: 4 << 30,
+            spill_folder: std::env::temp_dir(),
+            spill_bytes: 100_000_000_000,
             partitions,
+            run: tenon_host::Run::default(),
             guest_limits: Limits::default(),
+            limit_caps: LimitCaps::default(),
             preview_rows: 20,
         }
     }
@@ -87,7 +107,10 @@ impl std::fmt::Debug for Engine {
 
 /// The progress of a run, readable while it runs.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Mutex<Vec<NodeMeter>>>);
+pub struct Progress {
+    nodes: Arc<Mutex<Vec<NodeMeter>>>,
+    publishing: Arc<AtomicBool>,
+}
 
 /// A node's id and its counter.
 type NodeMeter = (String, Arc<Meter>);
@@ -96,20 +119,33 @@ impl Progress {
     /// Rows that left each node so far, in the order in which the nodes were planned.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, u64)> {
-        self.0
+        self.nodes
             .lock()
             .iter()
             .map(|(id, meter)| (id.clone(), meter.rows()))
             .collect()
     }
+
+    /// Whether the run is past the point where it can be cancelled: its results are being made visible.
+    #[must_use]
+    pub fn is_publishing(&self) -> bool {
+        self.publishing.load(Ordering::SeqCst)
+    }
 }
+
+/// What a query may write in front of a database.
+const CATALOG: &str = "tenon";
+
+/// The database of tables that are named without one.
+const DATABASE: &str = "default";
 
 /// A job whose nodes are plans.
 struct Planned {
     context: SessionContext,
     meters: BTreeMap<String, Arc<Meter>>,
     targets: Vec<(String, TargetSpec, LogicalPlan)>,
-    log: RunLog,
+    plugins: BTreeMap<String, PluginReport>,
+    scope: Scope,
 }
 
 /// The outputs of a node: the result first.
@@ -137,13 +173,15 @@ impl Engine {
 
     /// Runs a job to its end. `run` names the run: letters, digits, `-` and `_`.
     ///
-    /// When the future is dropped, whatever was staged is removed; that is how a run is cancelled.
+    /// When the future is dropped, whatever was staged is removed; that is how a run is cancelled. Do not drop
+    /// it once [`Progress::is_publishing`]: some targets would be published and others not.
     ///
     /// # Errors
     /// The first thing that went wrong, naming its node. Nothing is written or registered then.
     pub async fn run(&self, job: &Job, run: &str, progress: &Progress) -> Result<RunReport> {
         let started = Instant::now();
         let planned = self.plan(job, progress).await?;
+        let _cancels = planned.scope.cancellation.guard();
         let mut usage = Usage::default();
         let mut staged = Vec::with_capacity(planned.targets.len());
         for (id, spec, plan) in &planned.targets {
@@ -151,11 +189,9 @@ impl Engine {
             usage.add(id, &physical);
             staged.push(output);
         }
-        let mut targets = Vec::with_capacity(staged.len());
-        for output in staged {
-            targets.push(output.commit(self.catalog.as_ref()).await?);
-        }
+        let targets = self.publish(staged, progress).await?;
         let log = planned
+            .scope
             .log
             .lines()
             .into_iter()
@@ -188,28 +224,43 @@ impl Engine {
         Ok(text)
     }
 
-    /// Runs one query over the catalog; tables are `database.table`. Calls `batch` for each batch of the result.
+    /// Runs one query over the catalog; tables are `database.table`.
     ///
     /// # Errors
-    /// The query is wrong, is not a query, or fails.
+    /// [`Error::NotFound`] for a table that is not there, [`Error::Definition`] for text that is no query or a
+    /// wrong one. The stream fails when the query does.
     pub async fn sql(&self, query: &str) -> Result<SendableRecordBatchStream> {
         let context = self.session()?;
-        if let Some(catalog) = &self.catalog {
-            context.register_catalog(
-                "tenon",
-                Arc::new(Bridge::new(catalog.clone(), self.place.clone())),
-            );
+        let bridge = self
+            .catalog
+            .as_ref()
+            .map(|catalog| Arc::new(Bridge::new(catalog.clone(), self.place.clone())));
+        if let Some(bridge) = &bridge {
+            context.register_catalog(CATALOG, Arc::clone(bridge) as _);
         }
-        let fail = |e: DataFusionError| Error::Query(plain_text(&e));
+        let scope = Scope::of(&context);
+        self.add_functions(&context, query, "query", &scope).await?;
         let options = SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(true);
-        let frame = context
-            .sql_with_options(query, options)
-            .await
-            .map_err(fail)?;
-        frame.execute_stream().await.map_err(fail)
+        let frame = context.sql_with_options(query, options).await;
+        let frame = frame.map_err(|e| {
+            let missing = missing_table(&context, query);
+            let missing = missing.zip(bridge.as_ref());
+            missing.map_or_else(
+                || Error::Definition(plain_text(&e)),
+                |(table, bridge)| no_table(&table, bridge),
+            )
+        })?;
+        let stream = frame.execute_stream().await;
+        let stream = stream.map_err(|e| Error::Query(plain_text(&e)))?;
+        let (schema, cancels) = (stream.schema(), scope.cancellation.guard());
+        // The guard lives as long as somebody reads.
+        let guarded = stream.inspect(move |_| {
+            let _ = &cancels;
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, guarded)))
     }
 
     /// Resolves and loads a plugin: `tenon:find-matches@1`.
@@ -217,10 +268,7 @@ impl Engine {
     /// # Errors
     /// There is no such plugin or version, its file was changed, or it cannot be loaded.
     pub async fn plugin(&self, reference: &str) -> Result<(Resolved, Plugin)> {
-        let resolved = self
-            .registry
-            .resolve(reference)
-            .map_err(|e| Error::NotFound(e.to_string()))?;
+        let resolved = self.registry.resolve(reference).map_err(Error::not_found)?;
         let digest = resolved.digest.hex();
         if let Some(plugin) = self.loaded.lock().get(&digest) {
             return Ok((resolved, plugin.clone()));
@@ -241,29 +289,93 @@ impl Engine {
     fn session(&self) -> Result<SessionContext> {
         let fail = |e: DataFusionError| Error::Io(plain_text(&e));
         let pool = Arc::new(FairSpillPool::new(self.config.memory_bytes));
+        let folder = SpillFolder::new(self.config.spill_folder.clone(), self.config.spill_bytes);
+        let disk = DiskManagerMode::Custom(Arc::new(folder));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(pool)
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
             .build_arc()
             .map_err(fail)?;
         let mut config = SessionConfig::new()
             .with_target_partitions(self.config.partitions)
-            .with_default_catalog_and_schema("tenon", "default")
+            .with_default_catalog_and_schema(CATALOG, DATABASE)
             .with_information_schema(true);
-        config
-            .options_mut()
-            .execution
-            .parquet
-            .schema_force_view_types = false;
+        let execution = &mut config.options_mut().execution;
+        // Each sort of each partition holds this much back from the start; in a small pool that would be all.
+        let share = self.config.memory_bytes / (8 * self.config.partitions.max(1));
+        execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(share);
+        execution.parquet.schema_force_view_types = false;
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        Ok(SessionContext::new_with_config_rt(config, runtime))
+        Ok(session::context(config, runtime))
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A plugin for a node or a query.
+    pub(crate) async fn guest(
+        &self,
+        reference: &str,
+        node: &str,
+        scope: &Scope,
+    ) -> Result<GuestNode> {
+        let guest = self.guest_of(reference, node, scope).await?;
+        Ok(guest.0)
+    }
+
+    /// The same with what the report says about it.
+    async fn guest_of(
+        &self,
+        reference: &str,
+        node: &str,
+        scope: &Scope,
+    ) -> Result<(GuestNode, PluginReport)> {
+        let (resolved, plugin) = self.plugin(reference).await?;
+        let report = self.plugin_report(&scope.job_limits, &scope.run_limits, &resolved)?;
+        let guest = GuestNode {
+            node: node.into(),
+            reference: report.reference.as_str().into(),
+            plugin: plugin.in_run(self.config.run),
+            limits: report.limits.limits.clone(),
+            log: scope.log.clone(),
+            pool: Arc::clone(&scope.pool),
+            cancellation: scope.cancellation.clone(),
+        };
+        Ok((guest, report))
+    }
+
+    fn plugin_report(
+        &self,
+        job: &LimitSettings,
+        run: &LimitSettings,
+        resolved: &Resolved,
+    ) -> Result<PluginReport> {
+        let caps = &self.config.limit_caps;
+        let limits = compose(
+            &self.config.guest_limits,
+            Layers { caps, job, run },
+            resolved,
+        )?;
+        Ok(PluginReport {
+            reference: format!("{}@{}", resolved.name, resolved.version),
+            digest: resolved.digest.to_string(),
+            limits,
+        })
     }
 
     async fn plan(&self, job: &Job, progress: &Progress) -> Result<Planned> {
+        let context = self.session()?;
         let mut planned = Planned {
-            context: self.session()?,
+            scope: Scope {
+                job_limits: job.limits.clone(),
+                run_limits: job.run_limits.clone(),
+                ..Scope::of(&context)
+            },
+            context,
             meters: BTreeMap::new(),
             targets: Vec::new(),
-            log: RunLog::default(),
+            plugins: BTreeMap::new(),
         };
         let mut outputs: BTreeMap<&str, Outputs> = BTreeMap::new();
         for id in job.order()? {
@@ -278,7 +390,7 @@ impl Engine {
                 planned.targets.push((id.to_owned(), spec, plan));
                 continue;
             }
-            let plans = self.node(job, id, node, &inputs, &planned.log).await?;
+            let plans = self.node(job, id, node, &inputs, &mut planned).await?;
             let made = plans
                 .into_iter()
                 .enumerate()
@@ -295,7 +407,7 @@ impl Engine {
         id: &str,
         node: &Node,
         inputs: &[&Outputs],
-        log: &RunLog,
+        planned: &mut Planned,
     ) -> Result<Vec<LogicalPlan>> {
         let results: Vec<Arc<dyn TableProvider>> = inputs
             .iter()
@@ -306,8 +418,19 @@ impl Engine {
             Node::ApplyMapping(node) => transform::apply_mapping(node, input()?)?,
             Node::Filter(node) => transform::filter(node, input()?)?,
             Node::DropDuplicates(node) => transform::drop_duplicates(node, input()?)?,
-            Node::SparkSQL(node) => transform::sql(node, &results).await?,
-            Node::DynamicTransform(node) => return self.dynamic(id, node, &results, log).await,
+            Node::SparkSQL(node) => {
+                let context = transform::sql_session();
+                self.add_functions(&context, &node.sql_query, &node.name, &planned.scope)
+                    .await
+                    .map_err(|e| e.at(&node.name))?;
+                transform::sql(node, &context, &results).await?
+            }
+            Node::DynamicTransform(node) => {
+                let guest = self.guest_of(&node.path, &node.name, &planned.scope).await;
+                let (guest, report) = guest.map_err(|e| missing_plugin(e, &node.name))?;
+                planned.plugins.insert(id.to_owned(), report);
+                return dynamic(id, node, &results, &guest).await;
+            }
             Node::SelectFromCollection(node) => {
                 let outputs = inputs.first().map_or(&[][..], |outputs| outputs.as_slice());
                 let Some(chosen) = outputs.get(node.index) else {
@@ -329,7 +452,7 @@ impl Engine {
                 let table = self
                     .catalog_table(&node.database, &node.table)
                     .await
-                    .map_err(|e| Error::node(&node.name, e))?;
+                    .map_err(|e| e.at(&node.name))?;
                 scan(id, Some(&table))?
             }
             Node::S3GlueParquetTarget(_) | Node::S3DirectTarget(_) => {
@@ -344,9 +467,7 @@ impl Engine {
         let paths: Vec<PathBuf> = paths.iter().map(|path| job.path(path)).collect();
         let table = tenon_connect::table(&self.place, &paths, &format).await;
         let table = table.map_err(|e| match e {
-            ConnectError::NotFound { .. } => {
-                Error::NotFound(format!("node {:?}: {e}", node.name()))
-            }
+            ConnectError::NotFound { .. } => Error::not_found(e).at(node.name()),
             _ => Error::node(node.name(), e),
         })?;
         scan(id, Some(&table))
@@ -354,64 +475,44 @@ impl Engine {
 
     async fn catalog_table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
         let Some(catalog) = &self.catalog else {
-            return Err(Error::NotFound("there is no catalog".to_owned()));
+            return Err(Error::not_found("there is no catalog"));
         };
-        let table = Bridge::new(catalog.clone(), self.place.clone())
-            .table(database, name)
-            .await;
+        let bridge = Bridge::new(catalog.clone(), self.place.clone());
+        let table = bridge.table(database, name).await;
         let table = table.map_err(|e| Error::Query(plain_text(&e)))?;
-        table.ok_or_else(|| {
-            Error::NotFound(format!(
-                "there is no table {database}.{name}; `tenon catalog ls` lists them"
-            ))
-        })
+        table.ok_or_else(|| no_table(&format!("{database}.{name}"), &bridge))
     }
 
-    async fn dynamic(
-        &self,
-        id: &str,
-        node: &DynamicTransform,
-        inputs: &[Arc<dyn TableProvider>],
-        log: &RunLog,
-    ) -> Result<Vec<LogicalPlan>> {
-        let loaded = self.plugin(&node.path).await;
-        let (resolved, plugin) = loaded.map_err(|e| match e {
-            Error::NotFound(text) => Error::NotFound(format!(
-                "node {:?}: {text}; `tenon plugin install` adds one",
-                node.name
-            )),
-            other => Error::node(&node.name, other),
-        })?;
-        let guest = GuestNode {
-            node: node.name.as_str().into(),
-            reference: format!("{}@{}", resolved.name, resolved.version).into(),
-            plugin,
-            limits: self.config.guest_limits.clone(),
-            log: log.clone(),
-        };
-        let config = parameters(node)?;
-        let name = Some(node.function_name.as_str()).filter(|name| !name.is_empty());
-        let fail = |e: DataFusionError| Error::of_datafusion(&node.name, &e);
-        let function = guest.function(name).await.map_err(|e| fail(e.into()))?;
-        if function.kind == Kind::Plan {
-            let outputs = expand(&guest, &function.name, &config, inputs).await?;
-            return Ok(outputs.into_iter().map(|(_, plan)| plan).collect());
+    /// What the plugins of a job would be held to, node by node, without running or loading anything.
+    ///
+    /// # Errors
+    /// A plugin is not there, or the job or the run asks for more than it can have.
+    pub fn limits(&self, job: &Job) -> Result<Vec<(String, PluginReport)>> {
+        let mut limits = Vec::new();
+        for id in job.order()? {
+            let Node::DynamicTransform(node) = &job.nodes[id] else {
+                continue;
+            };
+            let resolved = self.registry.resolve(&node.path).map_err(Error::not_found);
+            let resolved = resolved.map_err(|e| missing_plugin(e, &node.name))?;
+            let report = self.plugin_report(&job.limits, &job.run_limits, &resolved);
+            limits.push((id.to_owned(), report.map_err(|e| e.at(&node.name))?));
         }
-        let plans = inputs
-            .iter()
-            .map(|input| scan(id, Some(input)))
-            .collect::<Result<Vec<_>>>()?;
-        let count = plans.len();
-        let bound =
-            crate::guest::bound(&guest, &function.name, function.kind, &config, plans).await;
-        let provider = bound.map_err(|e| fail(guest.error(&function.name, e).into()))?;
-        let provider = provider.ok_or_else(|| {
-            Error::node(
-                &node.name,
-                format!("a map function takes one input, not {count}"),
-            )
-        })?;
-        Ok(vec![scan(id, Some(&provider))?])
+        Ok(limits)
+    }
+
+    /// Makes all targets visible, once all of them are on disk.
+    async fn publish(&self, staged: Vec<Staged>, progress: &Progress) -> Result<Vec<TargetReport>> {
+        let mut durable = Vec::with_capacity(staged.len());
+        for output in staged {
+            durable.push(output.sync().await?);
+        }
+        progress.publishing.store(true, Ordering::SeqCst);
+        let mut targets = Vec::with_capacity(durable.len());
+        for output in durable {
+            targets.push(output.commit(self.catalog.as_ref()).await?);
+        }
+        Ok(targets)
     }
 
     /// Runs the plan of one target into staged files.
@@ -460,7 +561,8 @@ impl Planned {
         let meter = Arc::new(Meter::default());
         if output == 0 {
             self.meters.insert(id.to_owned(), Arc::clone(&meter));
-            progress.0.lock().push((id.to_owned(), Arc::clone(&meter)));
+            let metered = (id.to_owned(), Arc::clone(&meter));
+            progress.nodes.lock().push(metered);
         }
         let node: Arc<dyn TableProvider> = Arc::new(NodeProvider::new(id, plan, meter));
         if output > 0 || job.readers(id) < 2 {
@@ -468,6 +570,59 @@ impl Planned {
         }
         Ok(Arc::new(SharedProvider::new(id, scan(id, Some(&node))?)))
     }
+}
+
+/// The first table that a query names and that is not there, as the query names it.
+fn missing_table(context: &SessionContext, query: &str) -> Option<String> {
+    let state = context.state();
+    let dialect = datafusion::common::config::Dialect::Generic;
+    let statement = state.sql_to_statement(query, &dialect).ok()?;
+    let named = state.resolve_table_references(&statement).ok()?;
+    let exists = |table: &TableReference| {
+        let schema = state.schema_for_ref(table.clone());
+        schema.is_ok_and(|schema| schema.table_exist(table.table()))
+    };
+    let missing = named.into_iter().find(|table| !exists(table))?;
+    Some(missing.to_string())
+}
+
+/// The error of a table that is not there, with the names of those that are nearest.
+fn no_table(name: &str, bridge: &Bridge) -> Error {
+    let known = bridge.tables();
+    let bare = name.strip_prefix(&format!("{CATALOG}.")).unwrap_or(name);
+    let hint = match near(bare, &known).as_slice() {
+        [] if known.is_empty() => {
+            "the catalog is empty: `tenon run JOB` registers what it writes".to_owned()
+        }
+        [] => "see what there is: `tenon catalog ls`".to_owned(),
+        names => format!("did you mean {}?", names.join(" or ")),
+    };
+    Error::not_found(format!("there is no table {name}")).or_hint(Some(hint))
+}
+
+/// Known tables that somebody who wrote `name` may have meant: the same table in another database, else the
+/// one that is spelled most like it.
+fn near<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
+    let table_of = |name: &'a str| name.rsplit_once('.').map_or(name, |(_, table)| table);
+    let wanted = name.rsplit_once('.').map_or(name, |(_, table)| table);
+    let same = known
+        .iter()
+        .map(String::as_str)
+        .filter(|known| table_of(known).eq_ignore_ascii_case(wanted));
+    let same: Vec<&str> = same.take(3).collect();
+    if !same.is_empty() {
+        return same;
+    }
+    let full: Vec<&str> = known.iter().map(String::as_str).collect();
+    if let Some(near) = closest(name, &full) {
+        return vec![near];
+    }
+    let tables: Vec<&str> = full.iter().map(|known| table_of(known)).collect();
+    let nearest = closest(wanted, &tables);
+    full.into_iter()
+        .filter(|known| Some(table_of(known)) == nearest)
+        .take(1)
+        .collect()
 }
 
 fn scan(id: &str, provider: Option<&Arc<dyn TableProvider>>) -> Result<LogicalPlan> {
@@ -487,6 +642,42 @@ async fn physical(
         .create_physical_plan(plan)
         .await
         .map_err(|e| Error::of_datafusion(id, &e))
+}
+
+fn missing_plugin(error: Error, node: &str) -> Error {
+    let hint = "see what there is: `tenon plugin ls`; `tenon plugin install` adds one";
+    error.at(node).or_hint(Some(hint.to_owned()))
+}
+
+/// The plans of a plugin's outputs.
+async fn dynamic(
+    id: &str,
+    node: &DynamicTransform,
+    inputs: &[Arc<dyn TableProvider>],
+    guest: &GuestNode,
+) -> Result<Vec<LogicalPlan>> {
+    let config = parameters(node)?;
+    let name = Some(node.function_name.as_str()).filter(|name| !name.is_empty());
+    let fail = |e: DataFusionError| Error::of_datafusion(&node.name, &e);
+    let function = guest.function(name).await.map_err(|e| fail(e.into()))?;
+    if function.kind == Kind::Plan {
+        let outputs = expand(guest, &function.name, &config, inputs).await?;
+        return Ok(outputs.into_iter().map(|(_, plan)| plan).collect());
+    }
+    let plans = inputs
+        .iter()
+        .map(|input| scan(id, Some(input)))
+        .collect::<Result<Vec<_>>>()?;
+    let count = plans.len();
+    let bound = crate::guest::bound(guest, &function.name, function.kind, &config, plans).await;
+    let provider = bound.map_err(|e| fail(guest.error(&function.name, e).into()))?;
+    let provider = provider.ok_or_else(|| {
+        Error::node(
+            &node.name,
+            format!("a map function takes one input, not {count}"),
+        )
+    })?;
+    Ok(vec![scan(id, Some(&provider))?])
 }
 
 /// A node's settings as one JSON object.
@@ -527,7 +718,7 @@ fn node_reports(
     job: &Job,
     planned: &Planned,
     usage: &Usage,
-    targets: &[crate::report::TargetReport],
+    targets: &[TargetReport],
 ) -> Result<Vec<NodeReport>> {
     let written = |id: &str| {
         targets
@@ -550,6 +741,8 @@ fn node_reports(
             rows_in: node.inputs().iter().map(|input| rows(input)).sum(),
             rows_out: rows(id),
             cpu: used.cpu,
+            spilled_bytes: used.spilled_bytes,
+            plugin: planned.plugins.get(id).cloned(),
             guest: used.guest,
         }
     };

@@ -1,6 +1,8 @@
 //! Why a job or query failed. Each message names the node, file or plugin and, where there is one, the
 //! remedy.
 
+use std::io::ErrorKind;
+
 use datafusion::error::DataFusionError;
 use thiserror::Error;
 
@@ -15,8 +17,22 @@ pub enum Error {
     Definition(String),
 
     /// Something named does not exist.
-    #[error("{0}")]
-    NotFound(String),
+    #[error("{message}")]
+    NotFound {
+        /// What was looked for, and where.
+        message: String,
+        /// What there is that is like it.
+        hint: Option<String>,
+    },
+
+    /// The operator does not allow what was asked for.
+    #[error("{message}")]
+    Refused {
+        /// What was asked for and what is allowed.
+        message: String,
+        /// What to ask for instead.
+        hint: Option<String>,
+    },
 
     /// A node failed while it was planned or run.
     #[error("node {node:?}: {message}")]
@@ -55,11 +71,47 @@ impl Error {
         }
     }
 
+    pub(crate) fn not_found(message: impl ToString) -> Self {
+        Self::NotFound {
+            message: message.to_string(),
+            hint: None,
+        }
+    }
+
+    /// The same with a line on what to do, where its kind has one and it has none yet.
+    pub(crate) fn or_hint(mut self, text: Option<String>) -> Self {
+        if let Self::Node { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } =
+            &mut self
+        {
+            *hint = hint.take().or(text);
+        }
+        self
+    }
+
+    /// The same at a node: what does not exist stays what it is, the rest is the node's failure.
+    pub(crate) fn at(self, node: &str) -> Self {
+        let at = |message: String| format!("node {node:?}: {message}");
+        match self {
+            Self::NotFound { message, hint } => Self::NotFound {
+                message: at(message),
+                hint,
+            },
+            Self::Refused { message, hint } => Self::Refused {
+                message: at(message),
+                hint,
+            },
+            Self::Node { .. } => self,
+            other => Self::node(node, other),
+        }
+    }
+
     /// What the user can do about it, when there is something to say beyond the message.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Node { hint, .. } => hint.as_deref(),
+            Self::Node { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => {
+                hint.as_deref()
+            }
             _ => None,
         }
     }
@@ -75,10 +127,31 @@ impl Error {
                 hint,
             };
         }
-        match find::<NodeError>(error) {
+        let failure = match find::<NodeError>(error) {
             Some(inner) => Self::node(&inner.node, plain_text(&inner.source)),
             None => Self::node(node, plain_text(error)),
-        }
+        };
+        let hint = find::<std::io::Error>(error).and_then(|e| full_disk_hint(e, SPILL_FOLDER));
+        failure.or_hint(hint)
+    }
+}
+
+/// Where operators keep what does not fit into memory.
+const SPILL_FOLDER: &str = "in the folder for temporary files, or set TMPDIR to one that has room";
+
+/// What to do about a disk, a quota or a file that cannot grow. `place` says where, and what else can be done.
+pub(crate) fn full_disk_hint(error: &std::io::Error, place: &str) -> Option<String> {
+    match error.kind() {
+        ErrorKind::StorageFull => Some(format!("free some space {place}; nothing was written")),
+        ErrorKind::QuotaExceeded => Some(format!(
+            "free some of your quota {place}; nothing was written"
+        )),
+        ErrorKind::FileTooLarge => Some(
+            "files may not grow that large here: see `ulimit -f` and the file system's own limit; \
+             nothing was written"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 

@@ -25,11 +25,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tenon_host::LimitSettings;
 
 use crate::error::{Error, Result};
 
 /// A job as its author wrote it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
     /// What the job is called.
@@ -40,6 +41,12 @@ pub struct Job {
     /// Node id to node.
     #[serde(alias = "CodeGenConfigurationNodes")]
     pub nodes: BTreeMap<String, Node>,
+    /// What the job's plugins are held to, below what the operator allows. Not a member of Glue's.
+    #[serde(default, skip_serializing_if = "LimitSettings::is_empty")]
+    pub limits: LimitSettings,
+    /// What this run's plugins are held to, below what the job says.
+    #[serde(skip)]
+    pub run_limits: LimitSettings,
     /// What relative paths are relative to.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -471,7 +478,7 @@ impl Job {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
-                Error::NotFound(format!("there is no job file {}", path.display()))
+                Error::not_found(format!("there is no job file {}", path.display()))
             }
             _ => Error::Io(format!("cannot read {}: {e}", path.display())),
         })?;
@@ -623,6 +630,22 @@ mod tests {
         let glue = json.replace("\"nodes\"", "\"CodeGenConfigurationNodes\"");
         assert_eq!(Job::from_json(&glue).unwrap(), job);
         assert_eq!(job.order().unwrap(), ["people", "out"]);
+    }
+
+    #[test]
+    fn a_job_may_hold_its_plugins_to_less() {
+        let limited = format!("{JOB}\n[limits]\nmemory_bytes = \"64 MiB\"\ncall_time = 0.5\n");
+        let job = Job::from_toml(&limited).unwrap();
+        let json = serde_json::to_value(&job).unwrap();
+        assert_eq!(
+            json["limits"],
+            serde_json::json!({"memory_bytes": "64 MiB", "call_time": "500 ms"})
+        );
+        assert_eq!(Job::from_json(&json.to_string()).unwrap(), job);
+        assert!(
+            refused(&limited.replace("call_time", "calltime"))
+                .contains("there is no limit \"calltime\"")
+        );
     }
 
     #[test]

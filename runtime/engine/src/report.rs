@@ -9,6 +9,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 
+use crate::limits::NodeLimits;
 use crate::node::{MeterExec, downcast};
 use crate::shared::SharedExec;
 
@@ -44,8 +45,23 @@ pub struct NodeReport {
     pub rows_out: u64,
     /// CPU time of its operators, over all threads.
     pub cpu: Duration,
+    /// Bytes that its operators wrote to disk because memory was short.
+    pub spilled_bytes: u64,
+    /// Which plugin it is, if it is one.
+    pub plugin: Option<PluginReport>,
     /// What its plugin used, if it has one.
     pub guest: Option<GuestReport>,
+}
+
+/// The plugin of a node, so exactly that the run can be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginReport {
+    /// `name@version`.
+    pub reference: String,
+    /// Digest of the component, `sha256:...`.
+    pub digest: String,
+    /// What it was held to.
+    pub limits: NodeLimits,
 }
 
 /// What a plugin node used.
@@ -61,6 +77,8 @@ pub struct GuestReport {
     pub bytes_received: u64,
     /// The largest linear memory of one instance, in bytes.
     pub memory_bytes: u64,
+    /// Fuel that its calls used; 0 where time is the meter.
+    pub fuel: u64,
 }
 
 /// One target of a run.
@@ -93,26 +111,28 @@ pub(crate) struct Usage {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NodeUsage {
     pub(crate) cpu: Duration,
+    pub(crate) spilled_bytes: u64,
     pub(crate) guest: Option<GuestReport>,
 }
 
 impl Usage {
     /// Adds the operators of a plan whose last node is `target`.
     pub(crate) fn add(&mut self, target: &str, plan: &Arc<dyn ExecutionPlan>) {
-        let owner = downcast::<MeterExec>(plan.as_ref())
-            .map_or(target, MeterExec::id)
-            .to_owned();
-        if let Some(metrics) = plan.metrics() {
-            self.record(&owner, plan.as_ref(), &metrics);
-        }
+        let node = |plan: &Arc<dyn ExecutionPlan>| {
+            downcast::<MeterExec>(plan.as_ref()).map(|meter| meter.id().to_owned())
+        };
+        let mut owner = node(plan).unwrap_or_else(|| target.to_owned());
         if let Some(shared) = downcast::<SharedExec>(plan.as_ref()) {
             // Read by several, computed once.
-            if self
-                .seen
-                .insert(Arc::as_ptr(shared.inner()).cast::<()>() as usize)
-            {
-                self.add(&owner, shared.inner());
+            let identity = Arc::as_ptr(shared.inner()).cast::<()>() as usize;
+            if !self.seen.insert(identity) {
+                return;
             }
+            self.add(&owner, shared.inner());
+            owner = node(shared.inner()).unwrap_or(owner);
+        }
+        if let Some(metrics) = plan.metrics() {
+            self.record(&owner, plan.as_ref(), &metrics);
         }
         for child in plan.children() {
             self.add(&owner, child);
@@ -126,7 +146,8 @@ impl Usage {
             .map_or(Duration::ZERO, Duration::from_nanos);
         let usage = self.nodes.entry(owner.to_owned()).or_default();
         usage.cpu += cpu;
-        if matches!(plan.name(), "MapExec" | "StreamExec") {
+        usage.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
+        if matches!(plan.name(), "MapExec" | "StreamExec" | "ExpandExec") {
             let guest = usage.guest.get_or_insert_default();
             let sum = |name: &str| {
                 metrics
@@ -137,13 +158,24 @@ impl Usage {
             guest.calls += sum("guest_calls");
             guest.bytes_sent += sum("bytes_sent");
             guest.bytes_received += sum("bytes_received");
-            guest.memory_bytes = guest.memory_bytes.max(sum("guest_memory"));
+            guest.fuel += sum("guest_fuel");
+            guest.memory_bytes = guest.memory_bytes.max(largest(metrics, "guest_memory"));
         }
     }
 
     pub(crate) fn of(&self, node: &str) -> NodeUsage {
         self.nodes.get(node).copied().unwrap_or_default()
     }
+}
+
+/// The largest value that a gauge has in any partition.
+fn largest(metrics: &MetricsSet, name: &str) -> u64 {
+    let values = metrics.iter().map(|metric| metric.value());
+    let values = values.filter(|value| value.name() == name);
+    values
+        .map(|value| value.as_usize() as u64)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Peak resident memory of this process, in bytes.

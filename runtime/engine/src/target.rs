@@ -20,7 +20,7 @@ use tenon_connect::{
 };
 
 use crate::engine::default_format;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, full_disk_hint};
 use crate::graph::{Job, Node, SchemaChangePolicy};
 use crate::report::TargetReport;
 
@@ -111,9 +111,20 @@ impl TargetSpec {
     fn fail(&self, error: &ConnectError) -> Error {
         match error {
             ConnectError::Query(inner) => Error::of_datafusion(&self.name, inner),
-            other => Error::node(&self.name, other),
+            other => written(&self.name, other),
         }
     }
+}
+
+/// A failure of a target's own files.
+fn written(node: &str, error: &ConnectError) -> Error {
+    let hint = match error {
+        ConnectError::Io { source, .. } => {
+            full_disk_hint(source, "there, or give the target another Path")
+        }
+        _ => None,
+    };
+    Error::node(node, error).or_hint(hint)
 }
 
 fn parquet(node: &Node, compression: Option<&str>) -> Result<Format> {
@@ -202,13 +213,20 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// Makes the files durable while nobody sees them.
+    pub(crate) async fn sync(self) -> Result<Self> {
+        let output = self.output.sync().await;
+        let output = output.map_err(|e| written(&self.name, &e))?;
+        Ok(Self { output, ..self })
+    }
+
     /// Publishes the files, then registers the table.
     pub(crate) async fn commit(self, catalog: Option<&TenantCatalog>) -> Result<TargetReport> {
         let committed = self
             .output
             .commit()
             .await
-            .map_err(|e| Error::node(&self.name, e))?;
+            .map_err(|e| written(&self.name, &e))?;
         let mut table = None;
         if let Some((database, name)) = &self.table {
             let Some(catalog) = catalog.cloned() else {
@@ -281,5 +299,41 @@ fn register(
             .update_table(database, input, &UpdateTable::default())
             .map(|_| ()),
         other => other.map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: i32) -> String {
+        let source = std::io::Error::from_raw_os_error(code);
+        let error = ConnectError::Io {
+            action: "write",
+            path: "out/part-00000-r.parquet".to_owned(),
+            source,
+        };
+        let error = written("out", &error);
+        format!("{error}\n{}", error.hint().unwrap_or("no hint"))
+    }
+
+    #[test]
+    fn what_to_do_about_a_full_disk_is_said() {
+        let cases = [
+            (
+                28,
+                "No space left on device",
+                "free some space there, or give the target another Path",
+            ),
+            (122, "quota exceeded", "free some of your quota there"),
+            (27, "File too large", "files may not grow that large here"),
+            (5, "error 5", "no hint"),
+        ];
+        for (code, what, remedy) in cases {
+            let text = refused(code);
+            let start = "node \"out\": cannot write out/part-00000-r.parquet: ";
+            assert!(text.starts_with(start), "{text}");
+            assert!(text.contains(what) && text.contains(remedy), "{text}");
+        }
     }
 }

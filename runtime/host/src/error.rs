@@ -39,16 +39,20 @@ pub enum Error {
     #[error("the plugin crashed: {0}")]
     Trap(String),
 
-    /// A limit stopped the guest.
+    /// A limit stopped the guest, or its compilation.
     #[error("limit {limit} reached: allowed {allowed}, asked for {asked}")]
     Limit {
-        /// The field of [`crate::Limits`].
+        /// The field of [`crate::Limits`]; with `compile_` in front, of [`crate::CompileLimits`].
         limit: &'static str,
         /// Its value, with unit.
         allowed: String,
         /// What the guest wanted, with unit.
         asked: String,
     },
+
+    /// The compiler crashed on the component, for another reason than a limit. Do not retry.
+    #[error("the compiler failed on this plugin: {0}")]
+    Compiler(String),
 
     /// The guest answered something that the contract forbids. Nothing of it was used.
     #[error("the plugin broke the contract: {0}")]
@@ -83,6 +87,12 @@ impl Error {
             } => {
                 Some("the plugin may loop for ever on this input; try it with `tenon plugin test`")
             }
+            Self::Limit { limit, .. } if limit.starts_with("compile_") => Some(
+                "honest plugins are far below this limit; the operator may raise it if you trust this one",
+            ),
+            Self::Compiler(_) => Some(
+                "this is a defect of the compiler that this component brings out: report it with the component",
+            ),
             Self::Trap(_) | Self::Contract(_) => Some(
                 "this is a defect of the plugin: report it to its author, or use another version",
             ),

@@ -4,7 +4,7 @@
 //! Guest ── Store<State> ── limiter ── Budget (the run's memory pool)
 //!              │                └─ Limits
 //!              ├─ epoch: every 10 ms yield to other tasks, after `call_time` trap
-//!              └─ host imports: log, panicked
+//!              └─ host imports: log, run-started, run-seed, panicked
 //! ```
 //!
 //! A guest that trapped, ran out of a limit or was cancelled in the middle of a call is finished:
@@ -20,9 +20,21 @@ use crate::bindings::tenon::plugin::types::Error as GuestError;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::plugin::MAX_INSTANCES;
+
+/// What the guests of a run are told about it: equal for all of them, so that a run can be repeated and nobody has
+/// a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Run {
+    /// When it started, in milliseconds since 1970-01-01 00:00 UTC.
+    pub started_millis: u64,
+    /// A seed for random numbers.
+    pub seed: u64,
+}
 
 /// What a store carries for its guest.
 pub(crate) struct State {
+    run: Run,
     limits: Limits,
     budget: Arc<dyn Budget>,
     /// Bytes taken from the budget.
@@ -34,14 +46,17 @@ pub(crate) struct State {
     refused: Option<Error>,
     /// Ticks that the call in hand may still use.
     ticks_left: u64,
+    /// Fuel that all calls used so far.
+    fuel: u64,
     panic: Option<String>,
     log: Log,
 }
 
 impl State {
-    fn new(limits: Limits, budget: Arc<dyn Budget>) -> Self {
+    fn new(run: Run, limits: Limits, budget: Arc<dyn Budget>) -> Self {
         let log = Log::new(limits.log_bytes);
         Self {
+            run,
             limits,
             budget,
             charged: 0,
@@ -49,6 +64,7 @@ impl State {
             table_elements: 0,
             refused: None,
             ticks_left: 0,
+            fuel: 0,
             panic: None,
             log,
         }
@@ -153,6 +169,14 @@ impl HostImports for State {
         Ok(())
     }
 
+    fn run_started(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.run.started_millis)
+    }
+
+    fn run_seed(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.run.seed)
+    }
+
     fn panicked(&mut self, message: String) -> wasmtime::Result<()> {
         self.panic = Some(clip(&message, self.limits.message_bytes));
         Ok(())
@@ -239,12 +263,16 @@ impl Guest {
     /// Instantiates. The start function and initialisers run under the same limits as a call.
     pub(crate) async fn start(
         pre: &InstancePre<State>,
+        run: Run,
         limits: &Limits,
         budget: Arc<dyn Budget>,
     ) -> Result<Self> {
-        let mut store = new_store(pre.engine(), limits, budget)?;
-        begin_call(store.data_mut());
-        match pre.instantiate_async(&mut store).await {
+        let state = State::new(run, limits.clone(), budget);
+        let mut store = new_store(pre.engine(), state)?;
+        begin_call(&mut store);
+        let started = pre.instantiate_async(&mut store).await;
+        end_call(&mut store);
+        match started {
             Ok(instance) => Ok(Self {
                 store,
                 instance,
@@ -272,6 +300,11 @@ impl Guest {
         self.store.data().memory
     }
 
+    /// Fuel that all calls used so far; 0 where time is the meter.
+    pub(crate) fn fuel(&self) -> u64 {
+        self.store.data().fuel
+    }
+
     /// Log lines since the last time.
     pub(crate) fn take_log(&mut self) -> Vec<LogLine> {
         self.store.data_mut().log.take()
@@ -287,9 +320,10 @@ impl Guest {
         if self.finished {
             return Err(Error::Cancelled);
         }
-        begin_call(self.store.data_mut());
+        begin_call(&mut self.store);
         self.finished = true;
         let answer = call(&mut self.store).await;
+        end_call(&mut self.store);
         match answer {
             Ok(value) => {
                 self.finished = false;
@@ -300,12 +334,12 @@ impl Guest {
     }
 }
 
-fn new_store(engine: &Engine, limits: &Limits, budget: Arc<dyn Budget>) -> Result<Store<State>> {
-    let state = State::new(limits.clone(), budget);
+fn new_store(engine: &Engine, state: State) -> Result<Store<State>> {
+    let output_bytes = state.limits.output_bytes;
     let mut store = Store::try_new(engine, state)
         .map_err(|e| Error::Host(format!("no room for an instance: {e}")))?;
     store.limiter(|state| state);
-    store.set_hostcall_fuel(limits.output_bytes);
+    store.set_hostcall_fuel(output_bytes);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
@@ -320,11 +354,22 @@ fn new_store(engine: &Engine, limits: &Limits, budget: Arc<dyn Budget>) -> Resul
     Ok(store)
 }
 
-fn begin_call(state: &mut State) {
+fn begin_call(store: &mut Store<State>) {
+    let state = store.data_mut();
     // One tick more than asked: the first one may come at once.
     state.ticks_left = state.limits.call_ticks() + 1;
     state.refused = None;
     state.panic = None;
+    let fuel = state.limits.call_fuel;
+    // An error says that this engine does not count fuel.
+    let _ = store.set_fuel(fuel);
+}
+
+fn end_call(store: &mut Store<State>) {
+    if let Ok(left) = store.get_fuel() {
+        let state = store.data_mut();
+        state.fuel += state.limits.call_fuel.saturating_sub(left);
+    }
 }
 
 /// Turns wasmtime's error into ours: the limit that was refused, the panic's own words, or the trap.
@@ -334,6 +379,20 @@ fn explain(state: &mut State, error: &wasmtime::Error) -> Error {
     }
     if let Some(limit) = state.refused.take() {
         return limit;
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Error::Limit {
+            limit: "instances",
+            allowed: format!("{MAX_INSTANCES} in this process"),
+            asked: "one more".to_owned(),
+        };
+    }
+    if let Some(Trap::OutOfFuel) = error.downcast_ref::<Trap>() {
+        return Error::Limit {
+            limit: "call_fuel",
+            allowed: format!("{} units in one call", state.limits.call_fuel),
+            asked: "more".to_owned(),
+        };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return Error::Trap(trap.to_string());

@@ -15,18 +15,19 @@
 //! bytes, which cost ten times as much on the host alone for numbers, and whose decoder panics
 //! or aborts on bytes that a hostile guest may write.
 //!
-//! Chosen: on-demand allocation of instances (about 10 us each). Refused for now: the pooling
-//! allocator, which reserves address space for the largest tenant a thousand times over; a run
-//! makes one instance for each partition.
+//! Chosen: a pool of slots for instances, whose pages stay mapped between one instance and the next. Refused:
+//! allocation on demand, which maps and unmaps 4 GiB of address space for each instance.
 //!
 //! # What counts as a security bug
 //! A component that reads or writes anything of the host's or of another instance's; that makes the
 //! process panic or abort, or run on after its limits; that gets bytes into the engine which do not have
 //! the schema of its binding. Not one: that it returns wrong values of the right type.
 
+mod aggregate;
 mod bindings;
 mod budget;
 mod cache;
+mod compile;
 mod door;
 mod error;
 mod flatten;
@@ -38,13 +39,21 @@ mod plugin;
 mod rebuild;
 mod schema;
 mod stream;
+mod strings;
+mod table_function;
 
+pub use aggregate::{Accumulator, AggregateBinding, Emit};
 pub use budget::{Budget, FixedBudget};
+pub use compile::{CompileLimits, Compiler, compile_worker};
 pub use error::{Error, Result};
-pub use guest::LogLine;
-pub use limits::{Limits, MAX_COMPONENT_BYTES, TICK};
+pub use flatten::Column;
+pub use guest::{LogLine, Run};
+pub use limits::{
+    LIMITS, Limit, LimitError, LimitSettings, Limits, MAX_COMPONENT_BYTES, TICK, Unit, parse_bytes,
+};
 pub use map::{Bytes, MapBinding, MapInstance, Mapped, NodeColumn};
 pub use plan::{Expansion, PlanBody, PlanOutput, PlanStep};
-pub use plugin::{Function, Host, HostConfig, Kind, Plugin};
+pub use plugin::{Function, Host, HostConfig, Kind, MAX_INSTANCES, Meter, Plugin};
 pub use rebuild::{Selection, round_trip};
 pub use stream::{Distribution, InputBinding, SortKey, Step, StreamBinding, StreamInstance};
+pub use table_function::{Expander, Rows, TableFunctionBinding, TableStep};

@@ -10,12 +10,12 @@ use crate::bindings::exports::tenon::plugin::map;
 use crate::bindings::tenon::plugin::types::Determinism;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::flatten::Flat;
+use crate::flatten::{Column, Sender};
 use crate::guest::{Guest, LogLine, guest_error};
 use crate::limits::Limits;
 use crate::plugin::{Plugin, link_error};
-use crate::rebuild::{self, Selection};
-use crate::schema::{FlatSchema, from_wire, wire_schema};
+use crate::rebuild::{Receiver, Selection};
+use crate::schema::{AS_IT_IS, FlatSchema, from_wire, wire_schema};
 
 /// How a `map` function treats one input schema; the guest's answer to `bind`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +33,16 @@ pub struct MapBinding {
     /// Whether equal input gives equal output.
     pub deterministic: bool,
     wire_input: SchemaRef,
+    constants: bool,
 }
 
 impl MapBinding {
+    /// Whether it makes one column and one row for each row: then it can be called in SQL as a scalar function.
+    #[must_use]
+    pub fn is_scalar(&self) -> bool {
+        self.output.fields().len() == 1
+    }
+
     /// The same binding over batches that have the needed columns at these positions.
     #[must_use]
     pub fn reading(&self, needs: Vec<usize>) -> Self {
@@ -53,7 +60,10 @@ impl MapBinding {
             NodeColumn::Input(i) => Arc::clone(&input.fields()[i]),
             NodeColumn::Output(i) => Arc::clone(&self.output.fields()[i]),
         });
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        Arc::new(Schema::new_with_metadata(
+            fields.collect::<Vec<_>>(),
+            input.metadata().clone(),
+        ))
     }
 
     /// Where each column of the node comes from.
@@ -115,7 +125,7 @@ impl Plugin {
             .load(guest.context(), &instance)
             .map_err(link_error)?;
         let all: Vec<usize> = (0..input.fields().len()).collect();
-        let wire = wire_schema(input, &all);
+        let wire = wire_schema(input, &all, AS_IT_IS);
         let flat = FlatSchema::of(&wire)?;
         let flat = flat.params();
         let answer = guest
@@ -156,7 +166,8 @@ impl Plugin {
             map,
             mapper,
             needs: binding.needs.clone(),
-            output: Arc::clone(&binding.output),
+            sender: Sender::new(Arc::clone(&binding.wire_input), binding.constants),
+            receiver: Receiver::new(Arc::clone(&binding.output)),
             bytes: Bytes::default(),
         })
     }
@@ -179,7 +190,8 @@ fn checked(
     Ok(MapBinding {
         function: function.to_owned(),
         config: config.to_owned(),
-        wire_input: wire_schema(input, &needs),
+        wire_input: wire_schema(input, &needs, answer.accepts),
+        constants: answer.accepts.constants,
         needs,
         output: from_wire(&answer.output, limits.columns)?,
         keep,
@@ -221,14 +233,15 @@ pub struct MapInstance {
     map: map::Guest,
     mapper: ResourceAny,
     needs: Vec<usize>,
-    output: SchemaRef,
+    sender: Sender,
+    receiver: Receiver,
     bytes: Bytes,
 }
 
 impl std::fmt::Debug for MapInstance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MapInstance")
-            .field("output", &self.output)
+            .field("needs", &self.needs)
             .finish_non_exhaustive()
     }
 }
@@ -239,7 +252,17 @@ impl MapInstance {
     /// # Errors
     /// What the guest reports, or what stopped it. Nothing of a bad answer is used.
     pub async fn apply(&mut self, batch: &RecordBatch) -> Result<Mapped> {
-        let flat = Flat::of(batch, &self.needs)?;
+        let column = |&i: &usize| Column::Array(Arc::clone(batch.column(i)));
+        let columns: Vec<Column> = self.needs.iter().map(column).collect();
+        self.apply_columns(batch.num_rows(), &columns).await
+    }
+
+    /// Maps the needed columns of a batch of `rows` rows, some of which may be constant.
+    ///
+    /// # Errors
+    /// As for [`Self::apply`].
+    pub async fn apply_columns(&mut self, rows: usize, columns: &[Column]) -> Result<Mapped> {
+        let flat = self.sender.flatten(rows, columns)?;
         let slices = flat.slices();
         let (map, mapper) = (&self.map, self.mapper);
         let answer = self
@@ -253,8 +276,8 @@ impl MapInstance {
         let answer = answer.map_err(|e| guest_error(e, self.guest.limits()))?;
         self.bytes.sent += flat.bytes();
         self.bytes.received += answer.columns.buffers.iter().map(Vec::len).sum::<usize>();
-        let selection = Selection::checked(answer.selection, batch.num_rows())?;
-        let selected = selection.count(batch.num_rows());
+        let selection = Selection::checked(answer.selection, rows)?;
+        let selected = selection.count(rows);
         if answer.columns.rows as usize != selected {
             return Err(Error::contract(format!(
                 "it returned {} rows and selected {selected}",
@@ -262,7 +285,7 @@ impl MapInstance {
             )));
         }
         Ok(Mapped {
-            columns: rebuild::batch(answer.columns, &self.output)?,
+            columns: self.receiver.batch(answer.columns)?,
             selection,
         })
     }
@@ -277,6 +300,12 @@ impl MapInstance {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.guest.memory_bytes()
+    }
+
+    /// Fuel that its calls used so far; 0 where time is the meter.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.guest.fuel()
     }
 
     /// Lines that it logged since the last time.

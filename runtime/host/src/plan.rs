@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::guest::guest_error;
 use crate::limits::Limits;
 use crate::plugin::{Plugin, link_error};
-use crate::schema::{FlatSchema, wire_schema};
+use crate::schema::{AS_IT_IS, FlatSchema, wire_schema};
 
 const MAX_STEPS: usize = 64;
 const MAX_OUTPUTS: usize = 16;
@@ -80,7 +80,8 @@ impl Plugin {
             .load(guest.context(), &instance)
             .map_err(link_error)?;
         let whole = |schema: &SchemaRef| {
-            wire_schema(schema, &(0..schema.fields().len()).collect::<Vec<_>>())
+            let all: Vec<usize> = (0..schema.fields().len()).collect();
+            wire_schema(schema, &all, AS_IT_IS)
         };
         let wire: Vec<SchemaRef> = inputs.iter().map(|(_, schema)| whole(schema)).collect();
         let flat = wire

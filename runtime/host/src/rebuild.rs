@@ -2,67 +2,119 @@
 //!
 //! Each buffer is adopted without a copy (`Vec<u8>` becomes the Arrow buffer). What the guest says is held
 //! against the schema it was bound to: number of nodes and buffers, lengths, bitmap sizes, offsets,
-//! UTF-8, nullability. Arrow's own full validation does the value checks, inside `catch_unwind`,
-//! so that no lie can take the host down.
+//! UTF-8, nullability. Strings are checked here ([`crate::strings`]); for all else Arrow's own full validation
+//! does the value checks, inside `catch_unwind`, so that no lie can take the host down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayData, ArrayRef, BooleanArray, RecordBatchOptions, UInt32Array, make_array,
+    Array, ArrayData, ArrayRef, BooleanArray, RecordBatchOptions, UInt32Array, make_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer};
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, UnionMode};
 use arrow::record_batch::RecordBatch;
 
 use crate::bindings::exports::tenon::plugin::map::Selection as WireSelection;
-use crate::bindings::tenon::plugin::types::{BatchResult, Node};
+use crate::bindings::tenon::plugin::types::{BatchResult, Encoding, Node};
 use crate::error::{Error, Result};
-use crate::schema::children;
+use crate::flatten::has_validity;
+use crate::schema::{children, field_count};
+use crate::strings;
 
-/// Rebuilds a batch of the planned `schema`.
-///
-/// # Errors
-/// [`Error::Contract`] naming the column and the lie.
-pub(crate) fn batch(wire: BatchResult, schema: &SchemaRef) -> Result<RecordBatch> {
-    let rows = wire.rows as usize;
-    let mut parts = Parts {
-        nodes: wire.nodes.into_iter(),
-        buffers: wire.buffers.into_iter(),
-    };
-    let columns = guarded(|| {
-        schema
-            .fields()
-            .iter()
-            .map(|field| parts.column(field, rows))
-            .collect::<Result<Vec<_>>>()
-    })?;
-    parts.must_be_used_up()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    guarded(|| {
-        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-            .map_err(|e| Error::contract(e.to_string()))
-    })
+/// Most values of one node, and most rows of a batch whose number of rows the host does not know.
+pub(crate) const MAX_ROWS: u32 = 1 << 24;
+
+/// Most values of a nested child.
+const MAX_VALUES: u32 = 1 << 28;
+
+/// What a guest returns in one place, always of one schema, and the dictionaries that are remembered of it.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    schema: SchemaRef,
+    /// By the place of their values among the fields in pre-order.
+    dictionaries: Vec<(usize, u32, ArrayData)>,
 }
 
-/// What the host does to a batch on its way to a guest and back, with the copies that the canonical ABI would
+impl Receiver {
+    pub(crate) fn new(schema: SchemaRef) -> Self {
+        Self {
+            schema,
+            dictionaries: Vec::new(),
+        }
+    }
+
+    /// Rebuilds a batch.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] naming the column and the lie.
+    pub(crate) fn batch(&mut self, wire: BatchResult) -> Result<RecordBatch> {
+        if wire.rows > MAX_ROWS {
+            return Err(Error::contract(format!(
+                "it returned a batch of {} rows; {MAX_ROWS} are allowed",
+                wire.rows
+            )));
+        }
+        let buffers = wire.buffers.into_iter().map(Buffer::from_vec).collect();
+        self.rebuilt(wire.rows, wire.nodes, buffers)
+    }
+
+    fn rebuilt(
+        &mut self,
+        rows: u32,
+        nodes: Vec<Node>,
+        buffers: Vec<Buffer>,
+    ) -> Result<RecordBatch> {
+        let rows = rows as usize;
+        let schema = Arc::clone(&self.schema);
+        let mut parts = Parts {
+            nodes: nodes.into_iter(),
+            buffers: buffers.into_iter(),
+            field: 0,
+            dictionaries: &mut self.dictionaries,
+        };
+        let columns = guarded(|| {
+            schema
+                .fields()
+                .iter()
+                .map(|field| parts.column(field, rows))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        parts.must_be_used_up()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        guarded(|| {
+            RecordBatch::try_new_with_options(schema, columns, &options)
+                .map_err(|e| Error::contract(e.to_string()))
+        })
+    }
+}
+
+/// What the host does to a batch on its way to a guest and back. `copies`: with those that the canonical ABI would
 /// make: for measuring.
 #[doc(hidden)]
-pub fn round_trip(original: &RecordBatch) -> Result<RecordBatch> {
-    let all: Vec<usize> = (0..original.num_columns()).collect();
-    let flat = crate::flatten::Flat::of(original, &all)?;
+pub fn round_trip(original: &RecordBatch, copies: bool) -> Result<RecordBatch> {
+    let mut sender = crate::flatten::Sender::new(original.schema(), false);
+    let columns: Vec<_> = original
+        .columns()
+        .iter()
+        .map(|column| crate::flatten::Column::Array(Arc::clone(column)))
+        .collect();
+    let flat = sender.flatten(original.num_rows(), &columns)?;
     let slices = flat.slices();
     let param = flat.param(&slices);
-    let crossed: Vec<Vec<u8>> = param.buffers.iter().map(|buffer| buffer.to_vec()).collect();
-    let back = crossed.iter().map(Clone::clone).collect();
-    batch(
-        BatchResult {
-            rows: param.rows,
-            nodes: param.nodes.to_vec(),
-            buffers: back,
-        },
-        original.schema_ref(),
-    )
+    let (rows, nodes) = (param.rows, param.nodes.to_vec());
+    let buffers = match copies {
+        true => {
+            let crossed: Vec<Vec<u8>> = slices.iter().map(|buffer| buffer.to_vec()).collect();
+            crossed
+                .iter()
+                .map(Clone::clone)
+                .map(Buffer::from_vec)
+                .collect()
+        }
+        false => flat.into_buffers(),
+    };
+    Receiver::new(original.schema()).rebuilt(rows, nodes, buffers)
 }
 
 /// The rows of a batch of `rows` rows that a guest chose.
@@ -110,20 +162,23 @@ fn mask(bytes: Vec<u8>, rows: usize) -> Result<Selection> {
 }
 
 fn indices(bytes: &[u8], rows: usize) -> Result<Selection> {
+    row_numbers(bytes, rows, "its selection names").map(Selection::Indices)
+}
+
+/// Little-endian row numbers that a guest wrote, each below `rows`.
+pub(crate) fn row_numbers(bytes: &[u8], rows: usize, what: &str) -> Result<UInt32Array> {
     let (words, rest) = bytes.as_chunks::<4>();
-    let indices: Vec<u32> = words.iter().map(|w| u32::from_le_bytes(*w)).collect();
+    let numbers: Vec<u32> = words.iter().map(|w| u32::from_le_bytes(*w)).collect();
     if !rest.is_empty() {
         return Err(Error::contract(format!(
-            "its selection has {} bytes, not a multiple of 4",
+            "{what} rows in {} bytes, not a multiple of 4",
             bytes.len()
         )));
     }
-    if let Some(bad) = indices.iter().find(|i| **i as usize >= rows) {
-        return Err(Error::contract(format!(
-            "its selection names row {bad} of {rows}"
-        )));
+    if let Some(bad) = numbers.iter().find(|i| **i as usize >= rows) {
+        return Err(Error::contract(format!("{what} row {bad} of {rows}")));
     }
-    Ok(Selection::Indices(UInt32Array::from(indices)))
+    Ok(UInt32Array::from(numbers))
 }
 
 /// Runs code that may panic on hostile input.
@@ -133,12 +188,15 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// What is left of a batch while its columns are rebuilt in order.
-struct Parts {
+struct Parts<'a> {
     nodes: std::vec::IntoIter<Node>,
-    buffers: std::vec::IntoIter<Vec<u8>>,
+    buffers: std::vec::IntoIter<Buffer>,
+    /// The field in pre-order that the next node belongs to.
+    field: usize,
+    dictionaries: &'a mut Vec<(usize, u32, ArrayData)>,
 }
 
-impl Parts {
+impl Parts<'_> {
     fn column(&mut self, field: &Field, rows: usize) -> Result<ArrayRef> {
         let path = field.name();
         let data = self.array(field, path, Some(rows))?;
@@ -147,25 +205,79 @@ impl Parts {
 
     fn array(&mut self, field: &Field, path: &str, length: Option<usize>) -> Result<ArrayData> {
         let node = self.node(path, length)?;
-        let length = node.length as usize;
-        let validity = self.validity(field, path, length, node.nulls)?;
-        let buffers = self.value_buffers(field.data_type(), path, length)?;
-        let mut child_data = Vec::new();
-        for child in children(field.data_type()) {
-            let exact = child_length(field.data_type(), length);
-            child_data.push(self.array(child, &format!("{path}.{}", child.name()), exact)?);
+        if !matches!(node.encoding, Encoding::Plain) {
+            return Err(Error::contract(format!(
+                "column {path:?} is written as {}, which is not allowed there",
+                encoding_name(node.encoding)
+            )));
         }
-        let builder = ArrayData::builder(field.data_type().clone())
+        self.plain(field, path, node)
+    }
+
+    fn plain(&mut self, field: &Field, path: &str, node: Node) -> Result<ArrayData> {
+        self.field += 1;
+        let data_type = field.data_type();
+        let length = node.length as usize;
+        let validity = self.validity(data_type, path, length, node.nulls)?;
+        let buffers = self.value_buffers(data_type, path, length)?;
+        let mut child_data = Vec::new();
+        for child in children(data_type) {
+            child_data.push(self.child(data_type, &child, path, length)?);
+        }
+        let builder = ArrayData::builder(data_type.clone())
             .len(length)
             .null_bit_buffer(validity)
             .buffers(buffers)
             .child_data(child_data)
             .align_buffers(true);
-        let data = builder
-            .build()
-            .map_err(|e| Error::contract(format!("column {path:?}: {e}")))?;
+        let data = match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 => strings::checked(builder),
+            _ => builder.build().map_err(|e| e.to_string()),
+        };
+        let data = data.map_err(|why| Error::contract(format!("column {path:?}: {why}")))?;
         check_nulls(field, path, &data, node.nulls)?;
         Ok(data)
+    }
+
+    fn child(
+        &mut self,
+        parent: &DataType,
+        child: &FieldRef,
+        path: &str,
+        length: usize,
+    ) -> Result<ArrayData> {
+        let path = format!("{path}.{}", child.name());
+        if matches!(parent, DataType::Dictionary(_, _)) {
+            return self.dictionary(child, &path);
+        }
+        self.array(child, &path, child_length(parent, length))
+    }
+
+    /// The values of a dictionary: in full, in full and to be remembered, or those that are remembered.
+    fn dictionary(&mut self, values: &Field, path: &str) -> Result<ArrayData> {
+        let (at, node) = (self.field, self.node(path, None)?);
+        match node.encoding {
+            Encoding::Plain => self.plain(values, path, node),
+            Encoding::Define(generation) => {
+                let data = self.plain(values, path, node)?;
+                self.dictionaries.retain(|(field, _, _)| *field != at);
+                self.dictionaries.push((at, generation, data.clone()));
+                Ok(data)
+            }
+            Encoding::Reuse(generation) => {
+                self.field += field_count(values.data_type());
+                let known = |d: &&(usize, u32, ArrayData)| d.0 == at && d.1 == generation;
+                let found = self.dictionaries.iter().find(known);
+                found.map(|(_, _, data)| data.clone()).ok_or_else(|| {
+                    Error::contract(format!(
+                        "column {path:?} reuses the dictionary {generation}, which is not remembered"
+                    ))
+                })
+            }
+            Encoding::Constant => Err(Error::contract(format!(
+                "column {path:?} is written as a constant, which is not allowed there"
+            ))),
+        }
     }
 
     fn node(&mut self, path: &str, length: Option<usize>) -> Result<Node> {
@@ -179,25 +291,28 @@ impl Parts {
                 "column {path:?} has {} values where {length} belong",
                 node.length
             ))),
+            _ if node.length > MAX_VALUES => Err(Error::contract(format!(
+                "column {path:?} has {} values; {MAX_VALUES} are allowed",
+                node.length
+            ))),
             _ => Ok(node),
         }
     }
 
     fn next_buffer(&mut self, path: &str) -> Result<Buffer> {
-        let buffer = self.buffers.next();
-        buffer
-            .map(Buffer::from_vec)
+        self.buffers
+            .next()
             .ok_or_else(|| Error::contract(format!("column {path:?} lacks a buffer")))
     }
 
     fn validity(
         &mut self,
-        field: &Field,
+        data_type: &DataType,
         path: &str,
         length: usize,
         nulls: u32,
     ) -> Result<Option<Buffer>> {
-        if *field.data_type() == DataType::Null {
+        if !has_validity(data_type) {
             return Ok(None);
         }
         let bitmap = self.next_buffer(path)?;
@@ -240,11 +355,31 @@ impl Parts {
     }
 }
 
+fn encoding_name(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Plain => "plain values",
+        Encoding::Constant => "a constant",
+        Encoding::Define(_) => "a new dictionary",
+        Encoding::Reuse(_) => "a known dictionary",
+    }
+}
+
 /// Buffers of a type beside the validity bitmap.
 fn buffer_count(data_type: &DataType) -> usize {
     match data_type {
-        DataType::Null | DataType::Struct(_) | DataType::FixedSizeList(_, _) => 0,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => 2,
+        DataType::Null
+        | DataType::Struct(_)
+        | DataType::FixedSizeList(_, _)
+        | DataType::RunEndEncoded(_, _) => 0,
+        DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Binary
+        | DataType::LargeBinary
+        | DataType::Utf8View
+        | DataType::BinaryView
+        | DataType::ListView(_)
+        | DataType::LargeListView(_)
+        | DataType::Union(_, UnionMode::Dense) => 2,
         _ => 1,
     }
 }
@@ -260,7 +395,7 @@ fn has_offsets(data_type: &DataType) -> bool {
 /// How long the children of a parent of `length` values must be, where the type fixes it.
 fn child_length(data_type: &DataType, length: usize) -> Option<usize> {
     match data_type {
-        DataType::Struct(_) => Some(length),
+        DataType::Struct(_) | DataType::Union(_, UnionMode::Sparse) => Some(length),
         DataType::FixedSizeList(_, size) => usize::try_from(*size)
             .ok()
             .and_then(|size| length.checked_mul(size)),
@@ -269,18 +404,35 @@ fn child_length(data_type: &DataType, length: usize) -> Option<usize> {
 }
 
 fn check_nulls(field: &Field, path: &str, data: &ArrayData, claimed: u32) -> Result<()> {
-    let nulls = data.null_count();
-    if nulls > 0 && !field.is_nullable() {
-        return Err(Error::contract(format!(
-            "column {path:?} is not nullable and has {nulls} missing values"
-        )));
-    }
-    if *field.data_type() != DataType::Null && nulls != claimed as usize {
+    let nulls = match field.data_type() {
+        DataType::Null => data.len(),
+        _ => data.null_count(),
+    };
+    if nulls != claimed as usize {
         return Err(Error::contract(format!(
             "column {path:?} claims {claimed} missing values and has {nulls}"
         )));
     }
+    let missing = match field.is_nullable() {
+        true => 0,
+        false => nulls + nulls_of_values(data),
+    };
+    if missing > 0 {
+        return Err(Error::contract(format!(
+            "column {path:?} is not nullable and has {missing} missing values"
+        )));
+    }
     Ok(())
+}
+
+/// Missing values behind the keys of a dictionary or in the runs of a run-end encoded column.
+fn nulls_of_values(data: &ArrayData) -> usize {
+    match data.data_type() {
+        DataType::Dictionary(_, _) | DataType::RunEndEncoded(_, _) => {
+            make_array(data.clone()).logical_null_count()
+        }
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -296,7 +448,15 @@ mod tests {
     }
 
     fn plain(length: u32, nulls: u32) -> Node {
-        Node { length, nulls }
+        Node {
+            length,
+            nulls,
+            encoding: Encoding::Plain,
+        }
+    }
+
+    fn batch(wire: BatchResult, schema: &SchemaRef) -> Result<RecordBatch> {
+        Receiver::new(Arc::clone(schema)).batch(wire)
     }
 
     fn refused(schema: &SchemaRef, rows: u32, nodes: Vec<Node>, buffers: Vec<Vec<u8>>) -> String {

@@ -1,16 +1,18 @@
 //! Arrow schemas to and from the contract's flat field lists.
 //!
-//! Outward, types that need no place in the contract are simplified: string and binary views
-//! become plain strings and binaries, dictionaries their values ([`wire_type`]); the batches are
-//! converted alike (`flatten`). Inward, nothing is believed: names, depth, widths and format
-//! strings are checked, and what this host cannot rebuild is refused at `bind`.
+//! Outward, what a guest does not accept is simplified ([`wire_type`]): views become plain strings and binaries,
+//! dictionaries and runs their values, list views lists; the batches are converted alike (`flatten`). Inward,
+//! nothing is believed: names, depth, widths and format strings are checked, and what this host cannot
+//! rebuild is refused at `bind`.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit,
+    DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit, UnionFields,
+    UnionMode,
 };
 
+pub(crate) use crate::bindings::tenon::plugin::types::Accepts;
 use crate::bindings::tenon::plugin::types::{FieldParam, FieldResult};
 use crate::error::{Error, Result};
 
@@ -20,15 +22,39 @@ const MAX_NAME_BYTES: usize = 255;
 const MAX_METADATA: usize = 64;
 const MAX_METADATA_BYTES: usize = 4096;
 
-/// The type in which values of `data_type` cross.
-pub(crate) fn wire_type(data_type: &DataType) -> DataType {
-    let child = |field: &FieldRef| {
-        Arc::new(Field::clone(field).with_data_type(wire_type(field.data_type())))
-    };
+/// Name of the field that stands for the values of a dictionary, which have none in Arrow.
+const DICTIONARY_VALUES: &str = "values";
+
+/// Everything as it is: what `bind` is told.
+pub(crate) const AS_IT_IS: Accepts = Accepts {
+    views: true,
+    dictionaries: true,
+    runs: true,
+    list_views: true,
+    constants: true,
+};
+
+/// The type in which values of `data_type` cross to a guest that accepts these forms. Inside of unions nothing is
+/// rewritten.
+pub(crate) fn wire_type(data_type: &DataType, accepts: Accepts) -> DataType {
+    let child = |field: &FieldRef| Arc::new(wire_field(field, accepts));
     match data_type {
-        DataType::Utf8View => DataType::Utf8,
-        DataType::BinaryView => DataType::Binary,
-        DataType::Dictionary(_, values) => wire_type(values),
+        DataType::Utf8View if !accepts.views => DataType::Utf8,
+        DataType::BinaryView if !accepts.views => DataType::Binary,
+        DataType::Dictionary(_, values) if !accepts.dictionaries => wire_type(values, accepts),
+        DataType::Dictionary(keys, values) => {
+            DataType::Dictionary(keys.clone(), Box::new(wire_type(values, accepts)))
+        }
+        DataType::RunEndEncoded(_, values) if !accepts.runs => {
+            wire_type(values.data_type(), accepts)
+        }
+        DataType::RunEndEncoded(ends, values) => {
+            DataType::RunEndEncoded(Arc::clone(ends), child(values))
+        }
+        DataType::ListView(field) if !accepts.list_views => DataType::List(child(field)),
+        DataType::LargeListView(field) if !accepts.list_views => DataType::LargeList(child(field)),
+        DataType::ListView(field) => DataType::ListView(child(field)),
+        DataType::LargeListView(field) => DataType::LargeListView(child(field)),
         DataType::List(field) => DataType::List(child(field)),
         DataType::LargeList(field) => DataType::LargeList(child(field)),
         DataType::FixedSizeList(field, size) => DataType::FixedSizeList(child(field), *size),
@@ -38,13 +64,31 @@ pub(crate) fn wire_type(data_type: &DataType) -> DataType {
     }
 }
 
+/// The field as it crosses. The values of a dictionary or of runs may be missing where their own field says that nothing
+/// is: Arrow counts only keys.
+fn wire_field(field: &Field, accepts: Accepts) -> Field {
+    let data_type = wire_type(field.data_type(), accepts);
+    let unpacked = match field.data_type() {
+        DataType::Dictionary(_, _) => !accepts.dictionaries,
+        DataType::RunEndEncoded(_, _) => !accepts.runs,
+        _ => false,
+    };
+    let nullable = field.is_nullable() || unpacked;
+    field
+        .clone()
+        .with_data_type(data_type)
+        .with_nullable(nullable)
+}
+
 /// The columns at `projection`, in the types in which they cross.
-pub(crate) fn wire_schema(schema: &Schema, projection: &[usize]) -> SchemaRef {
-    let fields = projection.iter().map(|&i| {
-        let field = schema.field(i);
-        Arc::new(field.clone().with_data_type(wire_type(field.data_type())))
-    });
-    Arc::new(Schema::new(fields.collect::<Fields>()))
+pub(crate) fn wire_schema(schema: &Schema, projection: &[usize], accepts: Accepts) -> SchemaRef {
+    let fields = projection
+        .iter()
+        .map(|&i| Arc::new(wire_field(schema.field(i), accepts)));
+    Arc::new(Schema::new_with_metadata(
+        fields.collect::<Fields>(),
+        schema.metadata().clone(),
+    ))
 }
 
 /// A schema as an argument of a call: the fields in pre-order, borrowed from the schema.
@@ -53,14 +97,15 @@ pub(crate) struct FlatSchema<'a>(Vec<FlatField<'a>>);
 
 #[derive(Debug)]
 struct FlatField<'a> {
-    field: &'a Field,
+    name: &'a str,
     format: String,
+    nullable: bool,
     children: u32,
     metadata: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> FlatSchema<'a> {
-    /// Flattens a schema whose types are wire types.
+    /// Flattens a schema.
     ///
     /// # Errors
     /// A column's type has no form in the contract.
@@ -73,28 +118,60 @@ impl<'a> FlatSchema<'a> {
     }
 
     fn push(&mut self, field: &'a Field, column: &str) -> Result<()> {
-        let children = children(field.data_type());
+        let metadata = field.metadata().iter();
+        let mut metadata: Vec<_> = metadata.map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        // The map has no order of its own, and equal input should look equal to the guest.
+        metadata.sort_unstable();
+        self.push_type(
+            field.name(),
+            field.is_nullable(),
+            metadata,
+            field.data_type(),
+            column,
+        )
+    }
+
+    fn push_type(
+        &mut self,
+        name: &'a str,
+        nullable: bool,
+        metadata: Vec<(&'a str, &'a str)>,
+        data_type: &'a DataType,
+        column: &str,
+    ) -> Result<()> {
         self.0.push(FlatField {
-            field,
-            format: format_of(field.data_type(), column)?,
-            children: u32::try_from(children.len()).unwrap_or(u32::MAX),
-            metadata: field
-                .metadata()
-                .iter()
-                .map(|(k, v)| (k.as_str(), v.as_str()))
-                .collect(),
+            name,
+            format: format_of(data_type, column)?,
+            nullable,
+            children: u32::try_from(child_count(data_type)).unwrap_or(u32::MAX),
+            metadata,
         });
-        children
-            .into_iter()
-            .try_for_each(|child| self.push(child, column))
+        match data_type {
+            DataType::List(f)
+            | DataType::LargeList(f)
+            | DataType::ListView(f)
+            | DataType::LargeListView(f)
+            | DataType::FixedSizeList(f, _)
+            | DataType::Map(f, _) => self.push(f, column),
+            DataType::Struct(fields) => fields.iter().try_for_each(|f| self.push(f, column)),
+            DataType::Union(fields, _) => fields.iter().try_for_each(|(_, f)| self.push(f, column)),
+            DataType::RunEndEncoded(ends, values) => {
+                self.push(ends, column)?;
+                self.push(values, column)
+            }
+            DataType::Dictionary(_, values) => {
+                self.push_type(DICTIONARY_VALUES, true, Vec::new(), values, column)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The argument.
     pub(crate) fn params(&self) -> Vec<FieldParam<'_>> {
         let fields = self.0.iter().map(|flat| FieldParam {
-            name: flat.field.name(),
+            name: flat.name,
             format: &flat.format,
-            nullable: flat.field.is_nullable(),
+            nullable: flat.nullable,
             children: flat.children,
             metadata: &flat.metadata,
         });
@@ -102,16 +179,38 @@ impl<'a> FlatSchema<'a> {
     }
 }
 
-/// The direct children of a nested type.
-pub(crate) fn children(data_type: &DataType) -> Vec<&FieldRef> {
+fn child_count(data_type: &DataType) -> usize {
+    children(data_type).len()
+}
+
+/// The direct children of a nested type; of a dictionary, a field that stands for its values.
+pub(crate) fn children(data_type: &DataType) -> Vec<FieldRef> {
     match data_type {
         DataType::List(f)
         | DataType::LargeList(f)
+        | DataType::ListView(f)
+        | DataType::LargeListView(f)
         | DataType::FixedSizeList(f, _)
-        | DataType::Map(f, _) => vec![f],
-        DataType::Struct(fields) => fields.iter().collect(),
+        | DataType::Map(f, _) => vec![Arc::clone(f)],
+        DataType::Struct(fields) => fields.iter().cloned().collect(),
+        DataType::Union(fields, _) => fields.iter().map(|(_, f)| Arc::clone(f)).collect(),
+        DataType::RunEndEncoded(ends, values) => vec![Arc::clone(ends), Arc::clone(values)],
+        DataType::Dictionary(_, values) => vec![Arc::new(Field::new(
+            DICTIONARY_VALUES,
+            DataType::clone(values),
+            true,
+        ))],
         _ => Vec::new(),
     }
+}
+
+/// How many fields a type makes in pre-order, itself included.
+pub(crate) fn field_count(data_type: &DataType) -> usize {
+    let below = children(data_type);
+    1 + below
+        .iter()
+        .map(|child| field_count(child.data_type()))
+        .sum::<usize>()
 }
 
 /// The Arrow C data format string of a wire type.
@@ -146,7 +245,22 @@ fn format_of(data_type: &DataType, column: &str) -> Result<String> {
         DataType::List(_) => "+l",
         DataType::LargeList(_) => "+L",
         DataType::Struct(_) => "+s",
-        DataType::Map(_, _) => "+m",
+        DataType::Map(_, false) => "+m",
+        DataType::Map(_, true) => "+ms",
+        DataType::Utf8View => "vu",
+        DataType::BinaryView => "vz",
+        DataType::ListView(_) => "+vl",
+        DataType::LargeListView(_) => "+vL",
+        DataType::RunEndEncoded(_, _) => "+r",
+        DataType::Dictionary(keys, _) => return format_of(keys, column),
+        DataType::Union(fields, mode) => {
+            let ids: Vec<String> = fields.iter().map(|(id, _)| id.to_string()).collect();
+            let letter = match mode {
+                UnionMode::Sparse => 's',
+                UnionMode::Dense => 'd',
+            };
+            return Ok(format!("+u{letter}:{}", ids.join(",")));
+        }
         DataType::FixedSizeBinary(n) => return Ok(format!("w:{n}")),
         DataType::FixedSizeList(_, n) => return Ok(format!("+w:{n}")),
         DataType::Decimal32(p, s) => return Ok(format!("d:{p},{s},32")),
@@ -258,7 +372,7 @@ fn parse_format(format: &str, children: Vec<FieldRef>) -> Option<DataType> {
         return parse_nested(nested, children);
     }
     if !children.is_empty() {
-        return None;
+        return parse_dictionary(format, &children);
     }
     let simple = match format {
         "n" => DataType::Null,
@@ -287,26 +401,75 @@ fn parse_format(format: &str, children: Vec<FieldRef>) -> Option<DataType> {
         "tiM" => DataType::Interval(IntervalUnit::YearMonth),
         "tiD" => DataType::Interval(IntervalUnit::DayTime),
         "tin" => DataType::Interval(IntervalUnit::MonthDayNano),
+        "vu" => DataType::Utf8View,
+        "vz" => DataType::BinaryView,
         other => return parse_parametrised(other),
     };
     Some(simple)
 }
 
+/// An integer with one child: keys and values.
+fn parse_dictionary(format: &str, children: &[FieldRef]) -> Option<DataType> {
+    let keys = parse_format(format, Vec::new()).filter(DataType::is_dictionary_key_type)?;
+    let [values] = children else { return None };
+    let nested = matches!(values.data_type(), DataType::Dictionary(_, _));
+    (!nested).then(|| DataType::Dictionary(Box::new(keys), Box::new(values.data_type().clone())))
+}
+
+fn parse_runs(children: &[FieldRef]) -> Option<DataType> {
+    let [ends, values] = children else {
+        return None;
+    };
+    let fits = ends.data_type().is_run_ends_type() && !ends.is_nullable();
+    fits.then(|| DataType::RunEndEncoded(Arc::clone(ends), Arc::clone(values)))
+}
+
+fn parse_union(format: &str, children: Vec<FieldRef>) -> Option<DataType> {
+    let (mode, ids) = format.split_once(':')?;
+    let mode = match mode {
+        "us" => UnionMode::Sparse,
+        "ud" => UnionMode::Dense,
+        _ => return None,
+    };
+    let ids: Vec<i8> = match ids {
+        "" => Vec::new(),
+        ids => ids
+            .split(',')
+            .map(|id| id.parse().ok().filter(|id| *id >= 0))
+            .collect::<Option<_>>()?,
+    };
+    // Refuses ids that come twice and numbers that differ.
+    let fields = UnionFields::try_new(ids, children).ok()?;
+    Some(DataType::Union(fields, mode))
+}
+
 fn parse_nested(format: &str, mut children: Vec<FieldRef>) -> Option<DataType> {
-    if format == "s" {
-        return Some(DataType::Struct(children.into()));
+    match format {
+        "s" => return Some(DataType::Struct(children.into())),
+        "r" => return parse_runs(&children),
+        _ if format.starts_with('u') => return parse_union(format, children),
+        _ => {}
     }
     let child = children.pop().filter(|_| children.is_empty())?;
     match format {
         "l" => Some(DataType::List(child)),
         "L" => Some(DataType::LargeList(child)),
-        "m" => matches!(child.data_type(), DataType::Struct(kv) if kv.len() == 2 && !child.is_nullable() && !kv[0].is_nullable())
-            .then_some(DataType::Map(child, false)),
+        "vl" => Some(DataType::ListView(child)),
+        "vL" => Some(DataType::LargeListView(child)),
+        "m" | "ms" => is_map_entry(&child).then(|| DataType::Map(child, format == "ms")),
         _ => {
             let size: i32 = format.strip_prefix("w:")?.parse().ok()?;
-            (0..=1 << 20).contains(&size).then_some(DataType::FixedSizeList(child, size))
+            (0..=1 << 20)
+                .contains(&size)
+                .then_some(DataType::FixedSizeList(child, size))
         }
     }
+}
+
+fn is_map_entry(entry: &Field) -> bool {
+    let keyed =
+        matches!(entry.data_type(), DataType::Struct(kv) if kv.len() == 2 && !kv[0].is_nullable());
+    keyed && !entry.is_nullable()
 }
 
 fn parse_parametrised(format: &str) -> Option<DataType> {
@@ -380,6 +543,21 @@ mod tests {
         fields.collect()
     }
 
+    /// What an SDK accepts unless its author says otherwise.
+    const PLAIN: Accepts = Accepts {
+        views: false,
+        dictionaries: false,
+        runs: false,
+        list_views: false,
+        constants: false,
+    };
+
+    fn union(mode: UnionMode, ids: &[i8]) -> DataType {
+        let fields = [item(DataType::Int32), item(DataType::Utf8)];
+        let fields = UnionFields::try_new(ids.iter().copied(), fields).unwrap();
+        DataType::Union(fields, mode)
+    }
+
     #[test]
     fn schemas_survive_the_wire() {
         let entries = DataType::Struct(
@@ -405,6 +583,17 @@ mod tests {
                 vec![Field::new("x", DataType::Date32, false)].into(),
             ))),
             DataType::Map(Arc::new(Field::new("entries", entries, false)), false),
+            DataType::Utf8View,
+            DataType::BinaryView,
+            DataType::ListView(item(DataType::Utf8View)),
+            DataType::LargeListView(item(DataType::Null)),
+            DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::Utf8)),
+            DataType::RunEndEncoded(
+                Arc::new(Field::new("run_ends", DataType::Int32, false)),
+                Arc::new(Field::new("values", DataType::Utf8, true)),
+            ),
+            union(UnionMode::Sparse, &[0, 1]),
+            union(UnionMode::Dense, &[7, 3]),
         ];
         let fields: Vec<Field> = types
             .into_iter()
@@ -423,9 +612,10 @@ mod tests {
     fn views_and_dictionaries_cross_as_plain_values() {
         let dictionary =
             DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8View));
-        assert_eq!(wire_type(&dictionary), DataType::Utf8);
+        assert_eq!(wire_type(&dictionary, PLAIN), DataType::Utf8);
+        assert_eq!(wire_type(&dictionary, AS_IT_IS), dictionary);
         assert_eq!(
-            wire_type(&DataType::List(item(DataType::BinaryView))),
+            wire_type(&DataType::ListView(item(DataType::BinaryView)), PLAIN),
             DataType::List(item(DataType::Binary))
         );
     }
@@ -445,7 +635,19 @@ mod tests {
                 .contains("ends before the children")
         );
         assert!(refused(&[field("a", "q", 0)]).contains(r#"format "q""#));
-        assert!(refused(&[field("a", "i", 1), field("b", "i", 0)]).contains("with 1 children"));
+        assert!(refused(&[field("a", "f", 1), field("b", "i", 0)]).contains("with 1 children"));
+        assert!(refused(&[field("a", "+r", 1), field("b", "i", 0)]).contains("means no type"));
+        let runs = [
+            field("a", "+r", 2),
+            field("ends", "u", 0),
+            field("b", "i", 0),
+        ];
+        assert!(refused(&runs).contains("means no type"), "ends are numbers");
+        assert!(refused(&[field("a", "+us:0,0", 1), field("b", "i", 0)]).contains("no type"));
+        assert!(refused(&[field("a", "+us:-1", 1), field("b", "i", 0)]).contains("no type"));
+        assert!(refused(&[field("a", "+us:0,1", 1), field("b", "i", 0)]).contains("no type"));
+        let twice = [field("a", "i", 1), field("b", "i", 1), field("c", "u", 0)];
+        assert!(refused(&twice).contains("no type"), "a dictionary of one");
         assert!(refused(&[field("a", "w:-1", 0)]).contains("means no type"));
         assert!(refused(&[field("a", "d:99,1", 0)]).contains("means no type"));
         assert!(refused(&[field("a", "i", 0), field("a", "i", 0)]).contains("two columns"));

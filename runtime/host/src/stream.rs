@@ -10,16 +10,16 @@ use crate::bindings::exports::tenon::plugin::stream;
 use crate::bindings::tenon::plugin::types::Determinism;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::flatten::Flat;
+use crate::flatten::{Column, Sender};
 use crate::guest::{Guest, LogLine, guest_error};
 use crate::limits::Limits;
 use crate::map::{Bytes, positions};
 use crate::plugin::{Plugin, link_error};
-use crate::rebuild;
-use crate::schema::{FlatSchema, from_wire, wire_schema};
+use crate::rebuild::Receiver;
+use crate::schema::{AS_IT_IS, FlatSchema, from_wire, wire_schema};
 
-/// Most rows that one returned batch may have.
-const MAX_ROWS: u32 = 1 << 24;
+/// Largest snapshot of a session, in bytes.
+const MAX_SNAPSHOT_BYTES: usize = 64 << 20;
 
 /// How the rows of an input are spread over the instances of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub struct InputBinding {
     /// The order in which an instance gets its rows.
     pub ordering: Vec<SortKey>,
     wire: SchemaRef,
+    constants: bool,
 }
 
 /// How a `stream` function treats its inputs; the guest's answer to `bind`, checked.
@@ -115,6 +116,7 @@ impl InputBinding {
                 })
                 .collect(),
             wire: Arc::clone(&self.wire),
+            constants: self.constants,
         }
     }
 }
@@ -138,7 +140,7 @@ impl Plugin {
         let stream = export
             .load(guest.context(), &instance)
             .map_err(link_error)?;
-        let wire: Vec<SchemaRef> = inputs.iter().map(whole_wire_schema).collect();
+        let wire: Vec<SchemaRef> = inputs.iter().map(whole).collect();
         let flat = wire
             .iter()
             .map(|schema| FlatSchema::of(schema))
@@ -152,13 +154,14 @@ impl Plugin {
         checked(answer, function, config, inputs, limits)
     }
 
-    /// Starts an instance for one partition.
+    /// Starts an instance for one partition; with a snapshot, one that goes on where that was taken.
     ///
     /// # Errors
     /// No room for it, or the guest refuses or crashes.
     pub async fn open_stream(
         &self,
         binding: &StreamBinding,
+        snapshot: Option<&[u8]>,
         limits: &Limits,
         budget: Arc<dyn Budget>,
     ) -> Result<StreamInstance> {
@@ -175,30 +178,40 @@ impl Plugin {
             .collect::<Result<Vec<_>>>()?;
         let params: Vec<_> = flat.iter().map(FlatSchema::params).collect();
         let schemas: Vec<_> = params.iter().map(Vec::as_slice).collect();
+        let (function, config) = (&binding.function, &binding.config);
         let answer = guest
             .call(async |store| {
-                stream
-                    .session()
-                    .call_open(store, &binding.function, &binding.config, &schemas)
-                    .await
+                let session = stream.session();
+                match snapshot {
+                    None => session.call_open(store, function, config, &schemas).await,
+                    Some(state) => {
+                        session
+                            .call_restore(store, function, config, &schemas, state)
+                            .await
+                    }
+                }
             })
             .await?;
         let session = answer.map_err(|e| guest_error(e, limits))?;
-        let needs = binding.inputs.iter().map(|i| i.needs.clone()).collect();
+        let senders = binding
+            .inputs
+            .iter()
+            .map(|i| Sender::new(Arc::clone(&i.wire), i.constants));
         Ok(StreamInstance {
             guest,
             stream,
             session,
-            needs,
-            output: Arc::clone(&binding.output),
+            needs: binding.inputs.iter().map(|i| i.needs.clone()).collect(),
+            senders: senders.collect(),
+            receiver: Receiver::new(Arc::clone(&binding.output)),
             bytes: Bytes::default(),
         })
     }
 }
 
-fn whole_wire_schema(input: &SchemaRef) -> SchemaRef {
+fn whole(input: &SchemaRef) -> SchemaRef {
     let all: Vec<usize> = (0..input.fields().len()).collect();
-    wire_schema(input, &all)
+    wire_schema(input, &all, AS_IT_IS)
 }
 
 fn checked(
@@ -251,7 +264,8 @@ fn checked_input(answer: stream::InputBinding, schema: &SchemaRef) -> Result<Inp
         })
         .collect();
     Ok(InputBinding {
-        wire: wire_schema(schema, &needs),
+        wire: wire_schema(schema, &needs, answer.accepts),
+        constants: answer.accepts.constants,
         needs,
         distribution,
         ordering,
@@ -273,14 +287,15 @@ pub struct StreamInstance {
     stream: stream::Guest,
     session: ResourceAny,
     needs: Vec<Vec<usize>>,
-    output: SchemaRef,
+    senders: Vec<Sender>,
+    receiver: Receiver,
     bytes: Bytes,
 }
 
 impl std::fmt::Debug for StreamInstance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StreamInstance")
-            .field("output", &self.output)
+            .field("needs", &self.needs)
             .finish_non_exhaustive()
     }
 }
@@ -291,7 +306,9 @@ impl StreamInstance {
     /// # Errors
     /// What the guest reports, or what stopped it.
     pub async fn push(&mut self, input: usize, batch: &RecordBatch) -> Result<Step> {
-        let flat = Flat::of(batch, &self.needs[input])?;
+        let column = |&i: &usize| Column::Array(Arc::clone(batch.column(i)));
+        let columns: Vec<Column> = self.needs[input].iter().map(column).collect();
+        let flat = self.senders[input].flatten(batch.num_rows(), &columns)?;
         let slices = flat.slices();
         let (stream, session) = (&self.stream, self.session);
         let number = u32::try_from(input).unwrap_or(u32::MAX);
@@ -346,17 +363,32 @@ impl StreamInstance {
                 more: answer.more,
             });
         };
-        if batch.rows > MAX_ROWS {
-            return Err(Error::contract(format!(
-                "it returned a batch of {} rows; {MAX_ROWS} are allowed",
-                batch.rows
-            )));
-        }
         self.bytes.received += batch.buffers.iter().map(Vec::len).sum::<usize>();
         Ok(Step {
-            output: Some(rebuild::batch(batch, &self.output)?),
+            output: Some(self.receiver.batch(batch)?),
             more: answer.more,
         })
+    }
+
+    /// The state between two calls, for [`Plugin::open_stream`] in another process or at another time. Not while the
+    /// last call said that there is more.
+    ///
+    /// # Errors
+    /// The guest cannot, or what stopped it.
+    pub async fn snapshot(&mut self) -> Result<Vec<u8>> {
+        let (stream, session) = (&self.stream, self.session);
+        let answer = self
+            .guest
+            .call(async |store| stream.session().call_snapshot(store, session).await)
+            .await?;
+        let state = answer.map_err(|e| guest_error(e, self.guest.limits()))?;
+        if state.len() > MAX_SNAPSHOT_BYTES {
+            return Err(Error::contract(format!(
+                "its snapshot has {} bytes; {MAX_SNAPSHOT_BYTES} are allowed",
+                state.len()
+            )));
+        }
+        Ok(state)
     }
 
     /// Bytes that crossed so far.
@@ -369,6 +401,12 @@ impl StreamInstance {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.guest.memory_bytes()
+    }
+
+    /// Fuel that its calls used so far; 0 where time is the meter.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.guest.fuel()
     }
 
     /// Lines that it logged since the last time.

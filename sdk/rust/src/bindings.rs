@@ -7,9 +7,9 @@ pub mod base {
         inline: r"
             package tenon:sdk;
             world base {
-                import tenon:plugin/types@0.1.0;
-                import tenon:plugin/host@0.1.0;
-                export tenon:plugin/meta@0.1.0;
+                import tenon:plugin/types@0.2.0;
+                import tenon:plugin/host@0.2.0;
+                export tenon:plugin/meta@0.2.0;
             }
         ",
         generate_all,
@@ -24,10 +24,10 @@ pub mod map {
         inline: r"
             package tenon:sdk;
             world %map {
-                export tenon:plugin/%map@0.1.0;
+                export tenon:plugin/%map@0.2.0;
             }
         ",
-        with: { "tenon:plugin/types@0.1.0": crate::bindings::base::tenon::plugin::types },
+        with: { "tenon:plugin/types@0.2.0": crate::bindings::base::tenon::plugin::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_map",
@@ -40,10 +40,10 @@ pub mod stream {
         inline: r"
             package tenon:sdk;
             world %stream {
-                export tenon:plugin/%stream@0.1.0;
+                export tenon:plugin/%stream@0.2.0;
             }
         ",
-        with: { "tenon:plugin/types@0.1.0": crate::bindings::base::tenon::plugin::types },
+        with: { "tenon:plugin/types@0.2.0": crate::bindings::base::tenon::plugin::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_stream",
@@ -56,12 +56,44 @@ pub mod plan {
         inline: r"
             package tenon:sdk;
             world plan {
-                export tenon:plugin/plan@0.1.0;
+                export tenon:plugin/plan@0.2.0;
             }
         ",
-        with: { "tenon:plugin/types@0.1.0": crate::bindings::base::tenon::plugin::types },
+        with: { "tenon:plugin/types@0.2.0": crate::bindings::base::tenon::plugin::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_plan",
+    });
+}
+
+pub mod aggregate {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world aggregate {
+                export tenon:plugin/aggregate@0.2.0;
+            }
+        ",
+        with: { "tenon:plugin/types@0.2.0": crate::bindings::base::tenon::plugin::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_aggregate",
+    });
+}
+
+pub mod table_function {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world table-function {
+                export tenon:plugin/table-function@0.2.0;
+            }
+        ",
+        with: { "tenon:plugin/types@0.2.0": crate::bindings::base::tenon::plugin::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_table_function",
     });
 }

@@ -80,17 +80,16 @@ pub type Parameter = (&'static str, fn(&DataType) -> bool, &'static str);
 /// `"columns": {"parameter": "column"}` gives, or, when their number agrees, go by position. The
 /// result is a column named by `"output"`, else like the function.
 #[doc(hidden)]
-pub fn bind<R: IntoColumn>(
+pub fn bind(
     config: &Config,
     input: &Schema,
     name: &str,
+    output: DataType,
     parameters: &[Parameter],
 ) -> Result<MapBinding> {
-    let needs = find_columns(config, input, parameters)?;
-    let output = config.text("output")?.unwrap_or(name);
     Ok(MapBinding {
-        needs,
-        output: Arc::new(Schema::new(vec![Field::new(output, R::Column::TYPE, true)])),
+        needs: find_columns(config, input, parameters)?,
+        output: output_of(config, name, output)?,
         keep: Keep::All,
         deterministic: true,
     })
@@ -153,13 +152,16 @@ pub fn result<R: IntoColumn>(result: R, output: &SchemaRef) -> Result<Mapped> {
 
 /// The output schema of a bound column function.
 #[doc(hidden)]
-pub fn output_of<R: IntoColumn>(config: &Config, name: &str) -> Result<SchemaRef> {
-    let output = config.text("output")?.unwrap_or(name);
-    Ok(Arc::new(Schema::new(vec![Field::new(
-        output,
-        R::Column::TYPE,
-        true,
-    )])))
+pub fn output_of(config: &Config, name: &str, output: DataType) -> Result<SchemaRef> {
+    let name = config.text("output")?.unwrap_or(name);
+    Ok(Arc::new(Schema::new(vec![Field::new(name, output, true)])))
+}
+
+/// The result type of a column function.
+#[doc(hidden)]
+#[must_use]
+pub fn output_type<R: IntoColumn>() -> DataType {
+    R::Column::TYPE
 }
 
 /// Binds a batch function by calling it on no rows: the schema of what it returns is the output's.

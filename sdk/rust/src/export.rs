@@ -2,13 +2,16 @@
 
 /// Makes a component of functions.
 ///
-/// Each list names types that implement [`Map`](crate::Map), [`Stream`](crate::Stream) or
-/// [`Plan`](crate::Plan); a component exports only the interfaces that have a list. Once per crate.
+/// Each list names types that implement [`Map`](crate::Map), [`Stream`](crate::Stream),
+/// [`Aggregate`](crate::Aggregate), [`TableFunction`](crate::TableFunction) or [`Plan`](crate::Plan), in this order;
+/// a component exports only the interfaces that have a list. Once per crate.
 ///
 /// ```ignore
 /// tenon_sdk::export! {
 ///     map: [Encode, Compare],
 ///     stream: [Profile],
+///     aggregate: [Median],
+///     table_function: [Calendar],
 ///     plan: [FindMatches],
 /// }
 /// ```
@@ -17,6 +20,8 @@ macro_rules! export {
     (
         $(map: [$($map:ty),+ $(,)?] $(,)?)?
         $(stream: [$($stream:ty),+ $(,)?] $(,)?)?
+        $(aggregate: [$($aggregate:ty),+ $(,)?] $(,)?)?
+        $(table_function: [$($table_function:ty),+ $(,)?] $(,)?)?
         $(plan: [$($plan:ty),+ $(,)?] $(,)?)?
     ) => {
         // Outside of a component nothing calls them; their unit tests, and this line, name them.
@@ -24,6 +29,8 @@ macro_rules! export {
         const _: () = {
             $($($crate::is_map::<$map>();)+)?
             $($($crate::is_stream::<$stream>();)+)?
+            $($($crate::is_aggregate::<$aggregate>();)+)?
+            $($($crate::is_table_function::<$table_function>();)+)?
             $($($crate::is_plan::<$plan>();)+)?
         };
 
@@ -37,6 +44,8 @@ macro_rules! export {
                     ::std::vec![
                         $($($crate::describe(<$map as $crate::Map>::NAME, $crate::Kind::Map, <$map as $crate::Map>::DOCS),)+)?
                         $($($crate::describe(<$stream as $crate::Stream>::NAME, $crate::Kind::Stream, <$stream as $crate::Stream>::DOCS),)+)?
+                        $($($crate::describe(<$aggregate as $crate::Aggregate>::NAME, $crate::Kind::Aggregate, <$aggregate as $crate::Aggregate>::DOCS),)+)?
+                        $($($crate::describe(<$table_function as $crate::TableFunction>::NAME, $crate::Kind::TableFunction, <$table_function as $crate::TableFunction>::DOCS),)+)?
                         $($($crate::describe(<$plan as $crate::Plan>::NAME, $crate::Kind::Plan, <$plan as $crate::Plan>::DOCS),)+)?
                     ]
                 }
@@ -44,6 +53,8 @@ macro_rules! export {
             $crate::bindings::base::export_meta!(TenonComponent with_types_in $crate::bindings::base);
             $($crate::__export_map!(TenonComponent, $($map),+);)?
             $($crate::__export_stream!(TenonComponent, $($stream),+);)?
+            $($crate::__export_aggregate!(TenonComponent, $($aggregate),+);)?
+            $($crate::__export_table_function!(TenonComponent, $($table_function),+);)?
             $($crate::__export_plan!(TenonComponent, $($plan),+);)?
         };
     };
@@ -120,6 +131,19 @@ macro_rules! __export_stream {
                 Ok(__stream_world::Session::new(TenonSession(session)))
             }
 
+            fn restore(function: String, config: String, inputs: Vec<Vec<__stream_types::Field>>, snapshot: Vec<u8>) -> Result<__stream_world::Session, __stream_types::Error> {
+                $crate::install_panic_hook();
+                let session = match function.as_str() {
+                    $(<$stream as $crate::Stream>::NAME => $crate::stream::restore::<$stream>(&config, &inputs, &snapshot),)+
+                    other => $crate::map::unknown(other),
+                }?;
+                Ok(__stream_world::Session::new(TenonSession(session)))
+            }
+
+            fn snapshot(&self) -> Result<Vec<u8>, __stream_types::Error> {
+                self.0.snapshot()
+            }
+
             fn push(&self, input: u32, batch: __stream_types::Batch) -> Result<__stream_world::Step, __stream_types::Error> {
                 self.0.push(input, batch)
             }
@@ -134,6 +158,102 @@ macro_rules! __export_stream {
         }
 
         $crate::bindings::stream::export_stream!($component with_types_in $crate::bindings::stream);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_aggregate {
+    ($component:ident, $($aggregate:ty),+) => {
+        use $crate::bindings::base::tenon::plugin::types as __aggregate_types;
+        use $crate::bindings::aggregate::exports::tenon::plugin::aggregate as __aggregate_world;
+
+        struct TenonAccumulator($crate::Accumulator);
+
+        impl __aggregate_world::Guest for $component {
+            type Accumulator = TenonAccumulator;
+
+            fn bind(function: String, config: String, input: Vec<__aggregate_types::Field>) -> Result<__aggregate_world::Binding, __aggregate_types::Error> {
+                $crate::install_panic_hook();
+                match function.as_str() {
+                    $(<$aggregate as $crate::Aggregate>::NAME => $crate::aggregate::bind::<$aggregate>(&config, &input),)+
+                    other => $crate::map::unknown(other),
+                }
+            }
+        }
+
+        impl __aggregate_world::GuestAccumulator for TenonAccumulator {
+            fn open(function: String, config: String, input: Vec<__aggregate_types::Field>) -> Result<__aggregate_world::Accumulator, __aggregate_types::Error> {
+                $crate::install_panic_hook();
+                let accumulator = match function.as_str() {
+                    $(<$aggregate as $crate::Aggregate>::NAME => $crate::aggregate::open::<$aggregate>(&config, &input),)+
+                    other => $crate::map::unknown(other),
+                }?;
+                Ok(__aggregate_world::Accumulator::new(TenonAccumulator(accumulator)))
+            }
+
+            fn update(&self, batch: __aggregate_types::Batch, groups: Vec<u32>, groups_in_all: u32) -> Result<(), __aggregate_types::Error> {
+                self.0.update(batch, &groups, groups_in_all)
+            }
+
+            fn merge(&self, states: __aggregate_types::Batch, groups: Vec<u32>, groups_in_all: u32) -> Result<(), __aggregate_types::Error> {
+                self.0.merge(states, &groups, groups_in_all)
+            }
+
+            fn state(&self, emit: __aggregate_world::Emit) -> Result<__aggregate_types::Batch, __aggregate_types::Error> {
+                self.0.state(emit)
+            }
+
+            fn evaluate(&self, emit: __aggregate_world::Emit) -> Result<__aggregate_types::Batch, __aggregate_types::Error> {
+                self.0.evaluate(emit)
+            }
+        }
+
+        $crate::bindings::aggregate::export_aggregate!($component with_types_in $crate::bindings::aggregate);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_table_function {
+    ($component:ident, $($function:ty),+) => {
+        use $crate::bindings::base::tenon::plugin::types as __table_types;
+        use $crate::bindings::table_function::exports::tenon::plugin::table_function as __table_world;
+
+        struct TenonExpander($crate::Expander);
+
+        impl __table_world::Guest for $component {
+            type Expander = TenonExpander;
+
+            fn bind(function: String, config: String, arguments: Vec<__table_types::Field>) -> Result<__table_world::Binding, __table_types::Error> {
+                $crate::install_panic_hook();
+                match function.as_str() {
+                    $(<$function as $crate::TableFunction>::NAME => $crate::table_function::bind::<$function>(&config, &arguments),)+
+                    other => $crate::map::unknown(other),
+                }
+            }
+        }
+
+        impl __table_world::GuestExpander for TenonExpander {
+            fn open(function: String, config: String, arguments: Vec<__table_types::Field>) -> Result<__table_world::Expander, __table_types::Error> {
+                $crate::install_panic_hook();
+                let expander = match function.as_str() {
+                    $(<$function as $crate::TableFunction>::NAME => $crate::table_function::open::<$function>(&config, &arguments),)+
+                    other => $crate::map::unknown(other),
+                }?;
+                Ok(__table_world::Expander::new(TenonExpander(expander)))
+            }
+
+            fn expand(&self, arguments: __table_types::Batch) -> Result<__table_world::Step, __table_types::Error> {
+                self.0.expand(arguments)
+            }
+
+            fn pull(&self) -> Result<__table_world::Step, __table_types::Error> {
+                self.0.pull()
+            }
+        }
+
+        $crate::bindings::table_function::export_table_function!($component with_types_in $crate::bindings::table_function);
     };
 }
 

@@ -18,8 +18,22 @@
 //! # }
 //! ```
 //!
-//! Functions with state, with several inputs, or that plan SQL implement [`Map`], [`Stream`] or
-//! [`Plan`] and are named in one [`export!`].
+//! A function of single values works too, row by row; a row with a missing argument gives a missing result.
+//!
+//! ```
+//! use tenon_sdk::prelude::*;
+//!
+//! /// The greatest common divisor.
+//! #[tenon_sdk::plugin]
+//! fn gcd(a: i64, b: i64) -> i64 {
+//!     if b == 0 { a } else { gcd(b, a % b) }
+//! }
+//! # fn main() { assert_eq!(gcd(12, 18), 6); }
+//! ```
+//!
+//! Functions with state, over groups, that make rows, or that plan SQL implement [`Map`], [`Stream`], [`Aggregate`],
+//! [`TableFunction`] or [`Plan`]: the same attribute on the `impl` makes a plugin of it. Several functions
+//! in one component are named in one [`export!`] instead.
 //!
 //! This crate knows `wit/` and nothing else of tenon. A `panic!` of a plugin ends its instance and
 //! becomes the run's error, with the panic's message and place.
@@ -27,6 +41,9 @@
 // The attribute's output says `::tenon_sdk`, in this crate's own examples too.
 extern crate self as tenon_sdk;
 
+mod accepts;
+#[doc(hidden)]
+pub mod aggregate;
 #[doc(hidden)]
 pub mod bindings;
 #[doc(hidden)]
@@ -36,14 +53,21 @@ mod error;
 mod export;
 #[doc(hidden)]
 pub mod map;
+mod memory;
 #[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
+pub mod rows;
+#[doc(hidden)]
 pub mod stream;
+#[doc(hidden)]
+pub mod table_function;
 mod wire;
 
 use arrow_schema::Schema;
 
+pub use accepts::Accepts;
+pub use aggregate::{Accumulator, Aggregate, AggregateBinding, Emit};
 pub use arrow_array;
 pub use arrow_buffer;
 pub use arrow_schema;
@@ -55,6 +79,7 @@ pub use plan::{Expansion, NamedInput, Plan};
 pub use serde;
 pub use serde_json;
 pub use stream::{Distribution, Input, Session, Stream, StreamBinding};
+pub use table_function::{Expander, TableFunction};
 pub use tenon_sdk_macros::plugin;
 
 use bindings::base::exports::tenon::plugin::meta;
@@ -63,8 +88,9 @@ use bindings::base::tenon::plugin::types as wit;
 /// What most plugins need.
 pub mod prelude {
     pub use crate::{
-        Config, Distribution, Error, Expansion, Input, Keep, Map, MapBinding, Mapped, NamedInput,
-        Plan, Result, Selection, Stream, StreamBinding,
+        Accepts, Aggregate, AggregateBinding, Config, Distribution, Emit, Error, Expansion, Input,
+        Keep, Map, MapBinding, Mapped, NamedInput, Plan, Result, Selection, Stream, StreamBinding,
+        TableFunction,
     };
     pub use arrow_array::cast::AsArray;
     pub use arrow_array::{
@@ -82,6 +108,10 @@ pub enum Kind {
     Map,
     /// [`Stream`].
     Stream,
+    /// [`Aggregate`].
+    Aggregate,
+    /// [`TableFunction`].
+    TableFunction,
     /// [`Plan`].
     Plan,
 }
@@ -111,6 +141,25 @@ pub fn log(message: &str) {
     let _ = message;
 }
 
+/// When the run started, in milliseconds since 1970-01-01 00:00 UTC: the same in every call of a run, and when the run
+/// is repeated. 0 outside of a component.
+#[must_use]
+pub fn run_started_millis() -> u64 {
+    #[cfg(target_arch = "wasm32")]
+    return bindings::base::tenon::plugin::host::run_started();
+    #[cfg(not(target_arch = "wasm32"))]
+    0
+}
+
+/// A seed for random numbers: the same in every instance of a run, and when the run is repeated. 0 outside of a component.
+#[must_use]
+pub fn run_seed() -> u64 {
+    #[cfg(target_arch = "wasm32")]
+    return bindings::base::tenon::plugin::host::run_seed();
+    #[cfg(not(target_arch = "wasm32"))]
+    0
+}
+
 /// Sends the message of a panic to the host before the instance ends.
 #[doc(hidden)]
 pub fn install_panic_hook() {
@@ -130,6 +179,8 @@ pub fn describe(name: &str, kind: Kind, docs: &str) -> meta::Function {
     let kind = match kind {
         Kind::Map => meta::Kind::Map,
         Kind::Stream => meta::Kind::Stream,
+        Kind::Aggregate => meta::Kind::Aggregate,
+        Kind::TableFunction => meta::Kind::TableFunction,
         Kind::Plan => meta::Kind::Plan,
     };
     meta::Function {
@@ -159,6 +210,12 @@ pub const fn is_map<M: Map>() {}
 
 #[doc(hidden)]
 pub const fn is_stream<S: Stream>() {}
+
+#[doc(hidden)]
+pub const fn is_aggregate<A: Aggregate>() {}
+
+#[doc(hidden)]
+pub const fn is_table_function<F: TableFunction>() {}
 
 #[doc(hidden)]
 pub const fn is_plan<P: Plan>() {}

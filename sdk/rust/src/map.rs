@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
+use crate::accepts::Accepts;
 use crate::bindings::base::tenon::plugin::types as wit;
 use crate::bindings::map::exports::tenon::plugin::map as world;
 use crate::config::Config;
@@ -23,6 +24,8 @@ pub trait Map: Sized + 'static {
     const NAME: &'static str;
     /// One or two sentences for a person.
     const DOCS: &'static str;
+    /// The forms of a column that it works on itself; all others arrive as plain arrays, and the schemas say so.
+    const ACCEPTS: Accepts = Accepts::PLAIN;
 
     /// Decides how an input of this schema is treated. Pure.
     ///
@@ -95,11 +98,17 @@ impl From<RecordBatch> for Mapped {
 }
 
 /// A mapper whose type is forgotten, behind the contract's resource.
-pub struct Mapper(RefCell<Box<dyn Apply>>, SchemaRef);
+pub struct Mapper(RefCell<Running>);
+
+struct Running {
+    mapper: Box<dyn Apply>,
+    receiver: wire::Receiver,
+    sender: wire::Sender,
+}
 
 impl std::fmt::Debug for Mapper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Mapper").field(&self.1).finish()
+        f.debug_struct("Mapper").finish_non_exhaustive()
     }
 }
 
@@ -117,8 +126,9 @@ impl Mapper {
     /// Adapter of `mapper.apply`.
     #[doc(hidden)]
     pub fn apply(&self, batch: wit::Batch) -> Result<world::Mapped, wit::Error> {
-        let mapped =
-            wire::batch_from(batch, &self.1).and_then(|batch| self.0.borrow_mut().apply(batch))?;
+        let mut running = self.0.borrow_mut();
+        let batch = running.receiver.batch(batch)?;
+        let mapped = running.mapper.apply(batch)?;
         let selection = mapped.selection.map(|selection| match selection {
             Selection::Mask(mask) => world::Selection::Bitmap(mask.sliced().as_slice().to_vec()),
             Selection::Indices(rows) => {
@@ -126,7 +136,7 @@ impl Mapper {
             }
         });
         Ok(world::Mapped {
-            columns: wire::batch_to(&mapped.columns)?,
+            columns: running.sender.batch(mapped.columns)?,
             selection,
         })
     }
@@ -135,11 +145,12 @@ impl Mapper {
 /// Adapter of `bind`.
 #[doc(hidden)]
 pub fn bind<M: Map>(config: &str, input: &[wit::Field]) -> Result<world::Binding, wit::Error> {
-    let input = wire::schema_from(input)?;
+    let input = wire::arriving_schema(input, M::ACCEPTS)?;
     let binding = M::bind(&Config::from_json(config)?, &input)?;
     let determinism = crate::determinism(binding.deterministic);
     Ok(world::Binding {
         needs: crate::to_u32(&binding.needs)?,
+        accepts: M::ACCEPTS.into(),
         output: wire::schema_to(&binding.output)?,
         keep: match binding.keep {
             Keep::All => world::Keep::All,
@@ -155,7 +166,11 @@ pub fn bind<M: Map>(config: &str, input: &[wit::Field]) -> Result<world::Binding
 pub fn open<M: Map>(config: &str, input: &[wit::Field]) -> Result<Mapper, wit::Error> {
     let input = wire::schema_from(input)?;
     let mapper = M::open(&Config::from_json(config)?, &input)?;
-    Ok(Mapper(RefCell::new(Box::new(mapper)), input))
+    Ok(Mapper(RefCell::new(Running {
+        mapper: Box::new(mapper),
+        receiver: wire::Receiver::new(input),
+        sender: wire::Sender::default(),
+    })))
 }
 
 /// The answer for a name that no function has.

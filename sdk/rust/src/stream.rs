@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use crate::accepts::Accepts;
 use crate::bindings::base::tenon::plugin::types as wit;
 use crate::bindings::stream::exports::tenon::plugin::stream as world;
 use crate::config::Config;
@@ -25,6 +26,8 @@ pub trait Stream: Sized + 'static {
     const NAME: &'static str;
     /// One or two sentences for a person.
     const DOCS: &'static str;
+    /// The forms of a column that it works on itself; all others arrive as plain arrays, and the schemas say so.
+    const ACCEPTS: Accepts = Accepts::PLAIN;
 
     /// Decides how inputs of these schemas are treated. Pure.
     ///
@@ -49,6 +52,28 @@ pub trait Stream: Sized + 'static {
     /// # Errors
     /// As for `push`.
     fn finish(&mut self, input: usize) -> Result<Vec<RecordBatch>>;
+
+    /// The state between two calls, in a form of its own, so that it can go on after a restart.
+    ///
+    /// # Errors
+    /// By default: it cannot.
+    fn snapshot(&self) -> Result<Vec<u8>> {
+        Err(Error::Unsupported(format!(
+            "{} keeps no snapshots",
+            Self::NAME
+        )))
+    }
+
+    /// Goes on where [`Stream::snapshot`] was. The other arguments are those of [`Stream::open`].
+    ///
+    /// # Errors
+    /// By default: it cannot.
+    fn restore(_config: &Config, _inputs: &[SchemaRef], _snapshot: &[u8]) -> Result<Self> {
+        Err(Error::Unsupported(format!(
+            "{} keeps no snapshots",
+            Self::NAME
+        )))
+    }
 }
 
 /// How a function treats its inputs.
@@ -105,22 +130,25 @@ pub enum Distribution {
 }
 
 /// A session whose type is forgotten, behind the contract's resource.
-pub struct Session {
-    state: RefCell<(Box<dyn Push>, VecDeque<RecordBatch>)>,
-    schemas: Vec<SchemaRef>,
+pub struct Session(RefCell<Running>);
+
+struct Running {
+    session: Box<dyn Push>,
+    receivers: Vec<wire::Receiver>,
+    sender: wire::Sender,
+    ready: VecDeque<RecordBatch>,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("schemas", &self.schemas)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").finish_non_exhaustive()
     }
 }
 
 trait Push {
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>>;
     fn finish(&mut self, input: usize) -> Result<Vec<RecordBatch>>;
+    fn snapshot(&self) -> Result<Vec<u8>>;
 }
 
 impl<S: Stream> Push for S {
@@ -131,44 +159,63 @@ impl<S: Stream> Push for S {
     fn finish(&mut self, input: usize) -> Result<Vec<RecordBatch>> {
         Stream::finish(self, input)
     }
+
+    fn snapshot(&self) -> Result<Vec<u8>> {
+        Stream::snapshot(self)
+    }
 }
 
 impl Session {
+    fn new(session: Box<dyn Push>, schemas: Vec<SchemaRef>) -> Self {
+        Self(RefCell::new(Running {
+            session,
+            receivers: schemas.into_iter().map(wire::Receiver::new).collect(),
+            sender: wire::Sender::default(),
+            ready: VecDeque::new(),
+        }))
+    }
+
     /// Adapter of `session.push`.
     #[doc(hidden)]
     pub fn push(&self, input: u32, batch: wit::Batch) -> Result<world::Step, wit::Error> {
-        let schema = self
-            .schemas
-            .get(input as usize)
+        let running = &mut *self.0.borrow_mut();
+        let receiver = running
+            .receivers
+            .get_mut(input as usize)
             .ok_or_else(|| Error::Internal(format!("there is no input {input}")))?;
-        let batch = wire::batch_from(batch, schema)?;
-        let ready = self.state.borrow_mut().0.push(input as usize, batch)?;
-        self.step(ready)
+        let batch = receiver.batch(batch)?;
+        let ready = running.session.push(input as usize, batch)?;
+        running.step(ready)
     }
 
     /// Adapter of `session.finish`.
     #[doc(hidden)]
     pub fn finish(&self, input: u32) -> Result<world::Step, wit::Error> {
-        let ready = self.state.borrow_mut().0.finish(input as usize)?;
-        self.step(ready)
+        let running = &mut *self.0.borrow_mut();
+        let ready = running.session.finish(input as usize)?;
+        running.step(ready)
     }
 
     /// Adapter of `session.pull`.
     #[doc(hidden)]
     pub fn pull(&self) -> Result<world::Step, wit::Error> {
-        self.step(Vec::new())
+        self.0.borrow_mut().step(Vec::new())
     }
 
-    fn step(&self, ready: Vec<RecordBatch>) -> Result<world::Step, wit::Error> {
-        let queue = &mut self.state.borrow_mut().1;
-        queue.extend(ready.iter().flat_map(cut));
-        let output = queue
-            .pop_front()
-            .map(|batch| wire::batch_to(&batch))
-            .transpose()?;
+    /// Adapter of `session.snapshot`.
+    #[doc(hidden)]
+    pub fn snapshot(&self) -> Result<Vec<u8>, wit::Error> {
+        Ok(self.0.borrow().session.snapshot()?)
+    }
+}
+
+impl Running {
+    fn step(&mut self, ready: Vec<RecordBatch>) -> Result<world::Step, wit::Error> {
+        self.ready.extend(ready.iter().flat_map(cut));
+        let next = self.ready.pop_front();
         Ok(world::Step {
-            output,
-            more: !queue.is_empty(),
+            output: next.map(|batch| self.sender.batch(batch)).transpose()?,
+            more: !self.ready.is_empty(),
         })
     }
 }
@@ -184,14 +231,17 @@ pub fn bind<S: Stream>(
     config: &str,
     inputs: &[Vec<wit::Field>],
 ) -> Result<world::Binding, wit::Error> {
-    let schemas = schemas(inputs)?;
+    let schemas = inputs
+        .iter()
+        .map(|input| wire::arriving_schema(input, S::ACCEPTS))
+        .collect::<Result<Vec<_>>>()?;
     let binding = S::bind(&Config::from_json(config)?, &schemas)?;
     let determinism = crate::determinism(binding.deterministic);
     let output = wire::schema_to(&binding.output)?;
     let inputs = binding
         .inputs
         .into_iter()
-        .map(input_binding)
+        .map(|input| input_binding(input, S::ACCEPTS))
         .collect::<Result<_>>()?;
     Ok(world::Binding {
         inputs,
@@ -207,7 +257,7 @@ fn schemas(inputs: &[Vec<wit::Field>]) -> Result<Vec<SchemaRef>> {
         .collect()
 }
 
-fn input_binding(input: Input) -> Result<world::InputBinding> {
+fn input_binding(input: Input, accepts: Accepts) -> Result<world::InputBinding> {
     let keys = input
         .ordering
         .into_iter()
@@ -221,6 +271,7 @@ fn input_binding(input: Input) -> Result<world::InputBinding> {
         });
     Ok(world::InputBinding {
         needs: crate::to_u32(&input.needs)?,
+        accepts: accepts.into(),
         distribution: match input.distribution {
             Distribution::Any => world::Distribution::Any,
             Distribution::Single => world::Distribution::Single,
@@ -236,8 +287,17 @@ fn input_binding(input: Input) -> Result<world::InputBinding> {
 pub fn open<S: Stream>(config: &str, inputs: &[Vec<wit::Field>]) -> Result<Session, wit::Error> {
     let schemas = schemas(inputs)?;
     let session = S::open(&Config::from_json(config)?, &schemas)?;
-    Ok(Session {
-        state: RefCell::new((Box::new(session), VecDeque::new())),
-        schemas,
-    })
+    Ok(Session::new(Box::new(session), schemas))
+}
+
+/// Adapter of `session.restore`.
+#[doc(hidden)]
+pub fn restore<S: Stream>(
+    config: &str,
+    inputs: &[Vec<wit::Field>],
+    snapshot: &[u8],
+) -> Result<Session, wit::Error> {
+    let schemas = schemas(inputs)?;
+    let session = S::restore(&Config::from_json(config)?, &schemas, snapshot)?;
+    Ok(Session::new(Box::new(session), schemas))
 }

@@ -11,7 +11,7 @@ mod evil;
 mod plans;
 
 use tenon_sdk::bindings::base::exports::tenon::plugin::meta;
-use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Determinism, Error, Field};
+use tenon_sdk::bindings::base::tenon::plugin::types::{Accepts, Batch, Determinism, Error, Field};
 use tenon_sdk::bindings::map::exports::tenon::plugin::map::{
     Binding, Guest, GuestMapper, Keep, Mapped, Mapper,
 };
@@ -81,6 +81,13 @@ impl GuestMapper for Session {
 pub(crate) fn binding() -> Binding {
     Binding {
         needs: vec![0],
+        accepts: Accepts {
+            views: false,
+            dictionaries: false,
+            runs: false,
+            list_views: false,
+            constants: false,
+        },
         output: vec![field("out", "u")],
         keep: Keep::All,
         determinism: Determinism::Deterministic,

@@ -10,7 +10,7 @@ use tenon_engine::{
     Progress, RunReport, SelectFromCollection,
 };
 
-use super::setup;
+use super::setup::{self, Resources, RunLimits};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::report::{Report, cell, human_time, millis};
@@ -37,15 +37,19 @@ pub(crate) struct Args {
     /// The matching pairs: id1, id2, probability.
     #[arg(long, value_name = "OUT2")]
     pairs: Option<PathBuf>,
+    #[command(flatten)]
+    limits: RunLimits,
+    #[command(flatten)]
+    resources: Resources,
 }
 
 /// Matches.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let out = args.out.clone().unwrap_or_else(|| beside(&args.file));
     let job = job(args, &out)?;
-    let engine = setup::engine(shell, None)?;
+    let engine = setup::engine(shell, None, &args.resources)?;
     let (progress, run) = (Progress::default(), setup::run_id());
-    let report = setup::block_on(async {
+    let report = setup::block_on_run(shell, &progress, async {
         let running = engine.run(&job, &run, &progress);
         setup::with_progress(shell, "match", &progress, running)
             .await
@@ -62,13 +66,9 @@ fn beside(file: &Path) -> PathBuf {
 }
 
 fn explain(failure: Failure) -> Failure {
-    if failure.to_string().contains("find-matches")
-        && failure.exit() == Exit::Failed
-        && failure.to_string().contains("no plugin")
-    {
-        return failure
-            .with_exit(Exit::NotFound)
-            .with_hint("install it: `tenon plugin install plugins/find-matches`");
+    let is_missing = failure.exit() == Exit::NotFound && failure.to_string().contains("no plugin");
+    if is_missing {
+        return failure.with_hint("install it: `tenon plugin install plugins/find-matches`");
     }
     failure
 }
@@ -105,9 +105,9 @@ fn job(args: &Args, out: &Path) -> Result<Job, Failure> {
     }
     Ok(Job {
         name: "match".to_owned(),
-        description: String::new(),
         nodes,
-        folder: PathBuf::new(),
+        run_limits: args.limits.settings(),
+        ..Job::default()
     })
 }
 

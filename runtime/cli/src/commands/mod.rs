@@ -1,6 +1,7 @@
 //! One file per command: an `Args` struct and a `run` function.
 
 pub(crate) mod catalog;
+pub(crate) mod compile_worker;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod find_matches;

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tenon_engine::{Job, NodeReport, Progress, RunReport, TargetReport};
+use tenon_engine::{Job, NodeReport, PluginReport, Progress, RunReport, TargetReport};
+use tenon_host::LIMITS;
 
 use super::rows;
-use super::setup;
+use super::setup::{self, Resources, RunLimits};
 use crate::error::Failure;
-use crate::report::{Report, bytes, cell, cell_as, human_bytes, human_time, millis};
+use crate::report::{Report, bytes, cell, cell_as, digest, human_bytes, human_time, millis};
 use crate::shell::Shell;
 
 /// Arguments of `tenon run`.
@@ -20,18 +21,30 @@ pub(crate) struct Args {
     /// Print the plan instead of running it.
     #[arg(long)]
     explain: bool,
+    /// Print what each plugin of the job is held to, and by whom, instead of running it.
+    #[arg(long, conflicts_with = "explain")]
+    explain_limits: bool,
+    #[command(flatten)]
+    limits: RunLimits,
+    #[command(flatten)]
+    resources: Resources,
 }
 
 /// Runs the job.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    let job = Job::read(&args.job).map_err(setup::failure)?;
-    let engine = setup::engine(shell, Some(setup::catalog(shell)?))?;
+    let mut job = Job::read(&args.job).map_err(setup::failure)?;
+    job.run_limits = args.limits.settings();
+    let engine = setup::engine(shell, Some(setup::catalog(shell)?), &args.resources)?;
+    if args.explain_limits {
+        let limits = engine.limits(&job).map_err(setup::failure)?;
+        return shell.print(&limit_table(&limits));
+    }
     if args.explain {
         let plan = setup::block_on(async { engine.explain(&job).await.map_err(setup::failure) })?;
         return shell.print_text(&plan);
     }
     let (progress, run) = (Progress::default(), setup::run_id());
-    let report = setup::block_on(async {
+    let report = setup::block_on_run(shell, &progress, async {
         let running = engine.run(&job, &run, &progress);
         setup::with_progress(shell, &job.name, &progress, running)
             .await
@@ -49,6 +62,11 @@ pub(crate) fn print(shell: &Shell, report: &RunReport) -> Result<(), Failure> {
         return shell.print(&as_record(report));
     }
     shell.print(&node_table(&report.nodes))?;
+    let plugins = plugin_table(&report.nodes);
+    if plugins.len() > 0 {
+        shell.print_text("\n")?;
+        shell.print(&plugins)?;
+    }
     for target in &report.targets {
         shell.print_text(&target_text(target)?)?;
     }
@@ -56,27 +74,62 @@ pub(crate) fn print(shell: &Shell, report: &RunReport) -> Result<(), Failure> {
 }
 
 fn node_table(nodes: &[NodeReport]) -> Report {
-    let mut table = Report::list(&[
-        "node",
-        "kind",
-        "rows_in",
-        "rows_out",
-        "cpu_millis",
-        "in_plugin_millis",
-        "plugin_memory_bytes",
-    ]);
+    let mut table = Report::list(&["node", "kind", "rows_in", "rows_out", "cpu_millis"]);
     for node in nodes {
-        let guest = node.guest;
-        let missing = || cell(serde_json::Value::Null);
         table.row([
             cell(node.id.as_str()),
             cell(node.kind),
             cell(node.rows_in),
             cell(node.rows_out),
             millis(node.cpu),
-            guest.map_or_else(missing, |guest| millis(guest.cpu)),
-            guest.map_or_else(missing, |guest| bytes(guest.memory_bytes)),
         ]);
+    }
+    table
+}
+
+/// What the plugins of the nodes used.
+fn plugin_table(nodes: &[NodeReport]) -> Report {
+    let mut table = Report::list(&[
+        "node",
+        "plugin",
+        "digest",
+        "cpu_millis",
+        "calls",
+        "sent_bytes",
+        "received_bytes",
+        "memory_bytes",
+    ]);
+    for node in nodes {
+        let Some(plugin) = &node.plugin else { continue };
+        let used = node.guest.unwrap_or_default();
+        table.row([
+            cell(node.id.as_str()),
+            cell(plugin.reference.as_str()),
+            digest(&plugin.digest),
+            millis(used.cpu),
+            cell(used.calls),
+            bytes(used.bytes_sent),
+            bytes(used.bytes_received),
+            bytes(used.memory_bytes),
+        ]);
+    }
+    table
+}
+
+fn limit_table(plugins: &[(String, PluginReport)]) -> Report {
+    let mut table = Report::list(&["node", "plugin", "limit", "value", "set_by"])
+        .when_empty("the job has no plugins");
+    for (node, plugin) in plugins {
+        for limit in LIMITS {
+            let value = limit.of(&plugin.limits.limits);
+            table.row([
+                cell(node.as_str()),
+                cell(plugin.reference.as_str()),
+                cell(limit.name),
+                cell_as(value, limit.show(value)),
+                cell(plugin.limits.source(limit).name()),
+            ]);
+        }
     }
     table
 }
@@ -104,8 +157,13 @@ fn summary(report: &RunReport) -> String {
     let memory = report.peak_memory_bytes.map_or_else(String::new, |peak| {
         format!(", peak memory {}", human_bytes(peak))
     });
+    let spilled: u64 = report.nodes.iter().map(|node| node.spilled_bytes).sum();
+    let spilled = match spilled {
+        0 => String::new(),
+        bytes => format!(", {} on disk because memory was short", human_bytes(bytes)),
+    };
     let mut text = format!(
-        "\n{} took {}{memory}\n",
+        "\n{} took {}{memory}{spilled}\n",
         report.job,
         human_time(report.elapsed)
     );
@@ -139,13 +197,17 @@ fn as_record(report: &RunReport) -> Report {
 }
 
 fn node_json(node: &NodeReport) -> serde_json::Value {
-    let guest = node.guest.map(|guest| {
+    let plugin = node.plugin.as_ref().map(|plugin| {
+        let guest = node.guest.unwrap_or_default();
         json!({
+            "name": plugin.reference,
+            "digest": plugin.digest,
             "cpu_micros": u64::try_from(guest.cpu.as_micros()).unwrap_or(u64::MAX),
             "calls": guest.calls,
             "sent_bytes": guest.bytes_sent,
             "received_bytes": guest.bytes_received,
             "memory_bytes": guest.memory_bytes,
+            "fuel": guest.fuel,
         })
     });
     json!({
@@ -154,7 +216,8 @@ fn node_json(node: &NodeReport) -> serde_json::Value {
         "rows_in": node.rows_in,
         "rows_out": node.rows_out,
         "cpu_micros": u64::try_from(node.cpu.as_micros()).unwrap_or(u64::MAX),
-        "plugin": guest,
+        "spilled_bytes": node.spilled_bytes,
+        "plugin": plugin,
     })
 }
 

@@ -6,17 +6,20 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tenon_catalog::{Catalog, Clock, Tenant, TenantCatalog};
 use tenon_connect::Place;
-use tenon_engine::{Engine, EngineConfig, Error, Progress};
-use tenon_host::{Host, HostConfig};
+use tenon_engine::{Engine, EngineConfig, Error, LimitsFile, Progress};
+use tenon_host::{Host, HostConfig, LimitSettings, Meter, Run};
 use tenon_registry::Registry;
 use tenon_store::{SledStore, StoreConfig, SystemClock};
+use tokio::signal::unix::{SignalKind, signal};
 
+use crate::commands::compile_worker;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// The one tenant of the command line.
-const TENANT: Tenant = Tenant::new(1);
+const TENANT: Tenant = Tenant::new(TENANT_NUMBER);
+const TENANT_NUMBER: u32 = 1;
 /// How often progress is redrawn.
 const REDRAW: Duration = Duration::from_millis(200);
 
@@ -42,52 +45,175 @@ pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
     Ok(Catalog::open(Arc::new(store), clock).tenant(TENANT))
 }
 
-/// The sandbox, with its cache in `<data>/compiled`.
+/// The sandbox, with its cache in `<data>/compiled`. What is not there yet is compiled in a process of its own.
 ///
 /// # Errors
 /// The folder cannot be used.
 pub(crate) fn host(shell: &Shell) -> Result<Host, Failure> {
+    host_with(shell, Meter::Time)
+}
+
+fn host_with(shell: &Shell, meter: Meter) -> Result<Host, Failure> {
     Ok(Host::new(&HostConfig {
+        meter,
         cache_dir: Some(shell.data()?.join("compiled")),
+        compiler: compile_worker::compiler()?,
+        ..HostConfig::default()
     })?)
+}
+
+/// What a command that runs something may use of the machine.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Resources {
+    /// Memory that operators and plugins may hold together, such as 2GiB; what does not fit is kept on disk
+    /// where that is possible [default: 4GiB].
+    #[arg(long, value_name = "SIZE", value_parser = tenon_host::parse_bytes)]
+    memory: Option<u64>,
+
+    /// Give equal bytes and use equal fuel for equal input: one partition, calls measured by fuel instead of time, one
+    /// pattern for all NaNs, the same seed and time of start for every run.
+    #[arg(long)]
+    deterministic: bool,
+}
+
+/// What a run holds its plugins to.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct RunLimits {
+    /// Lower a limit of the plugins, such as memory_bytes=64MiB or call_time=5s; may be repeated.
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    limits: Vec<LimitSettings>,
+}
+
+impl RunLimits {
+    /// All of them; the last word counts.
+    pub(crate) fn settings(&self) -> LimitSettings {
+        let mut all = LimitSettings::default();
+        self.limits.iter().for_each(|settings| all.extend(settings));
+        all
+    }
+}
+
+/// The engine's settings: those of the command line over `<data>/limits.toml` over the defaults.
+///
+/// # Errors
+/// The file says something that is no limit.
+pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfig, Failure> {
+    let file = LimitsFile::read(&shell.data()?.join("limits.toml")).map_err(failure)?;
+    let (guest_limits, limit_caps) = file.of_tenant(TENANT_NUMBER).map_err(failure)?;
+    let defaults = EngineConfig::default();
+    let memory = resources.memory.map(usize::try_from);
+    Ok(EngineConfig {
+        memory_bytes: memory.map_or(defaults.memory_bytes, |bytes| bytes.unwrap_or(usize::MAX)),
+        partitions: if resources.deterministic {
+            1
+        } else {
+            defaults.partitions
+        },
+        run: if resources.deterministic {
+            Run::default()
+        } else {
+            this_run()
+        },
+        guest_limits,
+        limit_caps,
+        ..defaults
+    })
 }
 
 /// An engine over `<data>`.
 ///
 /// # Errors
 /// A part of it cannot be opened.
-pub(crate) fn engine(shell: &Shell, catalog: Option<TenantCatalog>) -> Result<Engine, Failure> {
+pub(crate) fn engine(
+    shell: &Shell,
+    catalog: Option<TenantCatalog>,
+    resources: &Resources,
+) -> Result<Engine, Failure> {
     let registry = crate::plugin::open_registry(shell)?;
-    Ok(engine_with(registry, host(shell)?, catalog))
+    engine_over(shell, registry, catalog, resources)
 }
 
-fn engine_with(registry: Registry, host: Host, catalog: Option<TenantCatalog>) -> Engine {
-    Engine::new(
-        EngineConfig::default(),
-        host,
+/// An engine over `<data>` with plugins from elsewhere.
+///
+/// # Errors
+/// A part of it cannot be opened.
+pub(crate) fn engine_over(
+    shell: &Shell,
+    registry: Registry,
+    catalog: Option<TenantCatalog>,
+    resources: &Resources,
+) -> Result<Engine, Failure> {
+    let meter = match resources.deterministic {
+        true => Meter::Fuel,
+        false => Meter::Time,
+    };
+    Ok(Engine::new(
+        config(shell, resources)?,
+        host_with(shell, meter)?,
         registry,
         catalog,
         Place::ambient(),
-    )
+    ))
 }
 
-/// Runs `work` to its end, or until Ctrl-C.
+/// Runs `work` to its end, or until Ctrl-C or a request to terminate.
 ///
 /// # Errors
 /// The work's own, or [`Exit::Interrupted`]; whatever the work staged is removed then.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    block_on_until(work, || false)
+}
+
+/// The same for a run of the engine, which is not interrupted while it makes its results visible.
+///
+/// # Errors
+/// As for [`block_on`].
+pub(crate) fn block_on_run<T>(
+    shell: &Shell,
+    progress: &Progress,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    block_on_until(work, || {
+        let is_publishing = progress.is_publishing();
+        if is_publishing {
+            shell.say("the results are being published: finishing that");
+        }
+        is_publishing
+    })
+}
+
+/// `is_too_late` is asked when a signal came: whether the work is to be finished all the same.
+fn block_on_until<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    is_too_late: impl FnOnce() -> bool,
+) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
+        let mut work = std::pin::pin!(work);
         tokio::select! {
-            outcome = work => outcome,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted; nothing was written").with_exit(Exit::Interrupted)),
+            outcome = &mut work => return outcome,
+            asked = asked_to_stop() => asked?,
         }
+        if is_too_late() {
+            return work.await;
+        }
+        Err(Failure::new("interrupted; nothing was written").with_exit(Exit::Interrupted))
     });
     // A staged file is removed by the task that writes it, at the latest after the batch in hand.
     runtime.shutdown_timeout(Duration::from_secs(10));
     outcome
+}
+
+/// Waits for SIGINT, which is Ctrl-C, or SIGTERM, which is what service managers and `kill` send.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 /// Runs `work` while showing how many rows each node gave.
@@ -110,6 +236,19 @@ pub(crate) async fn with_progress<T>(
     }
 }
 
+/// What the plugins of this process's run are told.
+fn this_run() -> Run {
+    let now = SystemClock
+        .now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Run {
+        started_millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        // Differs between runs, and is no secret.
+        seed: (now.as_nanos() as u64).rotate_left(32) ^ u64::from(std::process::id()),
+    }
+}
+
 /// A name for a run: its time of start, and the process, so that two at once differ.
 pub(crate) fn run_id() -> String {
     let now = SystemClock
@@ -122,7 +261,8 @@ pub(crate) fn run_id() -> String {
 /// An engine's error with its exit code and hint.
 pub(crate) fn failure(error: Error) -> Failure {
     let exit = match &error {
-        Error::NotFound(_) => Exit::NotFound,
+        Error::NotFound { .. } => Exit::NotFound,
+        Error::Refused { .. } => Exit::NotAllowed,
         Error::Definition(_) => Exit::Usage,
         Error::Conflict(_) => Exit::Conflict,
         Error::Cancelled => Exit::Interrupted,
@@ -140,4 +280,29 @@ pub(crate) fn failure(error: Error) -> Failure {
 pub(crate) fn absolute(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Work in the middle of which this process is told to stop.
+    async fn interrupted_work() -> Result<u32, Failure> {
+        // Time for the signal to be listened for.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let this = std::process::id().to_string();
+        let kill = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -TERM {this}")])
+            .status();
+        assert!(kill.unwrap().success());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(7)
+    }
+
+    #[test]
+    fn work_is_interrupted_unless_it_is_too_late() {
+        let failure = block_on_until(interrupted_work(), || false).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Interrupted);
+        assert_eq!(block_on_until(interrupted_work(), || true).unwrap(), 7);
+    }
 }

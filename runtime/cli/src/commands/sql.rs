@@ -1,6 +1,7 @@
 //! `tenon sql`: one query over the catalog.
 
-use super::{rows, setup};
+use super::rows;
+use super::setup::{self, Resources};
 use crate::error::Failure;
 use crate::shell::Shell;
 
@@ -13,11 +14,13 @@ pub(crate) struct Args {
     /// Print at most this many rows.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     limit: usize,
+    #[command(flatten)]
+    resources: Resources,
 }
 
 /// Runs the query.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    let engine = setup::engine(shell, Some(setup::catalog(shell)?))?;
+    let engine = setup::engine(shell, Some(setup::catalog(shell)?), &args.resources)?;
     let (batches, more) = setup::block_on(async {
         let _progress = shell.progress("query");
         let stream = engine.sql(&args.query).await.map_err(setup::failure)?;

@@ -126,7 +126,11 @@ fn described(shell: &Shell, component: &[u8]) -> Result<Vec<Function>, Failure> 
         kind: match f.kind {
             Kind::Map => FunctionKind::Map,
             Kind::Stream => FunctionKind::Stream,
+            Kind::Aggregate => FunctionKind::Aggregate,
+            Kind::TableFunction => FunctionKind::TableFunction,
             Kind::Plan => FunctionKind::Plan,
+            Kind::Source => FunctionKind::Source,
+            Kind::Sink => FunctionKind::Sink,
         },
         description: f.docs,
     };

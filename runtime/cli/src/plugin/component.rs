@@ -10,7 +10,7 @@ use wit_component::ComponentEncoder;
 
 use crate::error::{Explain, Failure};
 
-/// The package of the contract, in front of `/map@0.1.0`.
+/// The package of the contract, in front of `/map@0.2.0`.
 const CONTRACT: &str = "tenon:plugin/";
 
 /// What the outside of a component tells about it.
@@ -82,7 +82,11 @@ impl Exports {
         self.kinds.extend(match interface {
             "map" => Some(FunctionKind::Map),
             "stream" => Some(FunctionKind::Stream),
+            "aggregate" => Some(FunctionKind::Aggregate),
+            "table-function" => Some(FunctionKind::TableFunction),
             "plan" => Some(FunctionKind::Plan),
+            "source" => Some(FunctionKind::Source),
+            "sink" => Some(FunctionKind::Sink),
             _ => None,
         });
     }
@@ -172,13 +176,13 @@ mod tests {
     fn kinds_and_contract_are_read_off_the_exports() {
         let mut found = Exports::default();
         for name in [
-            "tenon:plugin/meta@0.1.0",
-            "tenon:plugin/map@0.1.0",
+            "tenon:plugin/meta@0.2.0",
+            "tenon:plugin/map@0.2.0",
             "wasi:cli/run",
         ] {
             found.add(name);
         }
         assert_eq!(found.kinds, [FunctionKind::Map]);
-        assert_eq!(found.contract.as_deref(), Some("0.1.0"));
+        assert_eq!(found.contract.as_deref(), Some("0.2.0"));
     }
 }

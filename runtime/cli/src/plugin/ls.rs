@@ -5,7 +5,7 @@ use tenon_registry::{Manifest, Record};
 
 use super::registry;
 use crate::error::Failure;
-use crate::report::{Report, bytes, cell, cell_as};
+use crate::report::{Report, bytes, cell, digest};
 use crate::shell::Shell;
 
 /// Arguments of `tenon plugin ls`.
@@ -15,9 +15,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
-
-/// Hex digits of a digest that people need to tell two apart.
-const SHORT_DIGEST: usize = "sha256:".len() + 12;
 
 /// Lists by name, then from the oldest version to the newest.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
@@ -41,14 +38,12 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
 
 fn add(report: &mut Report, record: &Record) {
     let manifest = &record.manifest;
-    let digest = record.digest.to_string();
-    let short = digest.get(..SHORT_DIGEST).unwrap_or(&digest).to_owned();
     report.row([
         cell(manifest.name.as_str()),
         cell(manifest.version.to_string()),
         cell(kinds(manifest)),
         bytes(record.size_bytes),
-        cell_as(digest, short),
+        digest(&record.digest.to_string()),
         cell(manifest.description.as_str()),
     ]);
 }

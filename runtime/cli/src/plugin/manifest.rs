@@ -4,10 +4,16 @@
 //! [package.metadata.tenon]          # optional
 //! functions = ["find-matches"]      # those that people see; default: all that the component describes
 //! examples = [{ title = "shout", text = "select shout(name) from people" }]
+//!
+//! [package.metadata.tenon.limits]   # optional: what a user should hold it to at most
+//! memory_bytes = "64 MiB"
 //! ```
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
-use tenon_registry::{Example, Function, Manifest, PluginName};
+use tenon_host::{LIMITS, LimitSettings};
+use tenon_registry::{Example, Function, LimitValue, Manifest, PluginName};
 
 use super::component::Exports;
 use super::package::Package;
@@ -22,6 +28,8 @@ struct Table {
     functions: Vec<String>,
     #[serde(default)]
     examples: Vec<Example>,
+    #[serde(default)]
+    limits: LimitSettings,
 }
 
 /// What the plugin in `package` says about itself.
@@ -53,9 +61,18 @@ pub(crate) fn manifest(
             .what(|| "cannot read the version of the contract")?,
         functions,
         examples: table.examples,
+        limits: limits(&table.limits),
     };
     manifest.validate().map_err(registry::failure)?;
     Ok(manifest)
+}
+
+fn limits(settings: &LimitSettings) -> BTreeMap<String, LimitValue> {
+    let said = LIMITS.iter().filter_map(|limit| {
+        let text = limit.show(settings.get(limit)?);
+        Some((limit.name.to_owned(), LimitValue::Text(text)))
+    });
+    said.collect()
 }
 
 fn table(package: &Package) -> Result<Table, Failure> {
@@ -123,7 +140,7 @@ mod tests {
     fn exports(kinds: &[FunctionKind]) -> Exports {
         Exports {
             kinds: kinds.to_vec(),
-            contract: Some("0.1.0".to_owned()),
+            contract: Some("0.2.0".to_owned()),
         }
     }
 
@@ -156,6 +173,22 @@ mod tests {
             names_of(json!({"tenon": {"functions": ["paste"]}})),
             ["paste"]
         );
+    }
+
+    #[test]
+    fn limits_are_checked_and_carried() {
+        let metadata = json!({"tenon": {"limits": {"memory_bytes": "64MiB", "call_time": 2}}});
+        let exports = exports(&[FunctionKind::Map]);
+        let limited = manifest(&package(&metadata), &exports, described()).unwrap();
+        let shown: Vec<String> = limited
+            .limits
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        assert_eq!(shown, ["call_time 2 s", "memory_bytes 64 MiB"]);
+        let metadata = json!({"tenon": {"limits": {"memory": "64MiB"}}});
+        let refused = manifest(&package(&metadata), &exports, described()).unwrap_err();
+        assert!(refused.to_string().contains("there is no limit \"memory\""));
     }
 
     #[test]

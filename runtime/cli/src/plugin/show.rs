@@ -1,7 +1,7 @@
 //! `tenon plugin show`: what an installed plugin says about itself.
 
 use serde_json::{Value, json};
-use tenon_registry::{Function, Manifest};
+use tenon_registry::{Function, LimitValue, Manifest};
 
 use super::registry;
 use crate::error::Failure;
@@ -31,6 +31,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         .field("authors", cell(manifest.authors.clone()))
         .field("license", cell(manifest.license.as_str()))
         .field("contract", cell(manifest.contract.to_string()))
+        .field("limits", limits(manifest))
         .field("size_bytes", bytes(plugin.size_bytes))
         .field("digest", cell(plugin.digest.to_string()))
         .field("examples", examples(manifest));
@@ -53,6 +54,21 @@ fn functions(manifest: &Manifest) -> Cell {
     let objects: Vec<Value> = manifest.functions.iter().map(object).collect();
     let lines: Vec<String> = manifest.functions.iter().map(line).collect();
     cell_as(objects, lines.join("\n"))
+}
+
+/// What the plugin should be held to at most, in its own words.
+fn limits(manifest: &Manifest) -> Cell {
+    let pair = |(name, value): (&String, &LimitValue)| (name.clone(), json!(value.to_string()));
+    let object: serde_json::Map<String, Value> = manifest.limits.iter().map(pair).collect();
+    let lines: Vec<String> = manifest
+        .limits
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    match lines.is_empty() {
+        true => cell_as(object, "-"),
+        false => cell_as(object, lines.join("\n")),
+    }
 }
 
 fn examples(manifest: &Manifest) -> Cell {

@@ -9,10 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tenon_connect::Place;
-use tenon_engine::{
-    DirectTarget, DynamicTransform, Engine, EngineConfig, FileSource, Job, Node, Progress,
-};
+use tenon_engine::{DirectTarget, DynamicTransform, FileSource, Job, Node, Progress};
 use tenon_registry::Registry;
 
 use super::{build, registry};
@@ -49,13 +46,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let registry = Registry::open(scratch.path().join("registry")).map_err(registry::failure)?;
     registry.install(&built.bytes).map_err(registry::failure)?;
-    let engine = Engine::new(
-        EngineConfig::default(),
-        setup::host(shell)?,
-        registry,
-        None,
-        Place::ambient(),
-    );
+    let engine = setup::engine_over(shell, registry, None, &setup::Resources::default())?;
     let out = scratch.path().join("out.ndjson");
     let job = job(built.manifest.name.as_str(), &args.function, &rows, &out);
     let report = setup::block_on(async {
@@ -135,9 +126,8 @@ fn job(plugin: &str, function: &str, rows: &Path, out: &Path) -> Job {
         .collect();
     Job {
         name: "test".to_owned(),
-        description: String::new(),
         nodes,
-        folder: PathBuf::new(),
+        ..Job::default()
     }
 }
 

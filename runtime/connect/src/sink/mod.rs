@@ -11,8 +11,12 @@
 //! remains. `_tenon_files` in the folder lists what we wrote, which is all that [`WriteMode::Replace`]
 //! removes. Everything goes through one opened folder: no name, and no symlink in it, leads out of it.
 //!
+//! A staged file is locked for as long as its writer lives. A process that was killed leaves staged files
+//! without a lock: readers do not see them, and the next [`FileSink::open`] of the target removes them.
+//!
 //! A reader that lists the folder during a commit may see a part of it, or new next to old, until the
-//! commit has returned. A commit that is cut off by a crash is completed by repeating the run.
+//! commit has returned. A commit that is cut off by a crash is completed by repeating the run, and with
+//! [`WriteMode::Replace`] by any later run: its files were listed before the first of them was renamed.
 
 mod manifest;
 mod staged;
@@ -26,6 +30,7 @@ use cap_std::fs::Dir;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
@@ -107,6 +112,7 @@ impl FileSink {
             run: run.to_owned(),
         };
         sink.check_mode()?;
+        sink.discard_abandoned()?;
         Ok(sink)
     }
 
@@ -116,7 +122,8 @@ impl FileSink {
     /// the batches of all partitions as they come, so give it one partition if the order matters. Without
     /// any row, a valid file with the schema is written all the same (for JSON lines, an empty one).
     ///
-    /// Dropping the future removes what it staged, at the latest when the batch being written is done.
+    /// Dropping the future removes what it staged, at the latest when the batch being written is done. An
+    /// error returns when everything is removed, that of the other partitions included.
     ///
     /// # Errors
     /// The error of a stream as it came, or [`Error::Io`] naming the file. Nothing stays behind.
@@ -131,32 +138,60 @@ impl FileSink {
             None if partitions.is_empty() => vec![futures::stream::empty().boxed()],
             None => partitions.into_iter().map(StreamExt::boxed).collect(),
         };
+        let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for (partition, stream) in streams.into_iter().enumerate() {
-            tasks.spawn(
-                self.clone()
-                    .write_partition(partition, Arc::clone(&schema), stream),
+            let write = self.clone().write_partition(
+                partition,
+                Arc::clone(&schema),
+                stream,
+                stopped.clone(),
             );
+            tasks.spawn(write);
         }
         let mut output = StagedOutput::new(self);
-        while let Some(staged) = tasks.join_next().await {
-            output.push(staged.map_err(Error::joined)??);
+        let mut failure = None;
+        while let Some(done) = tasks.join_next().await {
+            match done.map_err(Error::joined).flatten() {
+                Ok(Some(staged)) => output.push(staged),
+                Ok(None) => {}
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    // Asked, not aborted: an aborted task would leave its batch, and with it its file, to
+                    // the blocking pool, and nobody would know when it is gone.
+                    stop.send_replace(true);
+                }
+            }
         }
-        Ok(output)
+        let Some(failure) = failure else {
+            return Ok(output);
+        };
+        if let Err(error) = output.abort().await {
+            tracing::warn!("after a failed write: {error}");
+        }
+        Err(failure)
     }
 
+    /// `None` when it was stopped; what it wrote is removed then.
     async fn write_partition(
         self,
         partition: usize,
         schema: SchemaRef,
         mut stream: futures::stream::BoxStream<'static, Result<RecordBatch, DataFusionError>>,
-    ) -> Result<StagedFile> {
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<Option<StagedFile>> {
         let mut open = blocking(move || OpenFile::create(&self, partition, &schema)).await?;
-        while let Some(batch) = stream.next().await {
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = until_stopped(&mut stopped) => return Ok(None),
+                next = stream.next() => next,
+            };
+            let Some(batch) = next else { break };
             let batch = batch?;
             open = blocking(move || open.write(&batch)).await?;
         }
-        blocking(move || open.finish()).await
+        blocking(move || open.finish()).await.map(Some)
     }
 
     /// The visible name of a partition's file.
@@ -196,6 +231,32 @@ impl FileSink {
         }
     }
 
+    /// Removes what runs that were killed left staged here. A file whose writer lives is locked, and stays.
+    fn discard_abandoned(&self) -> Result<()> {
+        let listed = self
+            .dir
+            .entries()
+            .map_err(|e| Error::io("list", &self.folder, e))?;
+        for entry in listed {
+            let name = entry
+                .map_err(|e| Error::io("list", &self.folder, e))?
+                .file_name();
+            let Some(name) = name.to_str() else { continue };
+            if staged::name_of(name).is_some_and(|visible| self.may_be_ours(visible)) {
+                staged::remove_if_abandoned(&self.dir, &self.folder, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether some run writes a file of this visible name to this target.
+    fn may_be_ours(&self, visible: &str) -> bool {
+        match &self.file {
+            Some(file) => file == visible,
+            None => visible.starts_with("part-"),
+        }
+    }
+
     /// Published by an earlier attempt that was cut off before it could list its files.
     fn is_of_this_run(&self, name: &str) -> bool {
         let run = name
@@ -207,9 +268,15 @@ impl FileSink {
     }
 }
 
+/// Completes when the flag is up, or nobody is left to raise it.
+async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
+    // The value that was seen is of no interest; the borrow must not outlive this line.
+    drop(stopped.wait_for(|stop| *stop).await);
+}
+
 /// Removes what a run left staged in a target when it was cut off; returns how many files.
 ///
-/// For the start after a crash. Blocks briefly.
+/// For who knows that the run is over, also where files cannot be locked. Blocks briefly.
 ///
 /// # Errors
 /// [`Error::Refused`] if the target is outside the place, [`Error::Io`] if a file cannot be removed.

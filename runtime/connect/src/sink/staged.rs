@@ -1,7 +1,7 @@
 //! [`StagedOutput`]: files that are written but not visible, until commit or abort.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,8 +78,23 @@ impl StagedOutput {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// Makes the output visible and durable: syncs every file, renames them, syncs the folder, and in
-    /// [`WriteMode::Replace`] removes what earlier runs wrote.
+    /// Makes what was staged durable, while it is still invisible. For who commits several outputs together:
+    /// a full disk shows here, before the first of them is visible.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file; everything that was staged is removed then.
+    pub async fn sync(self) -> Result<Self> {
+        let sync = move || {
+            self.files.iter().try_for_each(StagedFile::sync)?;
+            Ok(self)
+        };
+        tokio::task::spawn_blocking(sync)
+            .await
+            .map_err(Error::joined)?
+    }
+
+    /// Makes the output visible and durable: syncs every file, lists and renames them, syncs the folder, and
+    /// in [`WriteMode::Replace`] removes what earlier runs wrote.
     ///
     /// Runs to its end even if the future is dropped. Until the first rename a failure leaves the
     /// target as it was; after it, the files that were renamed are removed again.
@@ -118,13 +133,28 @@ impl StagedOutput {
             bytes: self.bytes(),
             replaced: 0,
         };
+        let old = self.announce()?;
         let files = std::mem::take(&mut self.files);
         self.publish(files)?;
         sync_dir(&self.dir, &self.folder)?;
-        if self.is_folder {
-            output.replaced = self.update_manifest(&output)?;
-        }
+        output.replaced = self.replace(&old, &output)?;
         Ok(output)
+    }
+
+    /// Lists the new files beside the old ones before the first is visible, so that a crash leaves no file of
+    /// ours that the next run does not know. Returns the old ones.
+    fn announce(&self) -> Result<BTreeSet<String>> {
+        if !self.is_folder {
+            return Ok(BTreeSet::new());
+        }
+        let old = manifest::read(&self.dir, &self.folder)?;
+        let new = self.files.iter().map(|file| file.name.clone());
+        manifest::write(
+            &self.dir,
+            &self.folder,
+            &old.iter().cloned().chain(new).collect(),
+        )?;
+        Ok(old)
     }
 
     fn publish(&self, files: Vec<StagedFile>) -> Result<()> {
@@ -143,18 +173,16 @@ impl StagedOutput {
         Ok(())
     }
 
-    /// Lists the new files first, so that a crash in between leaves no file of ours unknown.
-    fn update_manifest(&self, output: &CommittedOutput) -> Result<usize> {
-        let old = manifest::read(&self.dir, &self.folder)?;
+    /// Removes the files that the new ones take the place of; returns how many.
+    fn replace(&self, old: &BTreeSet<String>, output: &CommittedOutput) -> Result<usize> {
+        if !self.is_folder || self.mode == WriteMode::Append {
+            return Ok(0);
+        }
         let names = output
             .files
             .iter()
             .filter_map(|file| file.path.file_name()?.to_str().map(str::to_owned));
         let new: BTreeSet<String> = names.collect();
-        manifest::write(&self.dir, &self.folder, &old.union(&new).cloned().collect())?;
-        if self.mode == WriteMode::Append {
-            return Ok(0);
-        }
         let mut replaced = 0;
         for name in old.difference(&new) {
             match self.dir.remove_file(name) {
@@ -163,7 +191,10 @@ impl StagedOutput {
                 Err(e) => return Err(Error::io("remove", self.folder.join(name), e)),
             }
         }
-        manifest::write(&self.dir, &self.folder, &new)?;
+        // The output is complete; a list that still names files that are gone does no harm.
+        if let Err(error) = manifest::write(&self.dir, &self.folder, &new) {
+            tracing::warn!("the list of files is longer than it need be: {error}");
+        }
         Ok(replaced)
     }
 }
@@ -190,17 +221,8 @@ impl StagedFile {
         run: &str,
     ) -> Result<(Self, File)> {
         let staged_name = staged_name(name, run);
-        let failed = |e| Error::io("write", folder.join(name), e);
-        match dir.remove_file(&staged_name) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        let file = dir
-            .open_with(&staged_name, &options)
-            .map_err(failed)?
-            .into_std();
+        let file = create_locked(dir, &staged_name)
+            .map_err(|e| Error::io("write", folder.join(name), e))?;
         let staged = Self {
             dir: Arc::clone(dir),
             folder: folder.to_path_buf(),
@@ -259,7 +281,7 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         if self.is_here {
-            // Nothing more can be done here; `discard_staged` finds what could not be removed.
+            // Nothing more can be done here; the next run finds what could not be removed.
             let _ = self.dir.remove_file(&self.staged_name);
         }
     }
@@ -269,17 +291,185 @@ fn staged_name(name: &str, run: &str) -> String {
     format!(".{name}.{run}{STAGED_SUFFIX}")
 }
 
+/// How often a staged file is made again because another process, cleaning up, took it for abandoned.
+const CREATE_ATTEMPTS: usize = 16;
+
+/// Creates a file and locks it, over the remains of an earlier attempt.
+///
+/// Between the two steps another process may take the file for abandoned; that shows as a lock that is
+/// held, or as a name that is gone.
+fn create_locked(dir: &Dir, staged_name: &str) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    for _ in 0..CREATE_ATTEMPTS {
+        match dir.remove_file(staged_name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let file = dir.open_with(staged_name, &options)?.into_std();
+        let is_locked = match file.try_lock() {
+            Err(TryLockError::WouldBlock) => false,
+            // A file system without locks: nothing there is ever taken for abandoned either.
+            Ok(()) | Err(TryLockError::Error(_)) => true,
+        };
+        if is_locked && dir.symlink_metadata(staged_name).is_ok() {
+            return Ok(file);
+        }
+    }
+    Err(std::io::Error::other(
+        "another process keeps removing the staged file",
+    ))
+}
+
+/// Removes a staged file that no living process writes.
+pub(super) fn remove_if_abandoned(dir: &Dir, folder: &Path, staged_name: &str) -> Result<()> {
+    let is_file = |meta: cap_std::fs::Metadata| meta.is_file();
+    if !dir.symlink_metadata(staged_name).is_ok_and(is_file) {
+        return Ok(());
+    }
+    // Gone, or another user's: neither is ours to remove.
+    let Ok(file) = dir.open(staged_name) else {
+        return Ok(());
+    };
+    if file.into_std().try_lock().is_err() {
+        return Ok(());
+    }
+    match dir.remove_file(staged_name) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder.join(staged_name), e))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The run that a staged file belongs to.
 pub(super) fn run_of(staged_name: &str) -> Option<&str> {
-    let (_, run) = staged_name
+    parts_of(staged_name).map(|(_, run)| run)
+}
+
+/// The name that a staged file would have had.
+pub(super) fn name_of(staged_name: &str) -> Option<&str> {
+    parts_of(staged_name).map(|(name, _)| name)
+}
+
+fn parts_of(staged_name: &str) -> Option<(&str, &str)> {
+    staged_name
         .strip_prefix('.')?
         .strip_suffix(STAGED_SUFFIX)?
-        .rsplit_once('.')?;
-    Some(run)
+        .rsplit_once('.')
 }
 
 pub(super) fn sync_dir(dir: &Dir, folder: &Path) -> Result<()> {
     // A folder handle may be a bare path handle, which cannot be synced: open it for reading.
     let synced = dir.open(".").and_then(|file| file.sync_all());
     synced.map_err(|e| Error::io("sync", folder, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+    use datafusion::execution::SendableRecordBatchStream;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+
+    use super::*;
+    use crate::csv::CsvOptions;
+    use crate::format::Format;
+    use crate::place::Place;
+    use crate::sink::Target;
+
+    fn schema() -> SchemaRef {
+        Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, false)]))
+    }
+
+    fn rows() -> SendableRecordBatchStream {
+        let column = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_new(schema(), vec![column]).unwrap();
+        let stream = futures::stream::iter([Ok(batch)]);
+        Box::pin(RecordBatchStreamAdapter::new(schema(), stream))
+    }
+
+    async fn stage(folder: &Path, partitions: usize, run: &str) -> Result<StagedOutput> {
+        let sink = FileSink::open(
+            &Place::ambient(),
+            &Target::Directory(folder.to_path_buf()),
+            &Format::Csv(CsvOptions::default()),
+            WriteMode::Replace,
+            run,
+        )?;
+        let partitions = (0..partitions).map(|_| rows()).collect();
+        sink.write(schema(), partitions).await
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Wherever a commit is cut off, the next run, of another name, replaces what is there.
+    #[tokio::test]
+    async fn a_commit_that_was_cut_off_is_replaced_by_the_next_run() {
+        for steps in 0..3 {
+            let folder = tempfile::tempdir().unwrap();
+            stage(folder.path(), 2, "a")
+                .await
+                .unwrap()
+                .commit()
+                .await
+                .unwrap();
+            let mut cut_off = stage(folder.path(), 3, "b").await.unwrap();
+            if steps > 0 {
+                cut_off.announce().unwrap();
+            }
+            if steps > 1 {
+                let mut files = std::mem::take(&mut cut_off.files);
+                let rest = files.split_off(steps);
+                cut_off.publish(files).unwrap();
+                cut_off.files = rest;
+            }
+            // As a killed process does: locks go, files stay.
+            for file in std::mem::take(&mut cut_off.files) {
+                let mut file = file;
+                file.is_here = false;
+            }
+            stage(folder.path(), 1, "c")
+                .await
+                .unwrap()
+                .commit()
+                .await
+                .unwrap();
+            assert_eq!(
+                names(folder.path()),
+                ["_tenon_files", "part-00000-c.csv"],
+                "cut off after step {steps}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn staged_files_stay_while_their_writer_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = stage(folder.path(), 1, "a").await.unwrap();
+        std::fs::write(folder.path().join(".part-00007-z.csv.z.staged"), "").unwrap();
+        std::fs::write(folder.path().join(".notes.z.staged"), "not a name of ours").unwrap();
+        let second = stage(folder.path(), 1, "b").await.unwrap();
+        assert_eq!(
+            names(folder.path()),
+            [
+                ".notes.z.staged",
+                ".part-00000-a.csv.a.staged",
+                ".part-00000-b.csv.b.staged"
+            ]
+        );
+        first.commit().await.unwrap();
+        second.commit().await.unwrap();
+        assert_eq!(
+            names(folder.path()),
+            [".notes.z.staged", "_tenon_files", "part-00000-b.csv"]
+        );
+    }
 }

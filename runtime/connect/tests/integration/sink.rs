@@ -10,6 +10,8 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use tenon_connect::{
     CsvOptions, Error, FileSink, Format, JsonOptions, ParquetCompression, ParquetOptions, Place,
     QuoteChar, Target, WriteMode, discard_staged,
@@ -349,7 +351,45 @@ async fn a_failing_stream_leaves_nothing() {
             .await
             .unwrap_err();
         assert!(matches!(error, Error::Query(_)), "{error}");
-        wait_until_empty(&folder, if target == "out" { "out" } else { "." }).await;
+        let left = folder.names(if target == "out" { "out" } else { "." });
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// A failed write returns when the files of its other partitions are gone, whatever they are busy with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_write_waits_for_its_siblings() {
+    let schema = people(0..0).schema();
+    let busy = |pause: Duration| -> SendableRecordBatchStream {
+        let stream = futures::stream::unfold((), move |()| async move {
+            tokio::time::sleep(pause).await;
+            Some((Ok(people(0..20_000)), ()))
+        });
+        Box::pin(RecordBatchStreamAdapter::new(people(0..0).schema(), stream))
+    };
+    for round in 0..20 {
+        let folder = Folder::new();
+        let sink = folder.sink("out", &csv(), WriteMode::Replace, "r").unwrap();
+        let failing = futures::stream::once(async move {
+            tokio::time::sleep(Duration::from_millis(round)).await;
+            Err(DataFusionError::Execution("row 11".into()))
+        });
+        let failing = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), failing));
+        let forever = busy(Duration::from_secs(3600));
+        let partitions = vec![
+            busy(Duration::ZERO),
+            failing,
+            busy(Duration::from_micros(100)),
+            forever,
+        ];
+        sink.write(Arc::clone(&schema), partitions)
+            .await
+            .unwrap_err();
+        assert!(
+            folder.names("out").is_empty(),
+            "round {round}: {:?}",
+            folder.names("out")
+        );
     }
 }
 
@@ -362,12 +402,7 @@ async fn a_dropped_write_leaves_nothing_and_a_dead_run_can_be_discarded() {
         Some((Ok(people(0..100)), ()))
     });
     let schema = people(0..0).schema();
-    let endless = Box::pin(
-        datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(
-            Arc::clone(&schema),
-            endless,
-        ),
-    );
+    let endless = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), endless));
     let write = tokio::time::timeout(
         Duration::from_millis(100),
         sink.write(schema, vec![endless]),

@@ -15,7 +15,8 @@ use tenon_host::Kind;
 
 use super::{Engine, scan};
 use crate::error::{Error, Result};
-use crate::guest::{GuestNode, RunLog, bound};
+use crate::guest::bound;
+use crate::session::Scope;
 
 impl Engine {
     /// The table that a `map` or `stream` function of a plugin makes of `inputs`. `config` is a JSON object. Nothing
@@ -30,14 +31,8 @@ impl Engine {
         config: &str,
         inputs: &[Arc<dyn TableProvider>],
     ) -> Result<Arc<dyn TableProvider>> {
-        let (resolved, loaded) = self.plugin(plugin).await?;
-        let guest = GuestNode {
-            node: function.into(),
-            reference: format!("{}@{}", resolved.name, resolved.version).into(),
-            plugin: loaded,
-            limits: self.config.guest_limits.clone(),
-            log: RunLog::default(),
-        };
+        let scope = Scope::of(&self.session()?);
+        let guest = self.guest(plugin, function, &scope).await?;
         let fail = |e: DataFusionError| Error::of_datafusion(function, &e);
         let found = guest.function(Some(function)).await;
         let kind = found.map_err(|e| fail(e.into()))?.kind;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use tenon_host::Budget;
 
 /// One reservation of the pool for one instance.
@@ -11,9 +10,9 @@ use tenon_host::Budget;
 pub(crate) struct PoolBudget(MemoryReservation);
 
 impl PoolBudget {
-    pub(crate) fn of(context: &TaskContext, plugin: &str) -> Arc<Self> {
+    pub(crate) fn of(pool: &Arc<dyn MemoryPool>, plugin: &str) -> Arc<Self> {
         let consumer = MemoryConsumer::new(format!("plugin {plugin}"));
-        Arc::new(Self(consumer.register(context.memory_pool())))
+        Arc::new(Self(consumer.register(pool)))
     }
 }
 

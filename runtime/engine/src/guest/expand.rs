@@ -12,13 +12,14 @@ use datafusion::common::TableReference;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use tenon_host::{Expansion, FixedBudget, Kind, PlanBody, PlanStep};
 
-use super::{GuestNode, MapProvider, StreamProvider};
+use super::{GuestNode, MapProvider, StreamProvider, register};
 use crate::error::{Error, Result, plain_text};
 use crate::shared::SharedProvider;
 use crate::transform::mentions;
@@ -41,7 +42,12 @@ pub(crate) async fn expand(
         .expand(function, config, &named, &guest.limits, budget)
         .await;
     let expansion = expansion.map_err(|e| node_error(guest, function, e))?;
-    let mut steps = Steps::new(guest, function, &expansion);
+    let functions = guest
+        .functions()
+        .await
+        .map_err(|e| Error::of_datafusion(&guest.node, &e.into()))?;
+    let mut steps = Steps::new(guest, function, &expansion, functions);
+    steps.offer_functions()?;
     for ((name, _), input) in named.iter().zip(inputs) {
         steps.define(name, Arc::clone(input))?;
     }
@@ -70,21 +76,32 @@ struct Steps<'a> {
     context: SessionContext,
     providers: HashMap<String, Arc<dyn TableProvider>>,
     readers: HashMap<String, usize>,
-    functions: Option<Vec<tenon_host::Function>>,
+    functions: Vec<tenon_host::Function>,
 }
 
 impl<'a> Steps<'a> {
-    fn new(guest: &'a GuestNode, function: &'a str, expansion: &Expansion) -> Self {
+    fn new(
+        guest: &'a GuestNode,
+        function: &'a str,
+        expansion: &Expansion,
+        functions: Vec<tenon_host::Function>,
+    ) -> Self {
         let config = SessionConfig::new().with_information_schema(false);
-        let context = SessionContext::new_with_config(config);
+        let context = crate::session::context(config, Arc::new(RuntimeEnv::default()));
         Self {
             guest,
             function,
             readers: readers(&context, expansion),
             context,
             providers: HashMap::new(),
-            functions: None,
+            functions,
         }
+    }
+
+    /// Makes the plugin's own functions callable in its queries.
+    fn offer_functions(&self) -> Result<()> {
+        let registered = register(&self.context, self.guest, &self.functions);
+        registered.map_err(|e| Error::of_datafusion(&self.guest.node, &e))
     }
 
     fn define(&mut self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
@@ -157,7 +174,7 @@ impl<'a> Steps<'a> {
         config: &str,
         inputs: &[String],
     ) -> Result<LogicalPlan> {
-        let kind = self.kind_of(name, function).await?;
+        let kind = self.kind_of(name, function)?;
         let plans = inputs
             .iter()
             .map(|input| self.table(input))
@@ -176,17 +193,15 @@ impl<'a> Steps<'a> {
         plan.map_err(|e| self.refuse(name, plain_text(&e)))
     }
 
-    async fn kind_of(&mut self, name: &str, function: &str) -> Result<Kind> {
-        if self.functions.is_none() {
-            let functions = self.guest.plugin.functions(&self.guest.limits).await;
-            self.functions = Some(functions.map_err(|e| node_error(self.guest, "describe", e))?);
-        }
-        let found = self.functions.iter().flatten().find(|f| f.name == function);
+    fn kind_of(&self, name: &str, function: &str) -> Result<Kind> {
+        let found = self.functions.iter().find(|f| f.name == function);
         match found.map(|f| f.kind) {
             Some(kind @ (Kind::Map | Kind::Stream)) => Ok(kind),
-            Some(Kind::Plan) => Err(self.refuse(
+            Some(other) => Err(self.refuse(
                 name,
-                format!("{function} is a plan function; a step applies map and stream functions"),
+                format!(
+                    "{function} is of the world {other}; a step applies map and stream functions"
+                ),
             )),
             None => Err(self.refuse(name, format!("the plugin has no function {function:?}"))),
         }

@@ -284,6 +284,7 @@ pub(super) struct GuestMetrics {
     sent: Count,
     received: Count,
     memory: Gauge,
+    fuel: Count,
 }
 
 impl GuestMetrics {
@@ -294,15 +295,18 @@ impl GuestMetrics {
             sent: MetricBuilder::new(metrics).counter("bytes_sent", partition),
             received: MetricBuilder::new(metrics).counter("bytes_received", partition),
             memory: MetricBuilder::new(metrics).gauge("guest_memory", partition),
+            fuel: MetricBuilder::new(metrics).counter("guest_fuel", partition),
         }
     }
 
     /// Records a call after which the instance's totals are these.
-    pub(super) fn record(&self, bytes: tenon_host::Bytes, memory: usize) {
+    pub(super) fn record(&self, bytes: tenon_host::Bytes, memory: usize, fuel: u64) {
         self.calls.add(1);
         self.sent.add(bytes.sent - self.sent.value());
         self.received.add(bytes.received - self.received.value());
         self.memory.set_max(memory);
+        let fuel = usize::try_from(fuel).unwrap_or(usize::MAX);
+        self.fuel.add(fuel - self.fuel.value());
     }
 }
 
@@ -331,7 +335,7 @@ impl Mapper {
 
     async fn call(&mut self, batch: &RecordBatch) -> tenon_host::Result<Mapped> {
         if self.instance.is_none() {
-            let budget = PoolBudget::of(&self.context, &self.guest.reference);
+            let budget = PoolBudget::of(self.context.memory_pool(), &self.guest.reference);
             self.instance = Some(
                 self.guest
                     .plugin
@@ -344,7 +348,7 @@ impl Mapper {
         };
         let mapped = instance.apply(batch).await;
         self.metrics
-            .record(instance.bytes(), instance.memory_bytes());
+            .record(instance.bytes(), instance.memory_bytes(), instance.fuel());
         self.guest.log.append(&self.guest.node, instance.take_log());
         mapped
     }

@@ -3,28 +3,39 @@
 //! ```text
 //! map      MapProvider     ── scan ──> MapExec      one instance per partition
 //! stream   StreamProvider  ── scan ──> StreamExec   one instance per partition, inputs one after the other
-//! plan     expand          ──> SQL and calls of the plugin's own map and stream functions
+//! plan     expand          ──> SQL and calls of the plugin's own functions
+//!
+//! in SQL   register        ──> GuestScalar, GuestAggregate, TableFunctions ──> ExpandExec
 //! ```
 //!
 //! A provider narrows its inputs to the columns that the guest asked for before they are read, so that
 //! nothing else is even decoded.
 
+mod aggregate;
 mod budget;
+mod drive;
 mod expand;
+mod functions;
 mod map;
+mod scalar;
 mod stream;
+mod table;
 mod timing;
 
 use std::sync::Arc;
 
+use datafusion::execution::memory_pool::MemoryPool;
 use parking_lot::Mutex;
 use tenon_host::{Kind, Limits, LogLine, Plugin};
 
 use crate::error::PluginError;
 
+pub(crate) use drive::Cancellation;
 pub(crate) use expand::{bound, expand};
+pub(crate) use functions::{register, sql_name};
 pub(crate) use map::MapProvider;
 pub(crate) use stream::StreamProvider;
+pub(crate) use table::{LateralCalls, TableCallPlanner};
 
 /// A plugin at a node of a job: who is called, under which limits, and where its log goes.
 #[derive(Debug, Clone)]
@@ -36,6 +47,10 @@ pub(crate) struct GuestNode {
     pub(crate) plugin: Plugin,
     pub(crate) limits: Limits,
     pub(crate) log: RunLog,
+    /// The run's memory.
+    pub(crate) pool: Arc<dyn MemoryPool>,
+    /// Says when nobody wants the run any more.
+    pub(crate) cancellation: Cancellation,
 }
 
 impl GuestNode {

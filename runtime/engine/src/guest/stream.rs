@@ -416,11 +416,11 @@ impl Running {
 
     async fn call_guest(&mut self, call: Call<'_>) -> tenon_host::Result<Step> {
         if self.instance.is_none() {
-            let budget = PoolBudget::of(&self.context, &self.guest.reference);
+            let budget = PoolBudget::of(self.context.memory_pool(), &self.guest.reference);
             self.instance = Some(
                 self.guest
                     .plugin
-                    .open_stream(&self.binding, &self.guest.limits, budget)
+                    .open_stream(&self.binding, None, &self.guest.limits, budget)
                     .await?,
             );
         }
@@ -433,7 +433,7 @@ impl Running {
             Call::Finish(input) => instance.finish(input).await,
         };
         self.metrics
-            .record(instance.bytes(), instance.memory_bytes());
+            .record(instance.bytes(), instance.memory_bytes(), instance.fuel());
         self.guest.log.append(&self.guest.node, instance.take_log());
         step
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub(crate) use apply_mapping::apply_mapping;
 pub(crate) use drop_duplicates::drop_duplicates;
 pub(crate) use filter::filter;
-pub(crate) use sql::sql;
+pub(crate) use sql::{sql, sql_session};
 
 /// The expression of a column, given as a path: a column, then fields of structs.
 ///

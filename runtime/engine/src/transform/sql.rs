@@ -7,15 +7,25 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::closest;
 use crate::error::{Error, Result, plain_text};
 use crate::graph::SparkSql;
+use crate::session;
 
-pub(crate) async fn sql(node: &SparkSql, inputs: &[Arc<dyn TableProvider>]) -> Result<LogicalPlan> {
-    let context = SessionContext::new_with_config(SessionConfig::new());
+/// The session of one query, in which its inputs exist and nothing else.
+pub(crate) fn sql_session() -> SessionContext {
+    session::context(SessionConfig::new(), Arc::new(RuntimeEnv::default()))
+}
+
+pub(crate) async fn sql(
+    node: &SparkSql,
+    context: &SessionContext,
+    inputs: &[Arc<dyn TableProvider>],
+) -> Result<LogicalPlan> {
     for alias in &node.sql_aliases {
         let Some(position) = node.inputs.iter().position(|input| *input == alias.from) else {
             return Err(Error::node(

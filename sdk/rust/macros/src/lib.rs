@@ -1,29 +1,67 @@
-//! The attribute of `tenon-sdk`: `#[tenon_sdk::plugin]` turns one plain function into a plugin.
+//! The attribute of `tenon-sdk`: `#[tenon_sdk::plugin]` turns one plain function, or one `impl` of a world's trait,
+//! into a plugin.
 //!
-//! The function is left as it is. Beside it comes a hidden type that implements `tenon_sdk::Map` by
-//! calling it, and one `tenon_sdk::export!`.
+//! The item is left as it is. Beside a function comes a hidden type that implements `tenon_sdk::Map` by
+//! calling it; beside either, one `tenon_sdk::export!`.
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
 use syn::{
-    Error, FnArg, ItemFn, Pat, Result, ReturnType, Type, parse_macro_input, spanned::Spanned,
+    Error, FnArg, Item, ItemFn, ItemImpl, Pat, Result, ReturnType, Type, parse_macro_input,
+    spanned::Spanned,
 };
 
-/// Makes a function the one function of this plugin.
+/// Makes a function, or an `impl` of a world's trait, the one function of this plugin.
 ///
-/// | signature | meaning |
+/// | item | meaning |
 /// |---|---|
-/// | `fn f(a: &StringArray, b: &Float64Array) -> Float64Array` | columns to a column; each parameter names a column |
+/// | `fn f(a: i64, b: &str) -> String` | values to a value, row by row; a missing value makes the result missing |
+/// | `fn f(a: Option<i64>) -> Option<i64>` | the same, the function deciding what missing values mean |
+/// | `fn f(a: &StringArray, b: &Float64Array) -> Float64Array` | columns to a column |
 /// | `fn f(batch: RecordBatch) -> Result<RecordBatch>` | batch to batch; what it returns is the whole row |
+/// | `impl Map for F`, `impl Stream for F`, `impl Aggregate for F`, `impl TableFunction for F`, `impl Plan for F` | that |
 ///
-/// Either may take a last parameter `config: &Config`, and either may return a `Result`. The function's
-/// doc comment is what `tenon plugin ls` shows.
+/// Each parameter of a function names a column. Any function may take a last parameter `config: &Config` and may return a
+/// `Result`. Its doc comment is what `tenon plugin ls` shows.
 #[proc_macro_attribute]
 pub fn plugin(_arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let function = parse_macro_input!(item as ItemFn);
-    let generated = expand(&function).unwrap_or_else(|e| e.to_compile_error());
-    quote!(#function #generated).into()
+    let item = parse_macro_input!(item as Item);
+    let generated = match &item {
+        Item::Fn(function) => expand(function),
+        Item::Impl(block) => expand_impl(block),
+        other => Err(Error::new(
+            other.span(),
+            "a plugin is a function, or the impl of Map, Stream, Aggregate, TableFunction or Plan",
+        )),
+    };
+    let generated = generated.unwrap_or_else(|e| e.to_compile_error());
+    quote!(#item #generated).into()
+}
+
+fn expand_impl(block: &ItemImpl) -> Result<Tokens> {
+    let implemented = block
+        .trait_
+        .as_ref()
+        .and_then(|(_, path, _)| path.segments.last());
+    let list = match implemented
+        .map(|segment| segment.ident.to_string())
+        .as_deref()
+    {
+        Some("Map") => quote!(map),
+        Some("Stream") => quote!(stream),
+        Some("Aggregate") => quote!(aggregate),
+        Some("TableFunction") => quote!(table_function),
+        Some("Plan") => quote!(plan),
+        _ => {
+            return Err(Error::new(
+                block.span(),
+                "a plugin implements Map, Stream, Aggregate, TableFunction or Plan of tenon_sdk",
+            ));
+        }
+    };
+    let function = &block.self_ty;
+    Ok(quote!(::tenon_sdk::export! { #list: [#function] }))
 }
 
 fn expand(function: &ItemFn) -> Result<Tokens> {
@@ -40,10 +78,13 @@ fn expand(function: &ItemFn) -> Result<Tokens> {
         [] => {
             return Err(Error::new(
                 function.sig.span(),
-                "a plugin takes a RecordBatch, or columns such as &StringArray",
+                "a plugin takes a RecordBatch, columns such as &StringArray, or values such as i64 and &str",
             ));
         }
-        columns => column_function(function, columns, config.as_ref())?,
+        columns if columns.iter().any(|c| is_array(&c.ty)) => {
+            column_function(function, columns, config.as_ref())?
+        }
+        values => row_function(function, values, config.as_ref())?,
     };
     Ok(assemble(function, &body))
 }
@@ -86,6 +127,19 @@ fn is_named(ty: &Type, name: &str) -> bool {
             .segments
             .last()
             .is_some_and(|segment| segment.ident == name),
+        _ => false,
+    }
+}
+
+/// Whether a parameter is a whole column: `&StringArray`.
+fn is_array(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => is_array(&reference.elem),
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident.to_string().ends_with("Array")),
         _ => false,
     }
 }
@@ -147,14 +201,52 @@ fn column_function(
     let positions = 0..columns.len();
     Ok(Body {
         bind: quote! {
-            ::tenon_sdk::columns::bind::<#output>(config, input, #plugin_name, &[
+            ::tenon_sdk::columns::bind(config, input, #plugin_name, ::tenon_sdk::columns::output_type::<#output>(), &[
                 #((#names, <#types as ::tenon_sdk::Column>::accepts as fn(&::tenon_sdk::arrow_schema::DataType) -> bool, #wanted)),*
             ])
         },
         apply: quote! {
-            let output = ::tenon_sdk::columns::output_of::<#output>(&self.config, #plugin_name)?;
+            let output = ::tenon_sdk::columns::output_of(&self.config, #plugin_name, ::tenon_sdk::columns::output_type::<#output>())?;
             let column = super::#name(#(::tenon_sdk::columns::argument::<#types>(&batch, #positions)?,)* #config);
             ::tenon_sdk::columns::result::<#output>(column, &output)
+        },
+    })
+}
+
+fn row_function(function: &ItemFn, values: &[Parameter], config: Option<&Tokens>) -> Result<Body> {
+    let name = &function.sig.ident;
+    let plugin_name = plugin_name(function);
+    let ReturnType::Type(_, output) = &function.sig.output else {
+        return Err(Error::new(
+            function.sig.span(),
+            "a plugin returns a value, such as i64 or String",
+        ));
+    };
+    let types: Vec<&Type> = values.iter().map(|v| &v.ty).collect();
+    let names = values.iter().map(|v| &v.name);
+    let wanted = types
+        .iter()
+        .map(|ty| quote!(#ty).to_string().replace(' ', ""));
+    let positions = 0..values.len();
+    let columns: Vec<_> = (0..values.len())
+        .map(|i| format_ident!("column_{i}"))
+        .collect();
+    Ok(Body {
+        bind: quote! {
+            ::tenon_sdk::columns::bind(config, input, #plugin_name, ::tenon_sdk::rows::output_type::<#output>(), &[
+                #((#names, <#types as ::tenon_sdk::rows::Value>::accepts as fn(&::tenon_sdk::arrow_schema::DataType) -> bool, #wanted)),*
+            ])
+        },
+        apply: quote! {
+            let output = ::tenon_sdk::columns::output_of(&self.config, #plugin_name, ::tenon_sdk::rows::output_type::<#output>())?;
+            #(let #columns = ::tenon_sdk::rows::argument::<#types>(&batch, #positions)?;)*
+            let missing = ::tenon_sdk::rows::missing(&[
+                #((#columns as &dyn ::tenon_sdk::arrow_array::Array, <#types as ::tenon_sdk::rows::Value>::PROPAGATES)),*
+            ]);
+            let column = ::tenon_sdk::rows::map(batch.num_rows(), missing, |row| {
+                super::#name(#(<#types as ::tenon_sdk::rows::Value>::get(#columns, row),)* #config)
+            })?;
+            ::tenon_sdk::rows::one_column(column, &output)
         },
     })
 }

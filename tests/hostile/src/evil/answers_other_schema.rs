@@ -1,6 +1,6 @@
 //! Numbers where strings were declared.
 
-use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Node};
+use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Encoding, Node};
 use tenon_sdk::bindings::map::exports::tenon::plugin::map::Mapped;
 
 use super::{answer, opens};
@@ -20,6 +20,7 @@ fn apply(batch: Batch) -> Mapped {
         Node {
             length: batch.rows,
             nulls: 0,
+            encoding: Encoding::Plain,
         },
         vec![Vec::new(), numbers],
     )

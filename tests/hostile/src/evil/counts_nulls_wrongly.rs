@@ -1,10 +1,10 @@
 //! A node that claims fewer missing values than its bitmap has.
 
-use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Determinism};
-use tenon_sdk::bindings::map::exports::tenon::plugin::map::{Binding, Keep, Mapped};
+use tenon_sdk::bindings::base::tenon::plugin::types::Batch;
+use tenon_sdk::bindings::map::exports::tenon::plugin::map::{Binding, Mapped};
 
 use super::{honest, opens};
-use crate::{Evil, field};
+use crate::{Evil, binding, field};
 
 pub(super) const EVIL: Evil = Evil {
     name: "counts-nulls-wrongly",
@@ -17,10 +17,8 @@ fn bind() -> Binding {
     let mut out = field("out", "u");
     out.nullable = true;
     Binding {
-        needs: vec![0],
         output: vec![out],
-        keep: Keep::All,
-        determinism: Determinism::Volatile,
+        ..binding()
     }
 }
 

@@ -22,7 +22,7 @@ mod spins_in_bind;
 mod spins_in_open;
 mod traps;
 
-use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Node};
+use tenon_sdk::bindings::base::tenon::plugin::types::{Batch, Encoding, Node};
 use tenon_sdk::bindings::map::exports::tenon::plugin::map::Mapped;
 
 use crate::Evil;
@@ -72,6 +72,7 @@ fn strings(rows: u32, values: &[&[u8]]) -> Mapped {
         Node {
             length: values.len() as u32,
             nulls: 0,
+            encoding: Encoding::Plain,
         },
         vec![Vec::new(), offsets, values.concat()],
     )
