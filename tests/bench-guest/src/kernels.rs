@@ -2,7 +2,7 @@
 //! in the guest of the arrow-udf peer, which has another version of Arrow and therefore includes this file.
 //!
 //! Shaped for a compiler that checks a clock at the end of each turn of a loop, as the sandbox's does: the inner loops
-//! have a fixed length, so that they are unrolled and use SIMD, and the clock is looked at once for each [`LANES`] rows. No
+//! have a fixed length, so that they are unrolled and use SIMD, and the clock is looked at once for each `LANES` rows. No
 //! row allocates: strings are written into one buffer, copied in blocks of fixed size, because a copy of
 //! variable size is a call in wasm. Rows under a null are computed like others; the caller keeps the validity.
 
@@ -14,7 +14,7 @@ const LANES: usize = 32;
 /// Bytes of one turn of the inner loops over text.
 const BLOCK: usize = 16;
 
-/// What [`matches`] looks for: a plain e-mail address under `.com` or `.org`.
+/// What `matches` looks for: a plain e-mail address under `.com` or `.org`.
 pub const ADDRESS: &str = r"^[a-z0-9._]+@[a-z0-9-]+\.(com|org)$";
 
 /// Text as Arrow lays it out: row `i` is `bytes[offsets[i]..offsets[i + 1]]`.
