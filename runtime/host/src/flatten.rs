@@ -23,6 +23,7 @@ use arrow::downcast_dictionary_array;
 use crate::bindings::tenon::plugin::types::{BatchParam, Encoding, Node};
 use crate::error::{Error, Result};
 use crate::schema::field_count;
+use crate::sizes::{MAX_FULL_BYTES, full_bytes};
 
 /// One column of a call.
 #[derive(Debug, Clone)]
@@ -170,7 +171,10 @@ impl Flatten<'_> {
         let array = in_type(column.array(), wire, self.column)?;
         match column {
             Column::Array(_) => self.push_array(&array),
-            Column::Constant(_) if !constants => self.push_array(&repeated(&array, rows)?),
+            Column::Constant(_) if !constants => {
+                let full = repeated(&array, rows, self.column)?;
+                self.push_array(&full)
+            }
             Column::Constant(_) => {
                 let at = self.nodes.len();
                 self.push_array(&array)?;
@@ -401,13 +405,28 @@ fn in_type<'a>(array: &'a ArrayRef, wire: &DataType, column: &str) -> Result<Cow
     if array.data_type() == wire {
         return Ok(Cow::Borrowed(array));
     }
+    check_unpacked(full_bytes(array, 0..array.len(), MAX_FULL_BYTES), column)?;
     let cast = cast(array, wire);
     cast.map(Cow::Owned)
         .map_err(|e| Error::Unsupported(format!("column {column:?}: {e}")))
 }
 
+/// What has to be unpacked for a guest is made in one piece.
+fn check_unpacked(bytes: u64, column: &str) -> Result<()> {
+    match bytes <= MAX_FULL_BYTES {
+        true => Ok(()),
+        false => Err(Error::Limit {
+            limit: "unpacked_bytes",
+            allowed: format!("{MAX_FULL_BYTES} bytes in one batch"),
+            asked: format!("more, in column {column:?}"),
+        }),
+    }
+}
+
 /// The one value of an array, `rows` times.
-fn repeated(array: &ArrayRef, rows: usize) -> Result<ArrayRef> {
+fn repeated(array: &ArrayRef, rows: usize, column: &str) -> Result<ArrayRef> {
+    let one = full_bytes(array, 0..array.len(), MAX_FULL_BYTES);
+    check_unpacked(one.saturating_mul(rows as u64), column)?;
     let zeros = UInt32Array::from(vec![0; rows]);
     take(array, &zeros, None).map_err(|e| Error::Host(format!("cannot repeat a value: {e}")))
 }

@@ -216,7 +216,8 @@ impl wasmtime::ResourceLimiter for State {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let sum = self.table_elements + desired.saturating_sub(current);
+        let more = desired.saturating_sub(current);
+        let sum = self.table_elements.saturating_add(more);
         if sum > self.limits.table_elements {
             self.refuse(
                 "table_elements",
@@ -334,6 +335,36 @@ impl Guest {
     }
 }
 
+/// Most calls in a row that say that there is more and bring no row.
+pub(crate) const MAX_IDLE_STEPS: u32 = 1_000_000;
+
+/// Counts the calls in a row that promised more and brought no row: each of them is short, so that no other limit would
+/// end them.
+#[derive(Debug, Default)]
+pub(crate) struct Idle(u32);
+
+impl Idle {
+    /// A call brought `rows` rows and said whether there is more.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when there were too many without a row.
+    pub(crate) fn step(&mut self, rows: usize, more: bool) -> Result<()> {
+        if rows > 0 || !more {
+            self.0 = 0;
+            return Ok(());
+        }
+        self.0 += 1;
+        if self.0 <= MAX_IDLE_STEPS {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            limit: "steps_without_rows",
+            allowed: format!("{MAX_IDLE_STEPS} calls in a row"),
+            asked: "one more".to_owned(),
+        })
+    }
+}
+
 fn new_store(engine: &Engine, state: State) -> Result<Store<State>> {
     let output_bytes = state.limits.output_bytes;
     let mut store = Store::try_new(engine, state)
@@ -438,6 +469,20 @@ mod tests {
         assert_eq!(
             lines.last().unwrap().message,
             "10 lines dropped: the log is full"
+        );
+    }
+
+    #[test]
+    fn steps_without_rows_come_to_an_end() {
+        let mut idle = Idle::default();
+        for _ in 0..3 {
+            (0..MAX_IDLE_STEPS).for_each(|_| idle.step(0, true).unwrap());
+            idle.step(1, true).unwrap();
+        }
+        (0..MAX_IDLE_STEPS).for_each(|_| idle.step(0, true).unwrap());
+        assert_eq!(
+            idle.step(0, true).unwrap_err().to_string(),
+            "limit steps_without_rows reached: allowed 1000000 calls in a row, asked for one more"
         );
     }
 

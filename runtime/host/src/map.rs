@@ -43,6 +43,12 @@ impl MapBinding {
         self.output.fields().len() == 1
     }
 
+    /// Whether a value that stands for every row crosses once.
+    #[must_use]
+    pub fn takes_constants(&self) -> bool {
+        self.constants
+    }
+
     /// The same binding over batches that have the needed columns at these positions.
     #[must_use]
     pub fn reading(&self, needs: Vec<usize>) -> Self {

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use crate::bindings::exports::tenon::plugin::plan;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::guest::guest_error;
+use crate::guest::{clip, guest_error};
 use crate::limits::Limits;
 use crate::plugin::{Plugin, link_error};
 use crate::schema::{AS_IT_IS, FlatSchema, wire_schema};
@@ -16,6 +16,11 @@ use crate::schema::{AS_IT_IS, FlatSchema, wire_schema};
 const MAX_STEPS: usize = 64;
 const MAX_OUTPUTS: usize = 16;
 const MAX_SQL_BYTES: usize = 64 << 10;
+const MAX_OUTPUT_NAME_BYTES: usize = 255;
+const MAX_INPUTS: usize = 64;
+const MAX_CONFIG_BYTES: usize = 1 << 20;
+/// Bytes of a wrong name that an error shows.
+const MAX_SHOWN: usize = 80;
 
 /// A plan, as its guest wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +128,15 @@ fn checked(answer: plan::Expansion, inputs: &[(String, SchemaRef)]) -> Result<Ex
     if let Some(lost) = answer.outputs.iter().find(|o| !known(o)) {
         return Err(Error::contract(format!(
             "its plan has no step {:?} for the output {:?}",
-            lost.step, lost.name
+            clip(&lost.step, MAX_SHOWN),
+            clip(&lost.name, MAX_SHOWN)
+        )));
+    }
+    let long = |o: &&plan::Output| o.name.len() > MAX_OUTPUT_NAME_BYTES;
+    if let Some(output) = answer.outputs.iter().find(long) {
+        return Err(Error::contract(format!(
+            "its plan names an output in {} bytes; {MAX_OUTPUT_NAME_BYTES} are allowed",
+            output.name.len()
         )));
     }
     let outputs = answer
@@ -141,7 +154,7 @@ fn checked_step(step: plan::Step, names: &[String]) -> Result<PlanStep> {
     if !is_table_name(&step.name) || names.contains(&step.name) {
         return Err(Error::contract(format!(
             "its plan names a step {:?}; names are like scored_pairs and unique",
-            step.name
+            clip(&step.name, MAX_SHOWN)
         )));
     }
     let body = match step.body {
@@ -156,8 +169,17 @@ fn checked_step(step: plan::Step, names: &[String]) -> Result<PlanStep> {
         plan::Body::Apply(call) => {
             if let Some(unknown) = call.inputs.iter().find(|i| !names.contains(i)) {
                 return Err(Error::contract(format!(
-                    "step {:?} reads {unknown:?}, which is neither an input nor an earlier step",
-                    step.name
+                    "step {:?} reads {:?}, which is neither an input nor an earlier step",
+                    step.name,
+                    clip(unknown, MAX_SHOWN)
+                )));
+            }
+            if call.inputs.len() > MAX_INPUTS || call.config.len() > MAX_CONFIG_BYTES {
+                return Err(Error::contract(format!(
+                    "step {:?} has {} inputs and {} bytes of configuration; {MAX_INPUTS} and {MAX_CONFIG_BYTES} are allowed",
+                    step.name,
+                    call.inputs.len(),
+                    call.config.len()
                 )));
             }
             PlanBody::Apply {

@@ -20,6 +20,7 @@ use crate::bindings::tenon::plugin::types::{BatchResult, Encoding, Node};
 use crate::error::{Error, Result};
 use crate::flatten::has_validity;
 use crate::schema::{children, field_count};
+use crate::sizes::{MAX_FULL_BYTES, full_bytes, is_compact};
 use crate::strings;
 
 /// Most values of one node, and most rows of a batch whose number of rows the host does not know.
@@ -27,6 +28,9 @@ pub(crate) const MAX_ROWS: u32 = 1 << 24;
 
 /// Most values of a nested child.
 const MAX_VALUES: u32 = 1 << 28;
+
+/// Most bytes of dictionaries that are remembered in one place.
+const MAX_REMEMBERED_BYTES: usize = 256 << 20;
 
 /// What a guest returns in one place, always of one schema, and the dictionaries that are remembered of it.
 #[derive(Debug)]
@@ -81,6 +85,7 @@ impl Receiver {
                 .collect::<Result<Vec<_>>>()
         })?;
         parts.must_be_used_up()?;
+        guarded(|| check_full_bytes(&schema, &columns))?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         guarded(|| {
             RecordBatch::try_new_with_options(schema, columns, &options)
@@ -262,6 +267,7 @@ impl Parts<'_> {
                 let data = self.plain(values, path, node)?;
                 self.dictionaries.retain(|(field, _, _)| *field != at);
                 self.dictionaries.push((at, generation, data.clone()));
+                self.check_remembered()?;
                 Ok(data)
             }
             Encoding::Reuse(generation) => {
@@ -277,6 +283,20 @@ impl Parts<'_> {
             Encoding::Constant => Err(Error::contract(format!(
                 "column {path:?} is written as a constant, which is not allowed there"
             ))),
+        }
+    }
+
+    /// One call's bytes are bounded; what many calls leave here, one dictionary each, is not by that.
+    fn check_remembered(&self) -> Result<()> {
+        let bytes = |(_, _, data): &(usize, u32, ArrayData)| data.get_buffer_memory_size();
+        let all: usize = self.dictionaries.iter().map(bytes).sum();
+        match all <= MAX_REMEMBERED_BYTES {
+            true => Ok(()),
+            false => Err(Error::Limit {
+                limit: "remembered_dictionaries",
+                allowed: format!("{MAX_REMEMBERED_BYTES} bytes"),
+                asked: format!("{all} bytes"),
+            }),
         }
     }
 
@@ -353,6 +373,23 @@ impl Parts<'_> {
             ))),
         }
     }
+}
+
+/// Refuses batches that are small only until somebody unpacks them.
+fn check_full_bytes(schema: &SchemaRef, columns: &[ArrayRef]) -> Result<()> {
+    let mut left = MAX_FULL_BYTES;
+    for (field, column) in schema.fields().iter().zip(columns) {
+        if !is_compact(field.data_type()) {
+            continue;
+        }
+        let bytes = full_bytes(column, 0..column.len(), left);
+        left = left.checked_sub(bytes).ok_or_else(|| Error::Limit {
+            limit: "unpacked_bytes",
+            allowed: format!("{MAX_FULL_BYTES} bytes in one batch"),
+            asked: format!("more, in column {:?}", field.name()),
+        })?;
+    }
+    Ok(())
 }
 
 fn encoding_name(encoding: Encoding) -> &'static str {

@@ -5,6 +5,7 @@
 //! nothing is believed: names, depth, widths and format strings are checked, and what this host cannot
 //! rebuild is refused at `bind`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{
@@ -15,10 +16,13 @@ use arrow::datatypes::{
 pub(crate) use crate::bindings::tenon::plugin::types::Accepts;
 use crate::bindings::tenon::plugin::types::{FieldParam, FieldResult};
 use crate::error::{Error, Result};
+use crate::guest::clip;
 
 /// Deepest nesting of a column.
 pub(crate) const MAX_DEPTH: usize = 32;
 const MAX_NAME_BYTES: usize = 255;
+/// Most fields of a schema, nested ones included.
+const MAX_FIELDS: usize = 1 << 17;
 const MAX_METADATA: usize = 64;
 const MAX_METADATA_BYTES: usize = 4096;
 
@@ -298,8 +302,15 @@ fn unit_letter(unit: TimeUnit) -> char {
 /// # Errors
 /// [`Error::Contract`] naming the field and what is wrong with it.
 pub(crate) fn from_wire(flat: &[FieldResult], max_columns: usize) -> Result<SchemaRef> {
+    if flat.len() > MAX_FIELDS {
+        return Err(Error::contract(format!(
+            "its schema has {} fields; {MAX_FIELDS} are allowed, nested ones included",
+            flat.len()
+        )));
+    }
     let mut rest = flat;
     let mut fields: Vec<FieldRef> = Vec::new();
+    let mut names = HashSet::new();
     while !rest.is_empty() {
         if fields.len() == max_columns {
             return Err(Error::contract(format!(
@@ -307,7 +318,7 @@ pub(crate) fn from_wire(flat: &[FieldResult], max_columns: usize) -> Result<Sche
             )));
         }
         let field = take_field(&mut rest, 0)?;
-        if fields.iter().any(|f| f.name() == field.name()) {
+        if !names.insert(field.name().clone()) {
             return Err(Error::contract(format!(
                 "its schema has two columns named {:?}",
                 field.name()
@@ -339,7 +350,9 @@ fn take_field(rest: &mut &[FieldResult], depth: usize) -> Result<FieldRef> {
     let data_type = parse_format(&field.format, children).ok_or_else(|| {
         Error::contract(format!(
             "field {:?} has the format {:?} with {} children, which means no type",
-            field.name, field.format, field.children
+            field.name,
+            clip(&field.format, MAX_NAME_BYTES),
+            field.children
         ))
     })?;
     let metadata = field.metadata.iter().cloned().collect();

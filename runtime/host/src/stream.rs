@@ -11,7 +11,7 @@ use crate::bindings::tenon::plugin::types::Determinism;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::flatten::{Column, Sender};
-use crate::guest::{Guest, LogLine, guest_error};
+use crate::guest::{Guest, Idle, LogLine, guest_error};
 use crate::limits::Limits;
 use crate::map::{Bytes, positions};
 use crate::plugin::{Plugin, link_error};
@@ -205,6 +205,7 @@ impl Plugin {
             senders: senders.collect(),
             receiver: Receiver::new(Arc::clone(&binding.output)),
             bytes: Bytes::default(),
+            idle: Idle::default(),
         })
     }
 }
@@ -290,6 +291,7 @@ pub struct StreamInstance {
     senders: Vec<Sender>,
     receiver: Receiver,
     bytes: Bytes,
+    idle: Idle,
 }
 
 impl std::fmt::Debug for StreamInstance {
@@ -357,6 +359,8 @@ impl StreamInstance {
         answer: std::result::Result<stream::Step, crate::bindings::tenon::plugin::types::Error>,
     ) -> Result<Step> {
         let answer = answer.map_err(|e| guest_error(e, self.guest.limits()))?;
+        let rows = answer.output.as_ref().map_or(0, |batch| batch.rows);
+        self.idle.step(rows as usize, answer.more)?;
         let Some(batch) = answer.output else {
             return Ok(Step {
                 output: None,

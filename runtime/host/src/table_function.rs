@@ -12,7 +12,7 @@ use crate::bindings::tenon::plugin::types::{Determinism, Error as GuestError};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::flatten::{Column, Sender};
-use crate::guest::{Guest, LogLine, guest_error};
+use crate::guest::{Guest, Idle, LogLine, guest_error};
 use crate::limits::Limits;
 use crate::map::Bytes;
 use crate::plugin::{Plugin, link_error};
@@ -125,6 +125,7 @@ impl Plugin {
             arguments: 0,
             origin: 0,
             bytes: Bytes::default(),
+            idle: Idle::default(),
         })
     }
 }
@@ -141,6 +142,7 @@ pub struct Expander {
     /// The last row of arguments that rows came out of.
     origin: u32,
     bytes: Bytes,
+    idle: Idle,
 }
 
 impl std::fmt::Debug for Expander {
@@ -190,6 +192,8 @@ impl Expander {
 
     fn step(&mut self, answer: Result<wire::Step, GuestError>) -> Result<TableStep> {
         let answer = answer.map_err(|e| guest_error(e, self.guest.limits()))?;
+        let count = answer.output.as_ref().map_or(0, |rows| rows.columns.rows);
+        self.idle.step(count as usize, answer.more)?;
         let Some(rows) = answer.output else {
             return Ok(TableStep {
                 output: None,

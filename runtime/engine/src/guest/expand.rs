@@ -19,6 +19,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use tenon_host::{Expansion, FixedBudget, Kind, PlanBody, PlanStep};
 
+use super::weight::{self, Weights};
 use super::{GuestNode, MapProvider, StreamProvider, register};
 use crate::error::{Error, Result, plain_text};
 use crate::shared::SharedProvider;
@@ -46,12 +47,18 @@ pub(crate) async fn expand(
         .functions()
         .await
         .map_err(|e| Error::of_datafusion(&guest.node, &e.into()))?;
-    let mut steps = Steps::new(guest, function, &expansion, functions);
+    let mut steps = Steps::new(guest, function, functions);
     steps.offer_functions()?;
     for ((name, _), input) in named.iter().zip(inputs) {
         steps.define(name, Arc::clone(input))?;
     }
     for step in &expansion.steps {
+        steps.weigh(step)?;
+    }
+    steps.readers = readers(&steps.context, &expansion);
+    for step in &expansion.steps {
+        // Once more, with what is known by now of the tables before it.
+        steps.weigh(step)?;
         let plan = steps.plan(step).await?;
         steps.keep(&step.name, plan)?;
     }
@@ -76,22 +83,19 @@ struct Steps<'a> {
     context: SessionContext,
     providers: HashMap<String, Arc<dyn TableProvider>>,
     readers: HashMap<String, usize>,
+    weights: Weights,
     functions: Vec<tenon_host::Function>,
 }
 
 impl<'a> Steps<'a> {
-    fn new(
-        guest: &'a GuestNode,
-        function: &'a str,
-        expansion: &Expansion,
-        functions: Vec<tenon_host::Function>,
-    ) -> Self {
+    fn new(guest: &'a GuestNode, function: &'a str, functions: Vec<tenon_host::Function>) -> Self {
         let config = SessionConfig::new().with_information_schema(false);
         let context = crate::session::context(config, Arc::new(RuntimeEnv::default()));
         Self {
             guest,
             function,
-            readers: readers(&context, expansion),
+            readers: HashMap::new(),
+            weights: Weights::new(),
             context,
             providers: HashMap::new(),
             functions,
@@ -109,8 +113,38 @@ impl<'a> Steps<'a> {
             .context
             .register_table(TableReference::bare(name), Arc::clone(&provider));
         registered.map_err(|e| self.refuse(name, plain_text(&e)))?;
+        self.weighs(name, provider.schema().fields().len() as u64);
         self.providers.insert(name.to_owned(), provider);
         Ok(())
+    }
+
+    /// Refuses queries that become too much, before anybody plans or even looks up one of their names.
+    fn weigh(&mut self, step: &PlanStep) -> Result<()> {
+        let weight = match &step.body {
+            PlanBody::Sql(sql) => match self.parsed(sql) {
+                Ok(Statement::Statement(statement)) => weight::of(&statement, &self.weights)
+                    .map_err(|why| self.refuse(&step.name, why))?,
+                // Planning says what is wrong with it.
+                _ => 1,
+            },
+            // It is planned where it stands, with what it reads.
+            PlanBody::Apply { inputs, .. } => {
+                let weights = inputs.iter().filter_map(|input| self.weights.get(input));
+                weights.copied().fold(1, u64::saturating_add)
+            }
+        };
+        self.weighs(&step.name, weight);
+        Ok(())
+    }
+
+    fn weighs(&mut self, name: &str, weight: u64) {
+        let known = self.weights.entry(name.to_owned()).or_default();
+        *known = weight.max(*known).max(1);
+    }
+
+    fn parsed(&self, sql: &str) -> datafusion::error::Result<Statement> {
+        let dialect = &datafusion::common::config::Dialect::Generic;
+        self.context.state().sql_to_statement(sql, dialect)
     }
 
     /// Makes a step's plan a table: computed once when several read it.
@@ -152,9 +186,7 @@ impl<'a> Steps<'a> {
         let refuse =
             |e: DataFusionError| self.refuse(name, format!("{} in {sql:?}", plain_text(&e)));
         let state = self.context.state();
-        let statement = state
-            .sql_to_statement(sql, &datafusion::common::config::Dialect::Generic)
-            .map_err(refuse)?;
+        let statement = self.parsed(sql).map_err(refuse)?;
         if !is_query(&statement) {
             return Err(self.refuse(name, format!("only a query is allowed, not {sql:?}")));
         }

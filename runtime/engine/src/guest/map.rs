@@ -8,8 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, BooleanArray, UInt32Array};
-use datafusion::arrow::compute::{BatchCoalescer, filter, take};
+use datafusion::arrow::compute::{BatchCoalescer, filter};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{Session, TableProvider};
@@ -27,10 +26,11 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
 use futures::{StreamExt, TryStreamExt};
-use tenon_host::{MapBinding, MapInstance, Mapped, NodeColumn, Selection};
+use tenon_host::{MapBinding, MapInstance, Mapped, NodeColumn, Selection, full_bytes};
 
 use super::GuestNode;
 use super::budget::PoolBudget;
+use super::pieces::{Pieces, Source};
 use super::timing::timed;
 use crate::node::narrowed;
 
@@ -243,6 +243,7 @@ impl ExecutionPlan for MapExec {
             columns: Arc::clone(&self.columns),
             schema: self.schema(),
             instance: None,
+            output: Output::Nothing,
             metrics: GuestMetrics::new(&self.metrics, partition),
             context,
         };
@@ -250,11 +251,11 @@ impl ExecutionPlan for MapExec {
             (mapper, input, Vec::new()),
             |(mut mapper, mut input, mut parts)| async move {
                 loop {
+                    if let Some(batch) = mapper.next_piece().await? {
+                        return Ok(Some((batch, (mapper, input, parts))));
+                    }
                     if let Some(part) = parts.pop() {
-                        let batch = mapper.map(&part).await?;
-                        if batch.num_rows() > 0 {
-                            return Ok(Some((batch, (mapper, input, parts))));
-                        }
+                        mapper.map(&part).await?;
                         continue;
                     }
                     match input.try_next().await? {
@@ -317,20 +318,59 @@ struct Mapper {
     columns: Arc<[NodeColumn]>,
     schema: SchemaRef,
     instance: Option<MapInstance>,
+    output: Output,
     metrics: GuestMetrics,
     context: Arc<TaskContext>,
 }
 
+/// What is left of the last call's output.
+enum Output {
+    Nothing,
+    Whole(RecordBatch),
+    Pieces(Pieces),
+}
+
+impl Output {
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => Ok(None),
+            Self::Whole(batch) => Ok(Some(batch)),
+            Self::Pieces(mut pieces) => {
+                let piece = pieces.next()?;
+                if !pieces.is_over() {
+                    *self = Self::Pieces(pieces);
+                }
+                Ok(piece)
+            }
+        }
+    }
+}
+
 impl Mapper {
-    async fn map(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+    /// More of the last call's output, while there is any.
+    async fn next_piece(&mut self) -> Result<Option<RecordBatch>> {
+        if matches!(self.output, Output::Pieces(_)) {
+            // There may be a million of them: the run can be cancelled in between.
+            tokio::task::yield_now().await;
+        }
+        let time = self.metrics.baseline.elapsed_compute().clone();
+        let _timer = time.timer();
+        let piece = self.output.next()?.filter(|batch| batch.num_rows() > 0);
+        if let Some(batch) = &piece {
+            self.metrics.baseline.record_output(batch.num_rows());
+        }
+        Ok(piece)
+    }
+
+    /// Maps a batch; [`Self::next_piece`] then gives what came out.
+    async fn map(&mut self, batch: &RecordBatch) -> Result<()> {
         let time = self.metrics.baseline.elapsed_compute().clone();
         let mapped = timed(&time, self.call(batch))
             .await
             .map_err(|e| self.guest.error(&self.binding.function, e))?;
         let _timer = time.timer();
-        let output = assemble(batch, mapped, &self.columns, &self.schema)?;
-        self.metrics.baseline.record_output(output.num_rows());
-        Ok(output)
+        self.output = assemble(batch, mapped, &self.columns, &self.schema)?;
+        Ok(())
     }
 
     async fn call(&mut self, batch: &RecordBatch) -> tenon_host::Result<Mapped> {
@@ -354,43 +394,31 @@ impl Mapper {
     }
 }
 
-/// Puts carried-over and new columns together.
+/// Puts carried-over and new columns together: at once where no row can come twice, else in pieces.
 fn assemble(
     input: &RecordBatch,
     mapped: Mapped,
     columns: &[NodeColumn],
     schema: &SchemaRef,
-) -> Result<RecordBatch> {
-    let rows = mapped.columns.num_rows();
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
-    for column in columns {
-        arrays.push(match column {
-            NodeColumn::Output(o) => Arc::clone(mapped.columns.column(*o)),
-            NodeColumn::Input(i) => gather(input.column(*i), &mapped.selection)?,
-        });
+) -> Result<Output> {
+    let schema = Arc::clone(schema);
+    let sources = columns.iter().map(|column| match column {
+        NodeColumn::Output(o) => Source::Made(Arc::clone(mapped.columns.column(*o))),
+        NodeColumn::Input(i) => Source::Carried(Arc::clone(input.column(*i))),
+    });
+    let gathered = |source: Source| match (source, &mapped.selection) {
+        (Source::Carried(column), Selection::Mask(mask)) => Ok(filter(&column, mask)?),
+        (Source::Carried(column) | Source::Made(column), _) => Ok(column),
+    };
+    if let Selection::Indices(rows) = &mapped.selection {
+        let pieces = Pieces::new(schema, sources.collect(), rows.clone(), input.num_rows());
+        return Ok(Output::Pieces(pieces));
     }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(
-        Arc::clone(schema),
-        arrays,
-        &options,
-    )?)
-}
-
-fn gather(column: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
-    match selection {
-        Selection::All => Ok(Arc::clone(column)),
-        Selection::Mask(mask) => gather_mask(column, mask),
-        Selection::Indices(indices) => gather_indices(column, indices),
-    }
-}
-
-fn gather_mask(column: &ArrayRef, mask: &BooleanArray) -> Result<ArrayRef> {
-    Ok(filter(column, mask)?)
-}
-
-fn gather_indices(column: &ArrayRef, indices: &UInt32Array) -> Result<ArrayRef> {
-    Ok(take(column, indices, None)?)
+    let arrays = sources.map(gathered).collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(mapped.columns.num_rows()));
+    Ok(Output::Whole(RecordBatch::try_new_with_options(
+        schema, arrays, &options,
+    )?))
 }
 
 /// Joins small batches; large ones pass as they are.
@@ -427,7 +455,7 @@ fn coalesced(input: SendableRecordBatchStream) -> SendableRecordBatchStream {
 /// Cuts a batch into parts whose needed columns have at most `bytes` each, last part first.
 pub(super) fn cut(batch: RecordBatch, needs: &[usize], bytes: usize) -> Vec<RecordBatch> {
     let rows = batch.num_rows();
-    if rows <= 1 || needed_bytes(&batch, needs) <= bytes {
+    if rows <= 1 || needed_bytes(&batch, needs, bytes) <= bytes {
         return vec![batch];
     }
     let half = rows / 2;
@@ -436,13 +464,12 @@ pub(super) fn cut(batch: RecordBatch, needs: &[usize], bytes: usize) -> Vec<Reco
     parts
 }
 
-fn needed_bytes(batch: &RecordBatch, needs: &[usize]) -> usize {
+/// Bytes of these columns as a guest gets them that takes nothing but plain values; no more than just too many are
+/// counted.
+fn needed_bytes(batch: &RecordBatch, needs: &[usize], enough: usize) -> usize {
     let size = |i: &usize| {
-        batch
-            .column(*i)
-            .to_data()
-            .get_slice_memory_size()
-            .unwrap_or(0)
+        let bytes = full_bytes(batch.column(*i), 0..batch.num_rows(), enough as u64);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     };
-    needs.iter().map(size).sum()
+    needs.iter().map(size).fold(0, usize::saturating_add)
 }

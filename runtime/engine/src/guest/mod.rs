@@ -17,10 +17,12 @@ mod drive;
 mod expand;
 mod functions;
 mod map;
+mod pieces;
 mod scalar;
 mod stream;
 mod table;
 mod timing;
+mod weight;
 
 use std::sync::Arc;
 
@@ -102,9 +104,42 @@ fn sole(functions: &[tenon_host::Function], kind: Kind) -> Option<&tenon_host::F
     matching.next().filter(|_| matching.next().is_none())
 }
 
+/// Most bytes of log lines that a run keeps. An instance has a limit of its own, and a run any number of instances.
+const MAX_LOG_BYTES: usize = 10 << 20;
+
+/// Bytes that a line costs beside its text, so that empty lines are not for free.
+const LINE_BYTES: usize = 64;
+
 /// What plugins logged during a run, with the node that said it.
 #[derive(Debug, Clone, Default)]
-pub struct RunLog(Arc<Mutex<Vec<NodeLine>>>);
+pub struct RunLog(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    lines: Vec<NodeLine>,
+    bytes: usize,
+    is_full: bool,
+}
+
+impl Kept {
+    fn push(&mut self, node: &Arc<str>, line: LogLine) {
+        if self.is_full {
+            return;
+        }
+        self.bytes += line.message.len() + LINE_BYTES;
+        self.is_full = self.bytes > MAX_LOG_BYTES;
+        let line = match self.is_full {
+            false => line,
+            true => LogLine {
+                level: "warn",
+                message: format!(
+                    "the run's log is full at {MAX_LOG_BYTES} bytes: what follows is dropped"
+                ),
+            },
+        };
+        self.lines.push((Arc::clone(node), line));
+    }
+}
 
 /// A node and what its plugin said.
 type NodeLine = (Arc<str>, LogLine);
@@ -112,15 +147,38 @@ type NodeLine = (Arc<str>, LogLine);
 impl RunLog {
     pub(crate) fn append(&self, node: &Arc<str>, lines: Vec<LogLine>) {
         if !lines.is_empty() {
-            self.0
-                .lock()
-                .extend(lines.into_iter().map(|line| (Arc::clone(node), line)));
+            let mut kept = self.0.lock();
+            lines.into_iter().for_each(|line| kept.push(node, line));
         }
     }
 
     /// The lines so far.
     #[must_use]
     pub fn lines(&self) -> Vec<(Arc<str>, LogLine)> {
-        self.0.lock().clone()
+        self.0.lock().lines.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_keeps_so_many_lines_whoever_says_them() {
+        let (log, node) = (RunLog::default(), Arc::from("n"));
+        for _ in 0..1_000 {
+            let line = || LogLine {
+                level: "info",
+                message: "x".repeat(100),
+            };
+            log.append(&node, (0..1_000).map(|_| line()).collect());
+        }
+        let lines = log.lines();
+        assert_eq!(lines.len(), MAX_LOG_BYTES / 164 + 1);
+        let (_, last) = lines.last().unwrap();
+        assert_eq!(
+            last.message,
+            "the run's log is full at 10485760 bytes: what follows is dropped"
+        );
     }
 }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 use parking_lot::Mutex;
-use tenon_host::{Column, Error, FixedBudget, MapBinding, MapInstance, Selection};
+use tenon_host::{Column, Error, FixedBudget, MapBinding, MapInstance, Selection, full_bytes};
 
 use super::functions::{SqlFunction, arguments};
 
@@ -129,8 +129,8 @@ impl GuestScalar {
 
     /// Calls with at most the guest's share of bytes at once.
     fn call_in_parts(&self, bound: &Bound, rows: usize, columns: &[Column]) -> Result<ArrayRef> {
-        let limit = self.function.guest.limits.batch_bytes();
-        if rows <= 1 || columns.iter().map(bytes).sum::<usize>() <= limit {
+        let limit = self.function.guest.limits.batch_bytes() as u64;
+        if rows <= 1 || bytes(&bound.binding, rows, columns) <= limit {
             return self.call(bound, rows, columns);
         }
         let half = rows / 2;
@@ -146,9 +146,16 @@ impl GuestScalar {
     }
 }
 
-fn bytes(column: &Column) -> usize {
-    let (Column::Array(array) | Column::Constant(array)) = column;
-    array.to_data().get_slice_memory_size().unwrap_or(0)
+/// Bytes of these columns as they cross.
+fn bytes(binding: &MapBinding, rows: usize, columns: &[Column]) -> u64 {
+    let size = |column: &Column| match column {
+        Column::Array(array) => full_bytes(array, 0..array.len(), u64::MAX),
+        Column::Constant(value) => {
+            let times = if binding.takes_constants() { 1 } else { rows };
+            full_bytes(value, 0..value.len(), u64::MAX).saturating_mul(times as u64)
+        }
+    };
+    columns.iter().map(size).fold(0, u64::saturating_add)
 }
 
 impl ScalarUDFImpl for GuestScalar {

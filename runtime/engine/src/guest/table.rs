@@ -17,14 +17,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::compute::take;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, TableReference, plan_err};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::planner::{
@@ -51,6 +50,7 @@ use tenon_host::{Column, Expander, FixedBudget, TableFunctionBinding, TableStep}
 
 use super::functions::{SqlFunction, arguments};
 use super::map::{GuestMetrics, cut};
+use super::pieces::{Pieces, Source};
 use super::timing::timed;
 
 /// The table functions of a session, by their names in SQL.
@@ -476,6 +476,7 @@ impl ExecutionPlan for ExpandExec {
             input: self.input.execute(partition, context)?,
             parts: Vec::new(),
             current: None,
+            output: None,
             instance: None,
             metrics: GuestMetrics::new(&self.metrics, partition),
         };
@@ -502,6 +503,8 @@ struct Expansion {
     parts: Vec<RecordBatch>,
     /// The rows whose expansion is under way.
     current: Option<RecordBatch>,
+    /// What is left of the last call's output.
+    output: Option<Pieces>,
     instance: Option<Expander>,
     metrics: GuestMetrics,
 }
@@ -509,6 +512,10 @@ struct Expansion {
 impl Expansion {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
+            if let Some(piece) = self.next_piece().await? {
+                self.metrics.baseline.record_output(piece.num_rows());
+                return Ok(Some(piece));
+            }
             let step = match &self.current {
                 Some(_) => self.call(None).await?,
                 None => {
@@ -521,15 +528,27 @@ impl Expansion {
                     self.call(Some((count, args))).await?
                 }
             };
-            let output = self.output(&step)?;
-            if !step.more {
+            let more = step.more;
+            self.output = self.pieces(step);
+            if !more {
                 self.current = None;
             }
-            if let Some(output) = output.filter(|batch| batch.num_rows() > 0) {
-                self.metrics.baseline.record_output(output.num_rows());
-                return Ok(Some(output));
-            }
         }
+    }
+
+    /// More of the last call's output, while there is any.
+    async fn next_piece(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(pieces) = &mut self.output else {
+            return Ok(None);
+        };
+        let piece = pieces.next()?;
+        match piece {
+            None => self.output = None,
+            // There may be a million of them: the run can be cancelled in between.
+            Some(_) if !pieces.is_over() => tokio::task::yield_now().await,
+            Some(_) => {}
+        }
+        Ok(piece)
     }
 
     async fn next_input(&mut self) -> Result<Option<RecordBatch>> {
@@ -585,20 +604,14 @@ impl Expansion {
         step
     }
 
-    fn output(&self, step: &TableStep) -> Result<Option<RecordBatch>> {
-        let (Some(rows), Some(input)) = (&step.output, &self.current) else {
-            return Ok(None);
-        };
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        if self.carries {
-            for column in input.columns() {
-                columns.push(take(column, &rows.origins, None)?);
-            }
-        }
-        columns.extend(rows.columns.columns().iter().cloned());
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.columns.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map(Some)
-            .map_err(DataFusionError::from)
+    /// The rows that came out, each beside the row that it belongs to.
+    fn pieces(&self, step: TableStep) -> Option<Pieces> {
+        let (rows, input) = (step.output?, self.current.as_ref()?);
+        let carried: &[ArrayRef] = if self.carries { input.columns() } else { &[] };
+        let carried = carried.iter().cloned().map(Source::Carried);
+        let made = rows.columns.columns().iter().cloned().map(Source::Made);
+        let columns = carried.chain(made).collect();
+        let schema = Arc::clone(&self.schema);
+        Some(Pieces::new(schema, columns, rows.origins, input.num_rows()))
     }
 }
