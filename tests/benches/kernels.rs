@@ -3,7 +3,7 @@
 //!
 //! Cost model: a call into the guest costs about a microsecond and the buffers are copied once each way at the speed of
 //! memory; what comes back is checked (UTF-8 above all). In the guest, loops check the clock once for each turn, and there
-//! are no wider vectors than 16 bytes. So kernels that do little for each byte (add-one, upper) cost two to three
+//! are no wider vectors than 16 bytes. So kernels that do little for each byte (add-one, upper) cost two to four
 //! times as much, and those that work (gcd, regex, haversine) cost what their code costs.
 //!
 //! The plugin's operator joins batches to 8192 rows before they cross, so that at 1024 rows eight batches are copied

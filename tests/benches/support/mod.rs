@@ -278,11 +278,12 @@ pub async fn assert_same(native: &Lane, plugin: &Lane) {
     assert_eq!(&native, &plugin);
 }
 
-/// The middle one.
+/// The middle one, or between the two in the middle.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let (below, above) = ((values.len() - 1) / 2, values.len() / 2);
+    f64::midpoint(values[below], values[above])
 }
 
 /// Runs of two lanes in turns, each pair in the other order than the last, so that what else the machine does meets both.
