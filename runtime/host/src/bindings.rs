@@ -7,6 +7,9 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "plugin",
     ownership: Borrowing { duplicate_if_necessary: true },
-    imports: { default: trappable },
+    imports: {
+        "tenon:plugin/http.send": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
 });
