@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::util::pretty::pretty_format_batches;
@@ -154,10 +155,38 @@ async fn pages_of_two_addresses_become_one_table() {
     +----+-------+-------+
     "#);
     let asked = server.asked();
+    // Once for its columns, once for its rows.
+    let firsts = asked.iter().filter(|path| *path == "/orders").count();
+    assert_eq!(firsts, 2);
     assert!(
         asked.contains(&"/orders?page=3".to_owned()) && asked.contains(&"/more".to_owned()),
         "{asked:?}"
     );
+}
+
+/// A column more with each answer, in front of the others.
+fn growing(_path: &str) -> (u16, String) {
+    static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+    let answers = ANSWERS.fetch_add(1, Ordering::Relaxed);
+    let more: String = (0..answers).map(|n| format!("\"a{n}\":\"new\",")).collect();
+    (
+        200,
+        format!("{{\"data\":[{{{more}\"x\":\"old x\",\"y\":\"old y\"}}]}}"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_outside_does_not_change_the_columns() {
+    let server = Server::start(growing);
+    let world = granted(&server.origin);
+    run(&world, &[&server.origin], "").await.unwrap();
+    assert_snapshot!(sql(&world, "select * from t.out").await, @r"
+    +-------+-------+
+    | x     | y     |
+    +-------+-------+
+    | old x | old y |
+    +-------+-------+
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

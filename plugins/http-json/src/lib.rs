@@ -83,7 +83,7 @@ impl Settings {
 
 /// The reading of what is behind one address.
 pub struct HttpJson {
-    columns: Vec<Column>,
+    output: SchemaRef,
     records: String,
     next: Option<String>,
     /// The page to be asked for.
@@ -104,36 +104,24 @@ impl Source for HttpJson {
         Ok(columns::schema(&Settings::of(config)?.columns()?))
     }
 
-    fn splits(config: &Config, _columns: &[usize], _limit: Option<u64>) -> Result<Vec<Split>> {
+    fn splits(config: &Config, _output: &SchemaRef, _limit: Option<u64>) -> Result<Vec<Split>> {
         let settings = Settings::of(config)?;
-        // Every piece has the columns of the first page, which is looked at here, once.
-        let columns = columns::written(&settings.columns()?);
-        let urls = settings.urls().iter().enumerate();
-        Ok(urls
-            .map(|(at, url)| Split {
-                name: format!("{at} {}", &url[..url.floor_char_boundary(500)]),
-                payload: format!("{at}\n{columns}").into_bytes(),
-                rows: None,
-            })
-            .collect())
+        let split = |(at, url): (usize, &String)| Split {
+            name: format!("{at} {}", &url[..url.floor_char_boundary(500)]),
+            payload: url.clone().into_bytes(),
+            rows: None,
+        };
+        Ok(settings.urls().iter().enumerate().map(split).collect())
     }
 
-    fn open(config: &Config, columns: &[usize], payload: &[u8]) -> Result<Self> {
+    fn open(config: &Config, output: &SchemaRef, payload: &[u8]) -> Result<Self> {
         let settings = Settings::of(config)?;
-        let lost = || Error::Internal("a split of another configuration".to_owned());
-        let text = std::str::from_utf8(payload).map_err(|_| lost())?;
-        let (at, all) = text.split_once('\n').ok_or_else(lost)?;
-        let at: usize = at.parse().map_err(|_| lost())?;
-        let url = settings.urls().get(at).ok_or_else(lost)?.clone();
-        let all = columns::read(all)?;
-        let wanted = columns
-            .iter()
-            .map(|&c| all.get(c).cloned().ok_or_else(lost));
+        let url = String::from_utf8(payload.to_vec());
         Ok(Self {
-            columns: wanted.collect::<Result<_>>()?,
+            output: SchemaRef::clone(output),
             records: settings.records,
             next: settings.next,
-            url: Some(url),
+            url: Some(url.map_err(|e| Error::Internal(e.to_string()))?),
             seen: HashSet::new(),
             rows: Vec::new(),
             page: String::new(),
@@ -150,7 +138,7 @@ impl Source for HttpJson {
         }
         let rest = self.rows.split_off(self.rows.len().min(ROWS_PER_BATCH));
         let rows = std::mem::replace(&mut self.rows, rest);
-        let batch = columns::batch(&self.columns, &rows, &self.page, self.row)?;
+        let batch = columns::batch(&self.output, &rows, &self.page, self.row)?;
         self.row += rows.len();
         Ok(Some(batch))
     }

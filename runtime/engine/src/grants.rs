@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 use tenon_connect::Origin;
-use tenon_registry::{Reference, Resolved, Selector};
+use tenon_registry::{Reference, Resolved};
 
 use crate::error::{Error, Result};
+use crate::limits::is_about;
 
 /// What one plugin may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,15 +100,9 @@ impl GrantsFile {
 
 /// The origins that were granted to a plugin.
 pub(crate) fn origins(grants: &[Grant], plugin: &Resolved) -> Vec<Origin> {
-    let about = |grant: &&Grant| {
-        let reference = &grant.plugin;
-        reference.name == plugin.name
-            && (reference.selector == Selector::Newest
-                || reference.selector.accepts(&plugin.version, &plugin.digest))
-    };
     let mut origins: Vec<Origin> = grants
         .iter()
-        .filter(about)
+        .filter(|grant| is_about(&grant.plugin, plugin))
         .flat_map(|grant| grant.http.iter().cloned())
         .collect();
     origins.sort();

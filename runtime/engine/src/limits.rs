@@ -277,7 +277,7 @@ pub(crate) fn compose(
     let mut composed =
         NodeLimits::starting_at(maximum).cap(LimitLayer::Tenant, &layers.caps.tenant);
     for (name, settings) in &layers.caps.plugins {
-        if is_about(name, plugin) {
+        if name.parse().is_ok_and(|name| is_about(&name, plugin)) {
             composed = composed.cap(LimitLayer::Plugin, settings);
         }
     }
@@ -288,13 +288,12 @@ pub(crate) fn compose(
         .ask(LimitLayer::Run, layers.run)
 }
 
-/// A bare name means every version, prereleases included: a cap must not be escaped by a version's name.
-fn is_about(name: &str, plugin: &Resolved) -> bool {
-    name.parse::<Reference>().is_ok_and(|reference| {
-        reference.name == plugin.name
-            && (reference.selector == Selector::Newest
-                || reference.selector.accepts(&plugin.version, &plugin.digest))
-    })
+/// Whether an operator's word is about this plugin. A bare name means every version, prereleases included: a cap must not
+/// be escaped by a version's name.
+pub(crate) fn is_about(name: &Reference, plugin: &Resolved) -> bool {
+    name.name == plugin.name
+        && (name.selector == Selector::Newest
+            || name.selector.accepts(&plugin.version, &plugin.digest))
 }
 
 /// What a plugin says about itself. Limits that this version does not know may be another version's.

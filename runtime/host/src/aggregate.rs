@@ -12,7 +12,7 @@ use crate::bindings::tenon::plugin::types::{BatchResult, Determinism};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::flatten::{Column, Sender};
-use crate::guest::{Guest, LogLine, guest_error};
+use crate::guest::{Guest, accounted, guest_error};
 use crate::limits::Limits;
 use crate::map::{Bytes, positions};
 use crate::plugin::{Plugin, link_error};
@@ -268,30 +268,9 @@ impl Accumulator {
         self.bytes.received += size_of_batch(&batch);
         exactly(self.output.batch(batch)?, groups)
     }
-
-    /// Bytes that crossed so far.
-    #[must_use]
-    pub fn bytes(&self) -> Bytes {
-        self.bytes
-    }
-
-    /// High-water mark of its linear memory, in bytes.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.guest.memory_bytes()
-    }
-
-    /// Fuel that its calls used so far; 0 where time is the meter.
-    #[must_use]
-    pub fn fuel(&self) -> u64 {
-        self.guest.fuel()
-    }
-
-    /// Lines that it logged since the last time.
-    pub fn take_log(&mut self) -> Vec<LogLine> {
-        self.guest.take_log()
-    }
 }
+
+accounted!(Accumulator);
 
 fn wire_emit(emit: Emit) -> aggregate::Emit {
     match emit {

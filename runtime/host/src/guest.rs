@@ -367,6 +367,37 @@ impl Guest {
     }
 }
 
+/// What every running function tells about itself, from its fields `guest` and `bytes`.
+macro_rules! accounted {
+    ($instance:ident) => {
+        impl $instance {
+            /// Bytes that crossed so far.
+            #[must_use]
+            pub fn bytes(&self) -> $crate::map::Bytes {
+                self.bytes
+            }
+
+            /// High-water mark of its linear memory, in bytes.
+            #[must_use]
+            pub fn memory_bytes(&self) -> usize {
+                self.guest.memory_bytes()
+            }
+
+            /// Fuel that its calls used so far; 0 where time is the meter.
+            #[must_use]
+            pub fn fuel(&self) -> u64 {
+                self.guest.fuel()
+            }
+
+            /// Lines that it logged since the last time.
+            pub fn take_log(&mut self) -> Vec<$crate::guest::LogLine> {
+                self.guest.take_log()
+            }
+        }
+    };
+}
+pub(crate) use accounted;
+
 /// Most calls in a row that say that there is more and bring no row.
 pub(crate) const MAX_IDLE_STEPS: u32 = 1_000_000;
 

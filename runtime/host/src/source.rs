@@ -11,12 +11,12 @@ use crate::bindings::exports::tenon::plugin::source as wire;
 use crate::bindings::tenon::plugin::types::Determinism;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::guest::{Guest, Idle, LogLine, clip, guest_error};
+use crate::guest::{Guest, Idle, accounted, clip, guest_error};
 use crate::limits::Limits;
 use crate::map::Bytes;
 use crate::plugin::{Plugin, link_error};
 use crate::rebuild::Receiver;
-use crate::schema::from_wire;
+use crate::schema::{FlatSchema, from_wire};
 
 /// Most pieces of one source.
 const MAX_SPLITS: usize = 100_000;
@@ -99,12 +99,14 @@ impl Plugin {
         limits: &Limits,
         budget: Arc<dyn Budget>,
     ) -> Result<Vec<Split>> {
-        let columns = positions(columns)?;
+        let output = binding.schema_of(columns)?;
+        let flat = FlatSchema::of(&output)?;
+        let flat = flat.params();
         let (mut guest, source) = self.start_source(limits, budget).await?;
         let answer = guest
             .call(async |store| {
                 source
-                    .call_splits(store, &binding.function, &binding.config, &columns, limit)
+                    .call_splits(store, &binding.function, &binding.config, &flat, limit)
                     .await
             })
             .await?;
@@ -122,12 +124,13 @@ impl Plugin {
         limits: &Limits,
         budget: Arc<dyn Budget>,
     ) -> Result<SourceInstance> {
+        let output = binding.schema_of(columns)?;
         let (guest, source) = self.start_source(limits, budget).await?;
         Ok(SourceInstance {
             guest,
             source,
-            receiver: Receiver::new(binding.schema_of(columns)?),
-            columns: positions(columns)?,
+            receiver: Receiver::new(Arc::clone(&output)),
+            output,
             binding: binding.clone(),
             reader: None,
             bytes: Bytes::default(),
@@ -155,7 +158,7 @@ pub struct SourceInstance {
     guest: Guest,
     source: wire::Guest,
     receiver: Receiver,
-    columns: Vec<u32>,
+    output: SchemaRef,
     binding: SourceBinding,
     /// Of the piece in hand.
     reader: Option<ResourceAny>,
@@ -178,14 +181,16 @@ impl SourceInstance {
     /// What the guest reports, or what stopped it.
     pub async fn open(&mut self, split: &Split) -> Result<()> {
         self.close().await?;
-        let (source, binding, columns) = (&self.source, &self.binding, &self.columns);
+        let flat = FlatSchema::of(&self.output)?;
+        let flat = flat.params();
+        let (source, binding) = (&self.source, &self.binding);
         let answer = self
             .guest
             .call(async |store| {
                 let (function, config) = (&binding.function, &binding.config);
                 source
                     .reader()
-                    .call_open(store, function, config, columns, &split.payload)
+                    .call_open(store, function, config, &flat, &split.payload)
                     .await
             })
             .await?;
@@ -227,37 +232,9 @@ impl SourceInstance {
             None => Ok(()),
         }
     }
-
-    /// Bytes that crossed so far.
-    #[must_use]
-    pub fn bytes(&self) -> Bytes {
-        self.bytes
-    }
-
-    /// High-water mark of its linear memory, in bytes.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.guest.memory_bytes()
-    }
-
-    /// Fuel that its calls used so far; 0 where time is the meter.
-    #[must_use]
-    pub fn fuel(&self) -> u64 {
-        self.guest.fuel()
-    }
-
-    /// Lines that it logged since the last time.
-    pub fn take_log(&mut self) -> Vec<LogLine> {
-        self.guest.take_log()
-    }
 }
 
-fn positions(columns: &[usize]) -> Result<Vec<u32>> {
-    let positions = columns.iter().map(|&column| u32::try_from(column));
-    positions
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|e| Error::Host(format!("no such column of a source: {e}")))
-}
+accounted!(SourceInstance);
 
 fn checked(splits: Vec<wire::Split>) -> Result<Vec<Split>> {
     if splits.len() > MAX_SPLITS {

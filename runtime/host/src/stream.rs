@@ -11,7 +11,7 @@ use crate::bindings::tenon::plugin::types::Determinism;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::flatten::{Column, Sender};
-use crate::guest::{Guest, Idle, LogLine, guest_error};
+use crate::guest::{Guest, Idle, accounted, guest_error};
 use crate::limits::Limits;
 use crate::map::{Bytes, positions};
 use crate::plugin::{Plugin, link_error};
@@ -394,27 +394,6 @@ impl StreamInstance {
         }
         Ok(state)
     }
-
-    /// Bytes that crossed so far.
-    #[must_use]
-    pub fn bytes(&self) -> Bytes {
-        self.bytes
-    }
-
-    /// High-water mark of its linear memory, in bytes.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.guest.memory_bytes()
-    }
-
-    /// Fuel that its calls used so far; 0 where time is the meter.
-    #[must_use]
-    pub fn fuel(&self) -> u64 {
-        self.guest.fuel()
-    }
-
-    /// Lines that it logged since the last time.
-    pub fn take_log(&mut self) -> Vec<LogLine> {
-        self.guest.take_log()
-    }
 }
+
+accounted!(StreamInstance);

@@ -302,20 +302,20 @@ macro_rules! __export_source {
                 }
             }
 
-            fn splits(function: String, config: String, columns: Vec<u32>, limit: Option<u64>) -> Result<Vec<__source_world::Split>, __source_types::Error> {
+            fn splits(function: String, config: String, output: Vec<__source_types::Field>, limit: Option<u64>) -> Result<Vec<__source_world::Split>, __source_types::Error> {
                 $crate::install_panic_hook();
                 match function.as_str() {
-                    $(<$source as $crate::Source>::NAME => $crate::source::splits::<$source>(&config, &columns, limit),)+
+                    $(<$source as $crate::Source>::NAME => $crate::source::splits::<$source>(&config, &output, limit),)+
                     other => $crate::map::unknown(other),
                 }
             }
         }
 
         impl __source_world::GuestReader for TenonReader {
-            fn open(function: String, config: String, columns: Vec<u32>, payload: Vec<u8>) -> Result<__source_world::Reader, __source_types::Error> {
+            fn open(function: String, config: String, output: Vec<__source_types::Field>, payload: Vec<u8>) -> Result<__source_world::Reader, __source_types::Error> {
                 $crate::install_panic_hook();
                 let reader = match function.as_str() {
-                    $(<$source as $crate::Source>::NAME => $crate::source::open::<$source>(&config, &columns, &payload),)+
+                    $(<$source as $crate::Source>::NAME => $crate::source::open::<$source>(&config, &output, &payload),)+
                     other => $crate::map::unknown(other),
                 }?;
                 Ok(__source_world::Reader::new(TenonReader(reader)))

@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use crate::bindings::base::tenon::plugin::types as wit;
 use crate::bindings::source::exports::tenon::plugin::source as world;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::wire;
 
 /// A piece of a source that can be read alone, by another instance than the other pieces.
@@ -35,19 +35,19 @@ pub trait Source: Sized + 'static {
     /// The configuration is wrong, or the place cannot be reached.
     fn bind(config: &Config) -> Result<SchemaRef>;
 
-    /// The pieces to read for these columns, and at most `limit` rows when it is given.
+    /// The pieces to read for `output`, those of the columns that are wanted, and at most `limit` rows when it is given.
     ///
     /// # Errors
     /// As for `bind`.
-    fn splits(config: &Config, columns: &[usize], limit: Option<u64>) -> Result<Vec<Split>>;
+    fn splits(config: &Config, output: &SchemaRef, limit: Option<u64>) -> Result<Vec<Split>>;
 
     /// Starts to read a piece.
     ///
     /// # Errors
     /// As for `bind`.
-    fn open(config: &Config, columns: &[usize], payload: &[u8]) -> Result<Self>;
+    fn open(config: &Config, output: &SchemaRef, payload: &[u8]) -> Result<Self>;
 
-    /// Rows of the columns that were asked for, in that order; none at the end.
+    /// Rows of `output`, as it was given to `open`; none at the end.
     ///
     /// # Errors
     /// The piece cannot be read to its end; the run fails at this node.
@@ -105,10 +105,14 @@ pub fn bind<S: Source>(config: &str) -> Result<world::Binding, wit::Error> {
 #[doc(hidden)]
 pub fn splits<S: Source>(
     config: &str,
-    columns: &[u32],
+    output: &[wit::Field],
     limit: Option<u64>,
 ) -> Result<Vec<world::Split>, wit::Error> {
-    let splits = S::splits(&Config::from_json(config)?, &positions(columns)?, limit)?;
+    let splits = S::splits(
+        &Config::from_json(config)?,
+        &wire::schema_from(output)?,
+        limit,
+    )?;
     let split = |split: Split| world::Split {
         name: split.name,
         payload: split.payload,
@@ -121,19 +125,13 @@ pub fn splits<S: Source>(
 #[doc(hidden)]
 pub fn open<S: Source>(
     config: &str,
-    columns: &[u32],
+    output: &[wit::Field],
     payload: &[u8],
 ) -> Result<Reader, wit::Error> {
-    let source = S::open(&Config::from_json(config)?, &positions(columns)?, payload)?;
+    let output = wire::schema_from(output)?;
+    let source = S::open(&Config::from_json(config)?, &output, payload)?;
     Ok(Reader(RefCell::new(Running {
         source: Box::new(source),
         sender: wire::Sender::default(),
     })))
-}
-
-fn positions(columns: &[u32]) -> Result<Vec<usize>> {
-    columns
-        .iter()
-        .map(|&column| usize::try_from(column).map_err(|e| Error::Internal(e.to_string())))
-        .collect()
 }

@@ -193,7 +193,6 @@ impl ExecutionPlan for SourceExec {
             columns: Arc::clone(&self.columns),
             splits,
             instance: None,
-            is_open: false,
             metrics: GuestMetrics::new(&self.metrics, partition),
             context,
         };
@@ -216,8 +215,6 @@ struct Reading {
     /// Pieces that are not begun, the next one last.
     splits: Vec<Split>,
     instance: Option<SourceInstance>,
-    /// Whether the instance is in the middle of a piece.
-    is_open: bool,
     metrics: GuestMetrics,
     context: Arc<TaskContext>,
 }
@@ -225,50 +222,46 @@ struct Reading {
 impl Reading {
     /// The next batch with rows.
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            if !self.is_open && self.splits.is_empty() {
-                return Ok(None);
-            }
-            let time = self.metrics.baseline.elapsed_compute().clone();
-            let batch = timed(&time, self.step())
-                .await
-                .map_err(|e| self.guest.error(&self.binding.function, e))?;
-            if let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) {
-                self.metrics.baseline.record_output(batch.num_rows());
-                return Ok(Some(batch));
-            }
+        let time = self.metrics.baseline.elapsed_compute().clone();
+        let batch = timed(&time, self.read()).await;
+        if let Some(instance) = &mut self.instance {
+            let lines = instance.take_log();
+            self.guest.log.append(&self.guest.node, lines);
         }
+        let batch = batch.map_err(|e| self.guest.error(&self.binding.function, e))?;
+        if let Some(batch) = &batch {
+            self.metrics.baseline.record_output(batch.num_rows());
+        }
+        Ok(batch)
     }
 
-    /// One call for rows, at the beginning of a piece after one that opens it.
-    async fn step(&mut self) -> tenon_host::Result<Option<RecordBatch>> {
+    /// Calls for rows, piece after piece, until there are some.
+    async fn read(&mut self) -> tenon_host::Result<Option<RecordBatch>> {
         let guest = &self.guest;
-        if self.instance.is_none() {
-            let budget = PoolBudget::of(self.context.memory_pool(), &guest.reference);
-            let opened =
-                guest
+        let instance = match &mut self.instance {
+            Some(instance) => instance,
+            none => {
+                let budget = PoolBudget::of(self.context.memory_pool(), &guest.reference);
+                let (binding, limits) = (&self.binding, &guest.limits);
+                let opened = guest
                     .plugin
-                    .open_source(&self.binding, &self.columns, &guest.limits, budget);
-            self.instance = Some(opened.await?);
-        }
-        let Some(instance) = &mut self.instance else {
-            return Err(tenon_host::Error::Cancelled);
+                    .open_source(binding, &self.columns, limits, budget);
+                none.insert(opened.await?)
+            }
         };
-        let mut outcome = Ok(None);
-        if !self.is_open
-            && let Some(split) = self.splits.pop()
-        {
-            outcome = instance.open(&split).await.map(|()| None);
-            self.is_open = outcome.is_ok();
+        loop {
+            let batch = instance.next().await;
+            self.metrics
+                .record(instance.bytes(), instance.memory_bytes(), instance.fuel());
+            match batch? {
+                Some(batch) if batch.num_rows() > 0 => return Ok(Some(batch)),
+                Some(_) => {}
+                None => match self.splits.pop() {
+                    Some(split) => instance.open(&split).await?,
+                    None => return Ok(None),
+                },
+            }
         }
-        if self.is_open {
-            outcome = instance.next().await;
-            self.is_open = matches!(outcome, Ok(Some(_)));
-        }
-        self.metrics
-            .record(instance.bytes(), instance.memory_bytes(), instance.fuel());
-        guest.log.append(&guest.node, instance.take_log());
-        outcome
     }
 }
 
