@@ -52,56 +52,37 @@ enum World {
 /// Where a file goes, and its text.
 type Template = (&'static str, &'static str);
 
-/// The files of a world's folder.
+/// The files of a world's folder: those that every world has, and more.
 macro_rules! templates {
-    ($folder:literal, $($file:literal = $template:literal),+ $(,)?) => {
-        &[$((
+    ($folder:literal $(, $more:literal)*) => {
+        &[
+            template!($folder, "Cargo.toml", "Cargo.toml.template"),
+            template!($folder, "src/lib.rs", "src/lib.rs.template"),
+            template!($folder, "tests/rows.ndjson", "tests/rows.ndjson"),
+            $(template!($folder, $more, $more),)*
+            template!($folder, "tests/expected.ndjson", "tests/expected.ndjson"),
+        ]
+    };
+}
+
+macro_rules! template {
+    ($folder:literal, $file:literal, $template:literal) => {
+        (
             $file,
             include_str!(concat!("../../templates/", $folder, "/", $template)),
-        )),+]
+        )
     };
 }
 
 impl World {
     fn files(self) -> &'static [Template] {
         match self {
-            Self::Map => templates!(
-                "map",
-                "Cargo.toml" = "Cargo.toml.template",
-                "src/lib.rs" = "src/lib.rs.template",
-                "tests/rows.ndjson" = "tests/rows.ndjson",
-                "tests/expected.ndjson" = "tests/expected.ndjson",
-            ),
-            Self::Stream => templates!(
-                "stream",
-                "Cargo.toml" = "Cargo.toml.template",
-                "src/lib.rs" = "src/lib.rs.template",
-                "tests/rows.ndjson" = "tests/rows.ndjson",
-                "tests/expected.ndjson" = "tests/expected.ndjson",
-            ),
-            Self::Aggregate => templates!(
-                "aggregate",
-                "Cargo.toml" = "Cargo.toml.template",
-                "src/lib.rs" = "src/lib.rs.template",
-                "tests/rows.ndjson" = "tests/rows.ndjson",
-                "tests/query.sql" = "tests/query.sql",
-                "tests/expected.ndjson" = "tests/expected.ndjson",
-            ),
-            Self::TableFunction => templates!(
-                "table-function",
-                "Cargo.toml" = "Cargo.toml.template",
-                "src/lib.rs" = "src/lib.rs.template",
-                "tests/rows.ndjson" = "tests/rows.ndjson",
-                "tests/query.sql" = "tests/query.sql",
-                "tests/expected.ndjson" = "tests/expected.ndjson",
-            ),
-            Self::Plan => templates!(
-                "plan",
-                "Cargo.toml" = "Cargo.toml.template",
-                "src/lib.rs" = "src/lib.rs.template",
-                "tests/rows.ndjson" = "tests/rows.ndjson",
-                "tests/expected.ndjson" = "tests/expected.ndjson",
-            ),
+            Self::Map => templates!("map"),
+            Self::Stream => templates!("stream"),
+            // Their functions are called in SQL.
+            Self::Aggregate => templates!("aggregate", "tests/query.sql"),
+            Self::TableFunction => templates!("table-function", "tests/query.sql"),
+            Self::Plan => templates!("plan"),
         }
     }
 }
