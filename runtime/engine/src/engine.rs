@@ -337,7 +337,8 @@ impl Engine {
     ) -> Result<(GuestNode, PluginReport)> {
         let (resolved, plugin) = self.plugin(reference).await?;
         let report = self.plugin_report(&scope.job_limits, &scope.run_limits, &resolved)?;
-        let http = GrantedHttp::new(origins(&self.config.grants, &resolved));
+        let origins = origins(&self.config.grants, &resolved);
+        let http = GrantedHttp::new(&resolved.name.to_string(), origins);
         let guest = GuestNode {
             node: node.into(),
             reference: report.reference.as_str().into(),

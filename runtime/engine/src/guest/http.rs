@@ -5,18 +5,28 @@ use tenon_host::{Http, HttpAnswer, HttpFailure, HttpRequest, HttpResponse};
 
 /// What one plugin of a run may reach.
 #[derive(Debug)]
-pub(crate) struct GrantedHttp(HttpClient);
+pub(crate) struct GrantedHttp {
+    client: HttpClient,
+    /// The plugin's name, for errors.
+    plugin: String,
+}
 
 impl GrantedHttp {
-    pub(crate) fn new(origins: Vec<Origin>) -> Self {
-        Self(HttpClient::new(origins))
+    pub(crate) fn new(plugin: &str, origins: Vec<Origin>) -> Self {
+        Self {
+            client: HttpClient::new(origins),
+            plugin: plugin.to_owned(),
+        }
     }
 }
 
 impl Http for GrantedHttp {
     fn send(&self, request: HttpRequest, most_bytes: usize) -> HttpAnswer {
-        let client = self.0.clone();
-        let work = move || send(&client, request, most_bytes);
+        let (client, plugin) = (self.client.clone(), self.plugin.clone());
+        let work = move || {
+            let answer = send(&client, request, most_bytes);
+            answer.map_err(|e| failure(&plugin, e))
+        };
         // A run that is cancelled does not wait for it; it ends by itself, at the latest when its time is over.
         let answer = tokio::task::spawn_blocking(work);
         Box::pin(async {
@@ -31,15 +41,15 @@ fn send(
     client: &HttpClient,
     request: HttpRequest,
     most_bytes: usize,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let HttpRequest {
         method,
         url,
         headers,
         body,
     } = request;
-    let answer = client.send(&method, &url, &headers, body, most_bytes);
-    let (head, body) = answer.map_err(failure)?.into_parts();
+    let answer = client.send(&method, &url, &headers, body, most_bytes)?;
+    let (head, body) = answer.into_parts();
     let text = |(name, value): (&_, &_)| header(name, value);
     Ok(HttpResponse {
         status: head.status.as_u16(),
@@ -54,9 +64,11 @@ fn header(name: &impl ToString, value: &impl AsRef<[u8]>) -> Option<(String, Str
     Some((name.to_string(), value))
 }
 
-fn failure(error: HttpError) -> HttpFailure {
+fn failure(plugin: &str, error: HttpError) -> HttpFailure {
     match error {
-        HttpError::Denied(why) => HttpFailure::Denied(why),
+        HttpError::Denied(why) => HttpFailure::Denied(format!(
+            "{why}; the operator grants origins to {plugin} in grants.toml"
+        )),
         HttpError::Invalid(why) => HttpFailure::Invalid(why),
         HttpError::Unreachable(why) => HttpFailure::Unreachable(why),
         HttpError::TooLarge(why) => HttpFailure::TooLarge(why),
