@@ -338,7 +338,7 @@ impl Engine {
         let (resolved, plugin) = self.plugin(reference).await?;
         let report = self.plugin_report(&scope.job_limits, &scope.run_limits, &resolved)?;
         let origins = origins(&self.config.grants, &resolved);
-        let http = GrantedHttp::new(&resolved.name.to_string(), origins);
+        let http = GrantedHttp::new(resolved.name.as_ref(), origins);
         let guest = GuestNode {
             node: node.into(),
             reference: report.reference.as_str().into(),
