@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-registry",
         ],
     ),
+    ("tenon-server", &["tenon-catalog", "tenon-store"]),
     (
         "tenon-cli",
         &[
@@ -42,6 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-registry",
             "tenon-store",
             "tenon-engine",
+            "tenon-server",
         ],
     ),
 ];
@@ -54,6 +56,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("object_store", &["tenon-connect"]),
     ("datafusion", &["tenon-connect", "tenon-engine"]),
     ("clap", &["tenon-cli"]),
+    ("axum", &["tenon-server"]),
     ("wit-bindgen", &["tenon-sdk"]),
     ("wit-component", &["tenon-cli"]),
 ];
