@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/tenon/target
 export TENON_DATA ?= $(CARGO_TARGET_DIR)/demo-data
 TENON := $(CARGO_TARGET_DIR)/release/tenon
 CARGO := cargo
-PLUGINS := $(addprefix plugins/,find-matches mask sessionize most-frequent calendar)
+PLUGINS := $(addprefix plugins/,find-matches mask sessionize most-frequent calendar http-json)
 PEERS := $(CARGO_TARGET_DIR)/peers
 
 .PHONY: demo test check bench peers tenon plugins fmt

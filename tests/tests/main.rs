@@ -18,3 +18,4 @@ mod jobs;
 mod matching;
 mod plugins;
 mod process;
+mod source;

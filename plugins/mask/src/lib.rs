@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Card numbers must have a right Luhn digit and IBANs a right checksum; a phone number begins with `+`, `0` or
-//! `(`, or is grouped as 555-123-4567. [`find`] has the rules, this file the columns.
+//! `(`, or is grouped as 555-123-4567. `find.rs` has the rules, this file the columns.
 
 mod find;
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Missing values do not count; of values that are equally frequent the first in sort order is taken, so that the
-//! answer does not hang on the order of rows. [`encode`] turns every type into bytes that sort like its values, so that
+//! answer does not hang on the order of rows. `encode` turns every type into bytes that sort like its values, so that
 //! one table of counts serves all types.
 
 mod encode;

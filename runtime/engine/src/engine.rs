@@ -36,8 +36,9 @@ use tenon_registry::{Registry, Resolved};
 
 use crate::bridge::Bridge;
 use crate::error::{Error, Result, plain_text};
+use crate::grants::{Grant, origins};
 use crate::graph::{DynamicTransform, Job, Node, ParameterType};
-use crate::guest::{GuestNode, expand};
+use crate::guest::{GrantedHttp, GuestNode, expand};
 use crate::limits::{Layers, LimitCaps, compose};
 use crate::node::{Meter, NodeProvider};
 use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage, peak_memory_bytes};
@@ -64,6 +65,8 @@ pub struct EngineConfig {
     pub guest_limits: Limits,
     /// What lowers them for the tenant and for single plugins.
     pub limit_caps: LimitCaps,
+    /// What plugins may reach outside. Default: nothing.
+    pub grants: Vec<Grant>,
     /// What the plugins of a run are told about it. Default: nothing, the same for every run.
     pub run: tenon_host::Run,
     /// A target with at most this many rows is shown in the run's report. Default 20.
@@ -82,6 +85,7 @@ impl Default for EngineConfig {
             run: tenon_host::Run::default(),
             guest_limits: Limits::default(),
             limit_caps: LimitCaps::default(),
+            grants: Vec::new(),
             preview_rows: 20,
         }
     }
@@ -333,10 +337,11 @@ impl Engine {
     ) -> Result<(GuestNode, PluginReport)> {
         let (resolved, plugin) = self.plugin(reference).await?;
         let report = self.plugin_report(&scope.job_limits, &scope.run_limits, &resolved)?;
+        let http = GrantedHttp::new(origins(&self.config.grants, &resolved));
         let guest = GuestNode {
             node: node.into(),
             reference: report.reference.as_str().into(),
-            plugin: plugin.in_run(self.config.run),
+            plugin: plugin.in_run(self.config.run).with_http(Arc::new(http)),
             limits: report.limits.limits.clone(),
             log: scope.log.clone(),
             pool: Arc::clone(&scope.pool),
@@ -660,6 +665,13 @@ async fn dynamic(
     let name = Some(node.function_name.as_str()).filter(|name| !name.is_empty());
     let fail = |e: DataFusionError| Error::of_datafusion(&node.name, &e);
     let function = guest.function(name).await.map_err(|e| fail(e.into()))?;
+    if inputs.is_empty() && function.kind != Kind::Source {
+        let kind = function.kind;
+        return Err(Error::node(
+            &node.name,
+            format!("a {kind} function reads other nodes: name them in Inputs"),
+        ));
+    }
     if function.kind == Kind::Plan {
         let outputs = expand(guest, &function.name, &config, inputs).await?;
         return Ok(outputs.into_iter().map(|(_, plan)| plan).collect());
@@ -674,7 +686,10 @@ async fn dynamic(
     let provider = provider.ok_or_else(|| {
         Error::node(
             &node.name,
-            format!("a map function takes one input, not {count}"),
+            match function.kind {
+                Kind::Source => format!("a source function takes no input, not {count}"),
+                kind => format!("a {kind} function takes one input, not {count}"),
+            },
         )
     })?;
     Ok(vec![scan(id, Some(&provider))?])

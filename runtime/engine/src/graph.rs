@@ -281,7 +281,8 @@ pub struct DynamicTransform {
     pub name: String,
     /// What people call the transform.
     pub transform_name: String,
-    /// The nodes that it reads.
+    /// The nodes that it reads; none where the plugin is a source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
     /// Its settings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -464,7 +465,7 @@ impl Node {
             | Self::S3ParquetSource(_)
             | Self::CatalogSource(_) => 0..=0,
             Self::SparkSQL(_) => 1..=64,
-            Self::DynamicTransform(_) => 1..=16,
+            Self::DynamicTransform(_) => 0..=16,
             _ => 1..=1,
         }
     }

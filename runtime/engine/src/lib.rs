@@ -19,6 +19,7 @@ mod engine;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
+mod grants;
 mod graph;
 mod guest;
 mod limits;
@@ -33,6 +34,7 @@ mod transform;
 
 pub use engine::{Engine, EngineConfig, Progress, first_rows};
 pub use error::{Error, Result};
+pub use grants::{Grant, GrantsFile};
 pub use graph::*;
 pub use guest::RunLog;
 pub use limits::{LimitCaps, LimitLayer, LimitsFile, NodeLimits};

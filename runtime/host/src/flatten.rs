@@ -12,7 +12,7 @@ use arrow::array::{
     Array, ArrayData, ArrayRef, AsArray, DictionaryArray, GenericListArray, GenericListViewArray,
     OffsetSizeTrait, RunArray, UInt32Array, UnionArray,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{
     ArrowDictionaryKeyType, ArrowNativeType, DataType, Int16Type, Int32Type, Int64Type,
@@ -222,7 +222,7 @@ impl Flatten<'_> {
             DataType::LargeListView(_) => self.push_list_view(array.as_list_view::<i64>())?,
             DataType::Map(_, _) => {
                 let map = array.as_map();
-                let entries = self.push_offsets(map.offsets());
+                let entries = self.push_offsets(map.offsets().inner());
                 let entries = map.entries().slice(entries.start, entries.len());
                 self.push_array(&(std::sync::Arc::new(entries) as ArrayRef))?;
             }
@@ -288,11 +288,9 @@ impl Flatten<'_> {
             self.buffers.push(Buffer::default());
             return;
         }
-        let offsets = OffsetBuffer::<O>::new(ScalarBuffer::new(
-            data.buffers()[0].clone(),
-            data.offset(),
-            data.len() + 1,
-        ));
+        // Not an `OffsetBuffer`: making one compares every offset, and Arrow has checked these.
+        let offsets =
+            ScalarBuffer::<O>::new(data.buffers()[0].clone(), data.offset(), data.len() + 1);
         let bytes = self.push_offsets(&offsets);
         self.buffers
             .push(data.buffers()[1].slice_with_length(bytes.start, bytes.len()));
@@ -308,15 +306,15 @@ impl Flatten<'_> {
     }
 
     fn push_list<O: OffsetSizeTrait>(&mut self, list: &GenericListArray<O>) -> Result<()> {
-        let values = self.push_offsets(list.offsets());
+        let values = self.push_offsets(list.offsets().inner());
         self.push_array(&list.values().slice(values.start, values.len()))
     }
 
     /// Pushes offsets that start at zero; returns what they referred to.
-    fn push_offsets<O: OffsetSizeTrait>(&mut self, offsets: &OffsetBuffer<O>) -> Range<usize> {
+    fn push_offsets<O: OffsetSizeTrait>(&mut self, offsets: &ScalarBuffer<O>) -> Range<usize> {
         let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
         if first.as_usize() == 0 {
-            self.buffers.push(offsets.inner().inner().clone());
+            self.buffers.push(offsets.inner().clone());
         } else {
             let rebased: Vec<O> = offsets.iter().map(|o| *o - first).collect();
             self.buffers.push(Buffer::from_vec(rebased));

@@ -4,7 +4,7 @@
 //! Guest ── Store<State> ── limiter ── Budget (the run's memory pool)
 //!              │                └─ Limits
 //!              ├─ epoch: every 10 ms yield to other tasks, after `call_time` trap
-//!              └─ host imports: log, run-started, run-seed, panicked
+//!              └─ host imports: log, run-started, run-seed, panicked, http (`http.rs`)
 //! ```
 //!
 //! A guest that trapped, ran out of a limit or was cancelled in the middle of a call is finished:
@@ -19,6 +19,7 @@ use crate::bindings::tenon::plugin::host::{Host as HostImports, Level};
 use crate::bindings::tenon::plugin::types::Error as GuestError;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
+use crate::http::{Http, MAX_REQUESTS};
 use crate::limits::Limits;
 use crate::plugin::MAX_INSTANCES;
 
@@ -35,6 +36,9 @@ pub struct Run {
 /// What a store carries for its guest.
 pub(crate) struct State {
     run: Run,
+    http: Option<Arc<dyn Http>>,
+    /// Requests over HTTP of the call in hand.
+    requests: u32,
     limits: Limits,
     budget: Arc<dyn Budget>,
     /// Bytes taken from the budget.
@@ -53,10 +57,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(run: Run, limits: Limits, budget: Arc<dyn Budget>) -> Self {
+    fn new(run: Run, http: Option<Arc<dyn Http>>, limits: Limits, budget: Arc<dyn Budget>) -> Self {
         let log = Log::new(limits.log_bytes);
         Self {
             run,
+            http,
+            requests: 0,
             limits,
             budget,
             charged: 0,
@@ -68,6 +74,30 @@ impl State {
             panic: None,
             log,
         }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Who sends requests over HTTP, if anybody.
+    pub(crate) fn http(&self) -> Option<Arc<dyn Http>> {
+        self.http.clone()
+    }
+
+    /// # Errors
+    /// There were too many in this call.
+    pub(crate) fn count_request(&mut self) -> wasmtime::Result<()> {
+        self.requests += 1;
+        if self.requests <= MAX_REQUESTS {
+            return Ok(());
+        }
+        self.refuse(
+            "http_requests",
+            format!("{MAX_REQUESTS} in one call"),
+            "one more".to_owned(),
+        );
+        Err(wasmtime::Error::msg("too many requests"))
     }
 }
 
@@ -266,10 +296,11 @@ impl Guest {
     pub(crate) async fn start(
         pre: &InstancePre<State>,
         run: Run,
+        http: Option<Arc<dyn Http>>,
         limits: &Limits,
         budget: Arc<dyn Budget>,
     ) -> Result<Self> {
-        let state = State::new(run, limits.clone(), budget);
+        let state = State::new(run, http, limits.clone(), budget);
         let mut store = new_store(pre.engine(), state)?;
         begin_call(&mut store);
         let started = pre.instantiate_async(&mut store).await;
@@ -391,6 +422,7 @@ fn begin_call(store: &mut Store<State>) {
     // One tick more than asked: the first one may come at once.
     state.ticks_left = state.limits.call_ticks() + 1;
     state.refused = None;
+    state.requests = 0;
     state.panic = None;
     let fuel = state.limits.call_fuel;
     // An error says that this engine does not count fuel.

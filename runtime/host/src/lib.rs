@@ -34,6 +34,7 @@ mod flatten;
 #[doc(hidden)]
 pub mod fuzz;
 mod guest;
+mod http;
 mod limits;
 mod map;
 mod plan;
@@ -41,6 +42,7 @@ mod plugin;
 mod rebuild;
 mod schema;
 mod sizes;
+mod source;
 mod stream;
 mod strings;
 mod table_function;
@@ -51,6 +53,7 @@ pub use compile::{CompileLimits, Compiler, compile_worker};
 pub use error::{Error, Result};
 pub use flatten::Column;
 pub use guest::{LogLine, Run};
+pub use http::{Http, HttpAnswer, HttpFailure, HttpRequest, HttpResponse, MAX_REQUESTS};
 pub use limits::{
     LIMITS, Limit, LimitError, LimitSettings, Limits, MAX_COMPONENT_BYTES, TICK, Unit, parse_bytes,
 };
@@ -59,5 +62,6 @@ pub use plan::{Expansion, PlanBody, PlanOutput, PlanStep};
 pub use plugin::{Function, Host, HostConfig, Kind, MAX_INSTANCES, Meter, Plugin};
 pub use rebuild::{Selection, round_trip};
 pub use sizes::full_bytes;
+pub use source::{SourceBinding, SourceInstance, Split};
 pub use stream::{Distribution, InputBinding, SortKey, Step, StreamBinding, StreamInstance};
 pub use table_function::{Expander, Rows, TableFunctionBinding, TableStep};

@@ -10,12 +10,13 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use crate::bindings::exports::tenon::plugin::{
     aggregate, map, meta, plan, sink, source, stream, table_function,
 };
-use crate::bindings::tenon::plugin::host;
+use crate::bindings::tenon::plugin::{host, http};
 use crate::budget::{Budget, FixedBudget};
 use crate::cache::Cache;
 use crate::compile::{Compilations, CompileLimits, Compiler};
 use crate::error::{Error, Result};
 use crate::guest::{Guest, Run, State, clip};
+use crate::http::Http;
 use crate::limits::{Limits, TICK};
 
 /// Settings of a [`Host`].
@@ -86,6 +87,9 @@ impl Host {
         let engine = Engine::new(&engine_config(config.meter)).map_err(host_error)?;
         let mut linker = Linker::new(&engine);
         host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
+            .map_err(host_error)?;
+        // Every component may import it; what an instance may reach is asked with each request.
+        http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
             .map_err(host_error)?;
         let cache = match &config.cache_dir {
             Some(dir) => Some(Arc::new(Cache::open(dir, config.cache_bytes).map_err(
@@ -321,6 +325,7 @@ pub struct Function {
 pub struct Plugin {
     inner: Arc<Inner>,
     run: Run,
+    http: Option<Arc<dyn Http>>,
 }
 
 struct Inner {
@@ -404,6 +409,7 @@ impl Plugin {
         Ok(Self {
             inner: Arc::new(inner),
             run: Run::default(),
+            http: None,
         })
     }
 
@@ -411,8 +417,17 @@ impl Plugin {
     #[must_use]
     pub fn in_run(&self, run: Run) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
             run,
+            ..self.clone()
+        }
+    }
+
+    /// The same plugin, whose instances' requests over HTTP go there. Without it, all are denied.
+    #[must_use]
+    pub fn with_http(&self, http: Arc<dyn Http>) -> Self {
+        Self {
+            http: Some(http),
+            ..self.clone()
         }
     }
 
@@ -485,7 +500,7 @@ impl Plugin {
     }
 
     pub(crate) async fn start(&self, limits: &Limits, budget: Arc<dyn Budget>) -> Result<Guest> {
-        Guest::start(&self.inner.pre, self.run, limits, budget).await
+        Guest::start(&self.inner.pre, self.run, self.http.clone(), limits, budget).await
     }
 
     pub(crate) fn map_export(&self) -> Result<&map::GuestIndices> {
@@ -505,6 +520,10 @@ impl Plugin {
             self.inner.exports.table_function.as_ref(),
             Kind::TableFunction,
         )
+    }
+
+    pub(crate) fn source_export(&self) -> Result<&source::GuestIndices> {
+        self.export(self.inner.exports.source.as_ref(), Kind::Source)
     }
 
     pub(crate) fn plan_export(&self) -> Result<&plan::GuestIndices> {

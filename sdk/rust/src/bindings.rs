@@ -82,6 +82,36 @@ pub mod aggregate {
     });
 }
 
+pub mod source {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world source {
+                export tenon:plugin/source@0.2.0;
+            }
+        ",
+        with: { "tenon:plugin/types@0.2.0": crate::bindings::base::tenon::plugin::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_source",
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+pub mod http {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: r"
+            package tenon:sdk;
+            world http {
+                import tenon:plugin/http@0.2.0;
+            }
+        ",
+        generate_all,
+    });
+}
+
 pub mod table_function {
     wit_bindgen::generate!({
         path: "../../wit",

@@ -3,7 +3,7 @@
 /// Makes a component of functions.
 ///
 /// Each list names types that implement [`Map`](crate::Map), [`Stream`](crate::Stream),
-/// [`Aggregate`](crate::Aggregate), [`TableFunction`](crate::TableFunction) or [`Plan`](crate::Plan), in this order;
+/// [`Aggregate`](crate::Aggregate), [`TableFunction`](crate::TableFunction), [`Plan`](crate::Plan) or [`Source`](crate::Source), in this order;
 /// a component exports only the interfaces that have a list. Once per crate.
 ///
 /// ```ignore
@@ -23,6 +23,7 @@ macro_rules! export {
         $(aggregate: [$($aggregate:ty),+ $(,)?] $(,)?)?
         $(table_function: [$($table_function:ty),+ $(,)?] $(,)?)?
         $(plan: [$($plan:ty),+ $(,)?] $(,)?)?
+        $(source: [$($source:ty),+ $(,)?] $(,)?)?
     ) => {
         // Outside of a component nothing calls them; their unit tests, and this line, name them.
         #[cfg(not(target_arch = "wasm32"))]
@@ -32,6 +33,7 @@ macro_rules! export {
             $($($crate::is_aggregate::<$aggregate>();)+)?
             $($($crate::is_table_function::<$table_function>();)+)?
             $($($crate::is_plan::<$plan>();)+)?
+            $($($crate::is_source::<$source>();)+)?
         };
 
         #[cfg(target_arch = "wasm32")]
@@ -47,6 +49,7 @@ macro_rules! export {
                         $($($crate::describe(<$aggregate as $crate::Aggregate>::NAME, $crate::Kind::Aggregate, <$aggregate as $crate::Aggregate>::DOCS),)+)?
                         $($($crate::describe(<$table_function as $crate::TableFunction>::NAME, $crate::Kind::TableFunction, <$table_function as $crate::TableFunction>::DOCS),)+)?
                         $($($crate::describe(<$plan as $crate::Plan>::NAME, $crate::Kind::Plan, <$plan as $crate::Plan>::DOCS),)+)?
+                        $($($crate::describe(<$source as $crate::Source>::NAME, $crate::Kind::Source, <$source as $crate::Source>::DOCS),)+)?
                     ]
                 }
             }
@@ -56,6 +59,7 @@ macro_rules! export {
             $($crate::__export_aggregate!(TenonComponent, $($aggregate),+);)?
             $($crate::__export_table_function!(TenonComponent, $($table_function),+);)?
             $($crate::__export_plan!(TenonComponent, $($plan),+);)?
+            $($crate::__export_source!(TenonComponent, $($source),+);)?
         };
     };
 }
@@ -275,5 +279,53 @@ macro_rules! __export_plan {
         }
 
         $crate::bindings::plan::export_plan!($component with_types_in $crate::bindings::plan);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_source {
+    ($component:ident, $($source:ty),+) => {
+        use $crate::bindings::base::tenon::plugin::types as __source_types;
+        use $crate::bindings::source::exports::tenon::plugin::source as __source_world;
+
+        struct TenonReader($crate::Reader);
+
+        impl __source_world::Guest for $component {
+            type Reader = TenonReader;
+
+            fn bind(function: String, config: String) -> Result<__source_world::Binding, __source_types::Error> {
+                $crate::install_panic_hook();
+                match function.as_str() {
+                    $(<$source as $crate::Source>::NAME => $crate::source::bind::<$source>(&config),)+
+                    other => $crate::map::unknown(other),
+                }
+            }
+
+            fn splits(function: String, config: String, columns: Vec<u32>, limit: Option<u64>) -> Result<Vec<__source_world::Split>, __source_types::Error> {
+                $crate::install_panic_hook();
+                match function.as_str() {
+                    $(<$source as $crate::Source>::NAME => $crate::source::splits::<$source>(&config, &columns, limit),)+
+                    other => $crate::map::unknown(other),
+                }
+            }
+        }
+
+        impl __source_world::GuestReader for TenonReader {
+            fn open(function: String, config: String, columns: Vec<u32>, payload: Vec<u8>) -> Result<__source_world::Reader, __source_types::Error> {
+                $crate::install_panic_hook();
+                let reader = match function.as_str() {
+                    $(<$source as $crate::Source>::NAME => $crate::source::open::<$source>(&config, &columns, &payload),)+
+                    other => $crate::map::unknown(other),
+                }?;
+                Ok(__source_world::Reader::new(TenonReader(reader)))
+            }
+
+            fn next(&self) -> Result<Option<__source_types::Batch>, __source_types::Error> {
+                self.0.next()
+            }
+        }
+
+        $crate::bindings::source::export_source!($component with_types_in $crate::bindings::source);
     };
 }

@@ -31,8 +31,8 @@
 //! # fn main() { assert_eq!(gcd(12, 18), 6); }
 //! ```
 //!
-//! Functions with state, over groups, that make rows, or that plan SQL implement [`Map`], [`Stream`], [`Aggregate`],
-//! [`TableFunction`] or [`Plan`]: the same attribute on the `impl` makes a plugin of it. Several functions
+//! Functions with state, over groups, that make rows, plan SQL or read from outside implement [`Map`], [`Stream`],
+//! [`Aggregate`], [`TableFunction`], [`Plan`] or [`Source`]: the same attribute on the `impl` makes a plugin of it. Several functions
 //! in one component are named in one [`export!`] instead.
 //!
 //! This crate knows `wit/` and nothing else of tenon. A `panic!` of a plugin ends its instance and
@@ -51,6 +51,7 @@ pub mod columns;
 mod config;
 mod error;
 mod export;
+pub mod http;
 #[doc(hidden)]
 pub mod map;
 mod memory;
@@ -58,6 +59,8 @@ mod memory;
 pub mod plan;
 #[doc(hidden)]
 pub mod rows;
+#[doc(hidden)]
+pub mod source;
 #[doc(hidden)]
 pub mod stream;
 #[doc(hidden)]
@@ -78,6 +81,7 @@ pub use map::{Keep, Map, MapBinding, Mapped, Mapper, Selection};
 pub use plan::{Expansion, NamedInput, Plan};
 pub use serde;
 pub use serde_json;
+pub use source::{Reader, Source, Split};
 pub use stream::{Distribution, Input, Session, Stream, StreamBinding};
 pub use table_function::{Expander, TableFunction};
 pub use tenon_sdk_macros::plugin;
@@ -89,8 +93,8 @@ use bindings::base::tenon::plugin::types as wit;
 pub mod prelude {
     pub use crate::{
         Accepts, Aggregate, AggregateBinding, Config, Distribution, Emit, Error, Expansion, Input,
-        Keep, Map, MapBinding, Mapped, NamedInput, Plan, Result, Selection, Stream, StreamBinding,
-        TableFunction,
+        Keep, Map, MapBinding, Mapped, NamedInput, Plan, Result, Selection, Source, Split, Stream,
+        StreamBinding, TableFunction,
     };
     pub use arrow_array::cast::AsArray;
     pub use arrow_array::{
@@ -114,6 +118,8 @@ pub enum Kind {
     TableFunction,
     /// [`Plan`].
     Plan,
+    /// [`Source`].
+    Source,
 }
 
 /// The position of a column.
@@ -182,6 +188,7 @@ pub fn describe(name: &str, kind: Kind, docs: &str) -> meta::Function {
         Kind::Aggregate => meta::Kind::Aggregate,
         Kind::TableFunction => meta::Kind::TableFunction,
         Kind::Plan => meta::Kind::Plan,
+        Kind::Source => meta::Kind::Source,
     };
     meta::Function {
         name: name.to_owned(),
@@ -219,3 +226,6 @@ pub const fn is_table_function<F: TableFunction>() {}
 
 #[doc(hidden)]
 pub const fn is_plan<P: Plan>() {}
+
+#[doc(hidden)]
+pub const fn is_source<S: Source>() {}

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tenon_catalog::{Catalog, Clock, Tenant, TenantCatalog};
 use tenon_connect::Place;
-use tenon_engine::{Engine, EngineConfig, Error, LimitsFile, Progress};
+use tenon_engine::{Engine, EngineConfig, Error, GrantsFile, LimitsFile, Progress};
 use tenon_host::{Host, HostConfig, LimitSettings, Meter, Run};
 use tenon_registry::Registry;
 use tenon_store::{SledStore, StoreConfig, SystemClock};
@@ -107,13 +107,15 @@ impl RunLimits {
     }
 }
 
-/// The engine's settings: those of the command line over `<data>/limits.toml` over the defaults.
+/// The engine's settings: those of the command line over `<data>/limits.toml` over the defaults, and what
+/// `<data>/grants.toml` grants.
 ///
 /// # Errors
 /// The file says something that is no limit.
 pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfig, Failure> {
     let file = LimitsFile::read(&shell.data()?.join("limits.toml")).map_err(failure)?;
     let (guest_limits, limit_caps) = file.of_tenant(TENANT_NUMBER).map_err(failure)?;
+    let grants = GrantsFile::read(&shell.data()?.join("grants.toml")).map_err(failure)?;
     let defaults = EngineConfig::default();
     let memory = resources.memory.map(usize::try_from);
     Ok(EngineConfig {
@@ -130,6 +132,7 @@ pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfi
         },
         guest_limits,
         limit_caps,
+        grants: grants.of_tenant(TENANT_NUMBER),
         ..defaults
     })
 }

@@ -20,6 +20,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use tenon_host::{Expansion, FixedBudget, Kind, PlanBody, PlanStep};
 
+use super::source::SourceProvider;
 use super::weight::{self, Weights};
 use super::{GuestNode, MapProvider, StreamProvider, register};
 use crate::error::{Error, Result, plain_text};
@@ -245,6 +246,17 @@ pub(crate) async fn bound(
     mut inputs: Vec<LogicalPlan>,
 ) -> tenon_host::Result<Option<Arc<dyn TableProvider>>> {
     let budget = Arc::new(FixedBudget::new(guest.limits.memory_bytes));
+    if kind == Kind::Source {
+        if !inputs.is_empty() {
+            return Ok(None);
+        }
+        let binding = guest
+            .plugin
+            .bind_source(function, config, &guest.limits, budget)
+            .await?;
+        let provider = SourceProvider::new(guest.clone(), binding);
+        return Ok(Some(Arc::new(provider)));
+    }
     if kind == Kind::Stream {
         let schemas: Vec<_> = inputs
             .iter()

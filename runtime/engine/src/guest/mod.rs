@@ -3,6 +3,7 @@
 //! ```text
 //! map      MapProvider     ── scan ──> MapExec      one instance per partition
 //! stream   StreamProvider  ── scan ──> StreamExec   one instance per partition, inputs one after the other
+//! source   SourceProvider ── scan ──> SourceExec   pieces dealt out to one instance per partition
 //! plan     expand          ──> SQL and calls of the plugin's own functions
 //!
 //! in SQL   register        ──> GuestScalar, GuestAggregate, TableFunctions ──> ExpandExec
@@ -16,9 +17,11 @@ mod budget;
 mod drive;
 mod expand;
 mod functions;
+mod http;
 mod map;
 mod pieces;
 mod scalar;
+mod source;
 mod stream;
 mod table;
 mod timing;
@@ -35,6 +38,7 @@ use crate::error::PluginError;
 pub(crate) use drive::Cancellation;
 pub(crate) use expand::{bound, expand, plan_sql};
 pub(crate) use functions::{register, sql_name};
+pub(crate) use http::GrantedHttp;
 pub(crate) use map::MapProvider;
 pub(crate) use stream::StreamProvider;
 pub(crate) use table::{LateralCalls, TableCallPlanner};

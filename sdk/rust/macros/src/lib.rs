@@ -20,7 +20,7 @@ use syn::{
 /// | `fn f(a: Option<i64>) -> Option<i64>` | the same, the function deciding what missing values mean |
 /// | `fn f(a: &StringArray, b: &Float64Array) -> Float64Array` | columns to a column |
 /// | `fn f(batch: RecordBatch) -> Result<RecordBatch>` | batch to batch; what it returns is the whole row |
-/// | `impl Map for F`, `impl Stream for F`, `impl Aggregate for F`, `impl TableFunction for F`, `impl Plan for F` | that |
+/// | `impl Map for F`, `impl Stream for F`, `impl Aggregate for F`, `impl TableFunction for F`, `impl Plan for F`, `impl Source for F` | that |
 ///
 /// Each parameter of a function names a column. Any function may take a last parameter `config: &Config` and may return a
 /// `Result`. Its doc comment is what `tenon plugin ls` shows.
@@ -32,7 +32,7 @@ pub fn plugin(_arguments: TokenStream, item: TokenStream) -> TokenStream {
         Item::Impl(block) => expand_impl(block),
         other => Err(Error::new(
             other.span(),
-            "a plugin is a function, or the impl of Map, Stream, Aggregate, TableFunction or Plan",
+            "a plugin is a function, or the impl of Map, Stream, Aggregate, TableFunction, Plan or Source",
         )),
     };
     let generated = generated.unwrap_or_else(|e| e.to_compile_error());
@@ -53,10 +53,11 @@ fn expand_impl(block: &ItemImpl) -> Result<Tokens> {
         Some("Aggregate") => quote!(aggregate),
         Some("TableFunction") => quote!(table_function),
         Some("Plan") => quote!(plan),
+        Some("Source") => quote!(source),
         _ => {
             return Err(Error::new(
                 block.span(),
-                "a plugin implements Map, Stream, Aggregate, TableFunction or Plan of tenon_sdk",
+                "a plugin implements Map, Stream, Aggregate, TableFunction, Plan or Source of tenon_sdk",
             ));
         }
     };

@@ -180,10 +180,11 @@ impl Flatten<'_> {
         let mut buffers = buffers.into_iter();
         let offsets = buffers.next().unwrap_or_default();
         let values = buffers.next().unwrap_or_default();
-        let offsets = OffsetBuffer::<O>::new(ScalarBuffer::new(offsets, offset, length + 1));
+        // Not an `OffsetBuffer`: making one compares every offset, and Arrow has checked these.
+        let offsets = ScalarBuffer::<O>::new(offsets, offset, length + 1);
         let used = offsets[0].as_usize()..offsets[length].as_usize();
         let offsets = match used.start {
-            0 => offsets.into_inner().into_inner(),
+            0 => offsets.into_inner(),
             _ => rebased(&offsets, offsets[0]),
         };
         self.buffers.push(bytes(offsets));
