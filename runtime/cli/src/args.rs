@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{catalog, compile_worker, completions, doctor, find_matches, run, serve, sql};
+use crate::commands::{
+    catalog, compile_worker, completions, doctor, find_matches, run, serve, sql,
+};
 use crate::exit::Exit;
 use crate::plugin;
 
