@@ -34,6 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-registry",
         ],
     ),
+    ("tenon-server", &["tenon-catalog", "tenon-store"]),
     (
         "tenon-cli",
         &[
@@ -43,6 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-registry",
             "tenon-store",
             "tenon-engine",
+            "tenon-server",
         ],
     ),
 ];
@@ -56,6 +58,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("ureq", &["tenon-connect"]),
     ("datafusion", &["tenon-connect", "tenon-engine"]),
     ("clap", &["tenon-cli"]),
+    ("axum", &["tenon-server"]),
     ("wit-bindgen", &["tenon-sdk"]),
     ("wit-component", &["tenon-cli"]),
 ];

@@ -119,11 +119,20 @@ impl TenantCatalog {
                 .expect(Tree::Object, key.clone(), database.unchanged());
         // Versions first: a table that is gone must not leave any behind.
         let (tables, more_tables) = self.keys(Tree::Object, &below, limit)?;
+        // And their markers before the partitions, as above.
+        let mut markers = Vec::new();
+        for (table, _) in &tables {
+            markers.push(self.marker(table)?);
+        }
+        let (partitions, more_partitions) = self.keys(Tree::Partition, &below, limit)?;
+        for (key, _) in partitions {
+            transaction = transaction.delete(Tree::Partition, key);
+        }
         let (versions, more_versions) = self.keys(Tree::Version, &below, limit)?;
         for (key, _) in versions {
             transaction = transaction.delete(Tree::Version, key);
         }
-        if more_versions {
+        if more_versions || more_partitions {
             self.commit(transaction)?;
             return Ok(false);
         }
@@ -132,6 +141,11 @@ impl TenantCatalog {
             transaction = transaction
                 .expect(Tree::Object, key.clone(), Expected::Version(object_version))
                 .delete(Tree::Object, key);
+        }
+        for (marker, expected) in markers {
+            transaction = transaction
+                .expect(Tree::Object, marker.clone(), expected)
+                .delete(Tree::Object, marker);
         }
         if !more_tables {
             transaction = transaction

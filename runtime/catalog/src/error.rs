@@ -45,6 +45,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// What is stored does not allow it; the reason names the value.
+    #[error("{reason}")]
+    InvalidState {
+        /// What stands in the way.
+        reason: String,
+    },
+
     /// The store refused.
     #[error(transparent)]
     Store(#[from] tenon_store::Error),
@@ -60,6 +67,8 @@ pub enum Kind {
     Table,
     /// A version of a table, named `database.table version n`.
     TableVersion,
+    /// A partition, named `database.table [values]`.
+    Partition,
 }
 
 impl fmt::Display for Kind {
@@ -68,6 +77,7 @@ impl fmt::Display for Kind {
             Self::Database => "database",
             Self::Table => "table",
             Self::TableVersion => "table version",
+            Self::Partition => "partition",
         })
     }
 }

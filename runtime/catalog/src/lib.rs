@@ -7,13 +7,16 @@
 //! obj  1|database                      Database
 //! obj  2|database|table                Table, with its VersionId
 //! obj  3|database                      empty; written whenever a table is created there
+//! obj  4|database|table                empty; written whenever a partition is created there
+//! part 2|database|table|value|...      Partition
 //! ver  2|database|table|MAX - version  Table, replaced by an update; newest first
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | `model` | [`Database`], [`Table`] and what they consist of, as in Glue's JSON |
-//! | `catalog`, `database`, `table` | the operations |
+//! | `catalog`, `database`, `table`, `partition` | the operations |
+//! | `expression` | filters over partitions |
 //! | `stored` | keys and payloads |
 //! | `name` | which names are allowed, and their folding |
 //! | `hive` | [`HiveType`]: parser and printer of Glue's type strings |
@@ -26,13 +29,13 @@
 //! * An update replaces the whole definition: what is left out is gone. It counts up `VersionId`, from `"0"`,
 //!   also when nothing differs, and keeps the old definition unless told to skip the archive.
 //! * A `VersionId` given with an update must be the current one, else [`Error::Conflict`].
-//! * Deleting a database takes its tables and their versions along, and a table created again never meets its
+//! * Deleting a database takes its tables and their versions and partitions along, and a table created again never meets its
 //!   past. Up to some thousands of tables and versions that is one transaction; beyond, see
 //!   [`TenantCatalog::delete_database`].
 //!
 //! **Chosen: reads decide, the store confirms.** Every operation reads what it needs and writes with the
-//! object versions it read as preconditions; when someone was faster, it starts again. The third kind of record
-//! is such a precondition: it makes "no table was created since I looked" something a transaction can ask.
+//! object versions it read as preconditions; when someone was faster, it starts again. The empty
+//! records are such preconditions: "no table was created since I looked" is something a transaction can ask.
 //!
 //! **Refused: validating what only the wire knows.** Lengths of descriptions and parameters are checked by the
 //! server from the service model; here is checked what would break keys, versions or schemas.
@@ -51,10 +54,12 @@ mod arrow;
 mod catalog;
 mod database;
 mod error;
+mod expression;
 mod hive;
 mod layout;
 mod model;
 mod name;
+mod partition;
 mod stored;
 mod table;
 
@@ -68,8 +73,10 @@ pub use hive::{HiveType, MAX_TYPE_DEPTH, ParseTypeError};
 pub use layout::{TableFormat, schema_of, table_from_schema};
 pub use model::{
     Column, Database, DatabaseIdentifier, DatabaseInput, FederatedDatabase, FederatedTable, Order,
-    Principal, PrincipalPermissions, SchemaId, SchemaReference, SerDeInfo, SkewedInfo,
-    StorageDescriptor, Table, TableIdentifier, TableInput, TableVersion, Timestamp,
+    Partition, PartitionInput, Principal, PrincipalPermissions, SchemaId, SchemaReference,
+    SerDeInfo, SkewedInfo, StorageDescriptor, Table, TableIdentifier, TableInput, TableVersion,
+    Timestamp,
 };
+pub use partition::{ListPartitions, Segment};
 pub use table::UpdateTable;
 pub use tenon_store::{Clock, Tenant};

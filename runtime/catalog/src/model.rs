@@ -219,6 +219,68 @@ pub struct TableVersion {
     pub version_id: Option<String>,
 }
 
+/// A partition of a table.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Partition {
+    /// Values of the table's partition keys, in their order.
+    #[serde(default, deserialize_with = "or_default")]
+    pub values: Vec<String>,
+    /// Name of its database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_name: Option<String>,
+    /// Name of its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_name: Option<String>,
+    /// When it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<Timestamp>,
+    /// When its data was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_access_time: Option<Timestamp>,
+    /// Where and how the data is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_descriptor: Option<StorageDescriptor>,
+    /// Free key-value pairs.
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub parameters: BTreeMap<String, String>,
+    /// When statistics were last computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_analyzed_time: Option<Timestamp>,
+    /// The account it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog_id: Option<String>,
+}
+
+/// What a caller says about a partition.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PartitionInput {
+    /// Values of the table's partition keys, in their order.
+    #[serde(default, deserialize_with = "or_default")]
+    pub values: Vec<String>,
+    /// When its data was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_access_time: Option<Timestamp>,
+    /// Where and how the data is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_descriptor: Option<StorageDescriptor>,
+    /// Free key-value pairs.
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub parameters: BTreeMap<String, String>,
+    /// When statistics were last computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_analyzed_time: Option<Timestamp>,
+}
+
 /// Where and how data is stored.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -13,6 +13,7 @@ pub(crate) const SCHEMA: u16 = 1;
 const DATABASE: u8 = 1;
 const TABLE: u8 = 2;
 const TABLES_CREATED: u8 = 3;
+const PARTITIONS_CREATED: u8 = 4;
 
 /// Below which all databases lie.
 pub(crate) fn databases() -> Key {
@@ -41,6 +42,31 @@ pub(crate) fn version(database: &str, table_name: &str, number: u64) -> Key {
 /// The record that changes whenever a table is created in the database.
 pub(crate) fn tables_created(database: &str) -> Key {
     Key::new().with_u8(TABLES_CREATED).with_part(database)
+}
+
+/// Below which all partitions of a table lie, in the tree of partitions.
+pub(crate) fn partitions(database: &str, table_name: &str) -> Key {
+    table(database, table_name)
+}
+
+pub(crate) fn partition(database: &str, table_name: &str, values: &[String]) -> Key {
+    values
+        .iter()
+        .fold(partitions(database, table_name), Key::with_part)
+}
+
+/// The record that changes whenever a partition is created or renamed in the table.
+pub(crate) fn partitions_created(database: &str, table_name: &str) -> Key {
+    Key::new()
+        .with_u8(PARTITIONS_CREATED)
+        .with_part(database)
+        .with_part(table_name)
+}
+
+/// What [`partitions_created`] is for the table whose key this is.
+pub(crate) fn partitions_created_of(table: &Key) -> Key {
+    let names = table.as_bytes().get(1..).unwrap_or_default();
+    Key::from_bytes([&[PARTITIONS_CREATED], names].concat())
 }
 
 pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! Tables and their versions: create, get, update, delete, list.
 
-use tenon_store::{Expected, Tree};
+use tenon_store::{Expected, Key, Tree};
 
 use crate::catalog::{MAX_PAGE, Page, Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
@@ -149,12 +149,22 @@ impl TenantCatalog {
         let mut transaction =
             self.transaction()
                 .expect(Tree::Object, key.clone(), table.unchanged());
-        let (versions, more) = self.keys(Tree::Version, &key, limit)?;
+        // Read before the partitions: whoever creates one later changes it, and the transaction fails.
+        let (marker, created) = self.marker(&key)?;
+        let (partitions, more_partitions) = self.keys(Tree::Partition, &key, limit)?;
+        for (partition_key, _) in partitions {
+            transaction = transaction.delete(Tree::Partition, partition_key);
+        }
+        let (versions, more_versions) = self.keys(Tree::Version, &key, limit)?;
         for (version_key, _) in versions {
             transaction = transaction.delete(Tree::Version, version_key);
         }
+        let more = more_partitions || more_versions;
         if !more {
-            transaction = transaction.delete(Tree::Object, key);
+            transaction = transaction
+                .expect(Tree::Object, marker.clone(), created)
+                .delete(Tree::Object, marker)
+                .delete(Tree::Object, key);
         }
         self.commit(transaction).map(|()| !more)
     }
@@ -275,7 +285,14 @@ impl TenantCatalog {
         }
     }
 
-    fn read_table(&self, database: &str, name: &str) -> Result<Stored<Table>> {
+    /// The record that tells of created partitions, as it is for the table with this key.
+    pub(crate) fn marker(&self, table: &Key) -> Result<(Key, Expected)> {
+        let marker = stored::partitions_created_of(table);
+        let version = self.object_version(Tree::Object, &marker)?;
+        Ok((marker, version.map_or(Expected::Absent, Expected::Version)))
+    }
+
+    pub(crate) fn read_table(&self, database: &str, name: &str) -> Result<Stored<Table>> {
         if let Some(table) = self.read(Tree::Object, &stored::table(database, name))? {
             return Ok(table);
         }
@@ -311,7 +328,7 @@ impl TenantCatalog {
     }
 }
 
-fn full_name(database: &str, name: &str) -> String {
+pub(crate) fn full_name(database: &str, name: &str) -> String {
     format!("{database}.{name}")
 }
 

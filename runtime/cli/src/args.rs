@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{catalog, compile_worker, completions, doctor, find_matches, run, sql};
+use crate::commands::{
+    catalog, compile_worker, completions, doctor, find_matches, run, serve, sql,
+};
 use crate::exit::Exit;
 use crate::plugin;
 
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     Sql(sql::Args),
     /// List and show tables.
     Catalog(catalog::Args),
+    /// Serve the catalog to clients of AWS Glue.
+    Serve(serve::Args),
     /// Make, build and install plugins.
     Plugin(plugin::Args),
     /// Check that this machine has what tenon needs.

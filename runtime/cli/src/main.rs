@@ -78,6 +78,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), Failure> {
         Command::Match(args) => commands::find_matches::run(shell, &args),
         Command::Sql(args) => commands::sql::run(shell, &args),
         Command::Catalog(args) => commands::catalog::run(shell, &args),
+        Command::Serve(args) => commands::serve::run(shell, &args),
         Command::Plugin(args) => plugin::run(shell, args),
         Command::Doctor(args) => commands::doctor::run(shell, &args),
         Command::Completions(args) => commands::completions::run(shell, &args),

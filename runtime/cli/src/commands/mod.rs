@@ -7,5 +7,6 @@ pub(crate) mod doctor;
 pub(crate) mod find_matches;
 pub(crate) mod rows;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod sql;

@@ -1,0 +1,63 @@
+//! [`Fault`]: an exception as Glue's clients see it, and the one table that makes them of the catalog's errors.
+//!
+//! Names and meanings: <https://docs.aws.amazon.com/glue/latest/webapi/CommonErrors.html>
+
+use serde_json::{Value, json};
+use tenon_catalog::Error;
+
+/// An exception on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) status: u16,
+    pub(crate) name: &'static str,
+    pub(crate) message: String,
+}
+
+impl Fault {
+    /// The caller's fault.
+    pub(crate) fn new(name: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status: 400,
+            name,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new("InvalidInputException", message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new("EntityNotFoundException", message)
+    }
+
+    /// Our fault: what happened is for the log.
+    pub(crate) fn internal(reason: &str) -> Self {
+        tracing::error!(reason, "a request failed");
+        Self {
+            status: 500,
+            name: "InternalServiceException",
+            message: "the request could not be served; the server's log says why".to_owned(),
+        }
+    }
+
+    /// As an item of a batch's `Errors`.
+    pub(crate) fn detail(&self) -> Value {
+        json!({"ErrorCode": self.name, "ErrorMessage": self.message})
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let name = match &error {
+            Error::NotFound { .. } => "EntityNotFoundException",
+            Error::AlreadyExists { .. } => "AlreadyExistsException",
+            Error::Conflict { .. } => "ConcurrentModificationException",
+            Error::InvalidInput { .. } => "InvalidInputException",
+            Error::InvalidState { .. } => "InvalidStateException",
+            Error::Store(tenon_store::Error::TooLarge { .. }) => "InvalidInputException",
+            _ => return Self::internal(&error.to_string()),
+        };
+        Self::new(name, error.to_string())
+    }
+}

@@ -1,0 +1,76 @@
+//! Databases. <https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-databases.html>
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tenon_catalog::DatabaseInput;
+
+use super::{Context, only, page_size};
+use crate::fault::Fault;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Create {
+    database_input: DatabaseInput,
+}
+
+pub(super) fn create(context: &Context, input: Create) -> Result<Value, Fault> {
+    context.catalog.create_database(input.database_input)?;
+    Ok(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Named {
+    name: String,
+}
+
+pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+    let database = context.catalog.get_database(&input.name)?;
+    Ok(json!({"Database": context.show(&database)?}))
+}
+
+pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
+    context.catalog.delete_database(&input.name)?;
+    Ok(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Update {
+    name: String,
+    database_input: DatabaseInput,
+}
+
+pub(super) fn update(context: &Context, input: Update) -> Result<Value, Fault> {
+    context
+        .catalog
+        .update_database(&input.name, input.database_input)?;
+    Ok(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct List {
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    #[serde(default)]
+    attributes_to_get: Vec<String>,
+}
+
+pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
+    let scope = ["GetDatabases"];
+    let cursor = context.cursor(&scope, input.next_token.as_deref())?;
+    let limit = page_size(input.max_results, 100);
+    let page = context.catalog.list_databases(cursor.as_deref(), limit)?;
+    let names: &[&str] = if input.attributes_to_get.is_empty() {
+        &[]
+    } else {
+        &["Name"]
+    };
+    let list = context
+        .show_all(&page.items)?
+        .into_iter()
+        .map(|item| only(item, names));
+    let answer = json!({"DatabaseList": list.collect::<Vec<_>>()});
+    Ok(context.with_next(answer, &scope, page.next))
+}
