@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use tenon_store::{Clock, Expected, Key, Store, Tenant, Transaction, Tree};
+use tenon_store::{Clock, Expected, Key, Page as Records, Store, Tenant, Tree};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
+use crate::scope::{Scope, Transaction};
 use crate::stored;
 
 /// How often an operation starts again when others change what it is about.
@@ -36,6 +37,7 @@ impl Catalog {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             tenant,
+            scope: Scope::default(),
         }
     }
 }
@@ -46,12 +48,14 @@ impl std::fmt::Debug for Catalog {
     }
 }
 
-/// One tenant's databases and tables. Cheap to clone; every method blocks on the store.
+/// One of a tenant's catalogs, the default one unless [`TenantCatalog::nested`] gave it. Cheap to clone; every
+/// method blocks on the store.
 #[derive(Clone)]
 pub struct TenantCatalog {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     tenant: Tenant,
+    scope: Scope,
 }
 
 impl std::fmt::Debug for TenantCatalog {
@@ -92,21 +96,36 @@ impl TenantCatalog {
     }
 
     /// The account number Glue's clients see: the tenant's, with the twelve digits of an AWS account.
+    /// That of a nested catalog has its name behind.
     pub(crate) fn catalog_id(&self) -> Option<String> {
-        Some(format!("{:012}", self.tenant.number()))
+        let account = format!("{:012}", self.tenant.number());
+        Some(match self.scope.name() {
+            None => account,
+            Some(name) => format!("{account}:{name}"),
+        })
     }
 
     pub(crate) fn now(&self) -> Option<Timestamp> {
         Some(self.clock.now().into())
     }
 
+    /// The same tenant's catalog of this scope.
+    pub(crate) fn in_scope(&self, scope: Scope) -> Self {
+        Self {
+            scope,
+            ..self.clone()
+        }
+    }
+
+    /// A transaction on this catalog, which holds only while the catalog exists.
     pub(crate) fn transaction(&self) -> Transaction {
-        Transaction::new(self.tenant)
+        Transaction::new(self.tenant, self.scope.clone())
     }
 
     pub(crate) fn commit(&self, transaction: Transaction) -> Result<()> {
-        match self.store.commit(transaction) {
+        match self.store.commit(transaction.into_store()) {
             Ok(_) => Ok(()),
+            Err(tenon_store::Error::Conflict { .. }) if self.is_gone()? => Err(self.gone()),
             Err(tenon_store::Error::TooLarge { what, size, limit }) => Err(Error::invalid(
                 format!("{what} has {size} bytes, the limit is {limit} bytes"),
             )),
@@ -119,7 +138,7 @@ impl TenantCatalog {
         tree: Tree,
         key: &Key,
     ) -> Result<Option<Stored<T>>> {
-        let Some(record) = self.store.get(self.tenant, tree, key)? else {
+        let Some(record) = self.store.get(self.tenant, tree, &self.scope.key(key))? else {
             return Ok(None);
         };
         let value = stored::decode(tree, key, &record)?;
@@ -131,10 +150,34 @@ impl TenantCatalog {
 
     /// The object version of a record; `None` when it is absent.
     pub(crate) fn object_version(&self, tree: Tree, key: &Key) -> Result<Option<u64>> {
-        Ok(self
+        let record = self.store.get(self.tenant, tree, &self.scope.key(key))?;
+        Ok(record.map(|record| record.version))
+    }
+
+    /// Records below `prefix` of this catalog.
+    fn scan(&self, tree: Tree, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Records> {
+        let after = after.map(|key| self.scope.key(key));
+        let prefix = self.scope.key(prefix);
+        let page = self
             .store
-            .get(self.tenant, tree, key)?
-            .map(|record| record.version))
+            .scan(self.tenant, tree, &prefix, after.as_ref(), limit)?;
+        let own = |(key, record)| (self.scope.own(&key), record);
+        Ok(Records {
+            records: page.records.into_iter().map(own).collect(),
+            next: page.next.map(|key| self.scope.own(&key)),
+        })
+    }
+
+    /// Whether this is a nested catalog that was deleted.
+    fn is_gone(&self) -> Result<bool> {
+        let Some(record) = self.scope.record() else {
+            return Ok(false);
+        };
+        Ok(self.store.get(self.tenant, Tree::Object, record)?.is_none())
+    }
+
+    fn gone(&self) -> Error {
+        Error::not_found(Kind::Catalog, self.scope.name().unwrap_or_default())
     }
 
     /// Values below `prefix`, with the key to go on after.
@@ -145,9 +188,7 @@ impl TenantCatalog {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<(Vec<T>, Option<Key>)> {
-        let page = self
-            .store
-            .scan(self.tenant, tree, prefix, after, limit.clamp(1, MAX_PAGE))?;
+        let page = self.scan(tree, prefix, after, limit.clamp(1, MAX_PAGE))?;
         let values = page
             .records
             .iter()
@@ -166,9 +207,7 @@ impl TenantCatalog {
         let mut after = None;
         while keys.len() < limit {
             let wanted = (limit - keys.len()).min(MAX_PAGE);
-            let page = self
-                .store
-                .scan(self.tenant, tree, prefix, after.as_ref(), wanted)?;
+            let page = self.scan(tree, prefix, after.as_ref(), wanted)?;
             keys.extend(
                 page.records
                     .into_iter()

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Database, DatabaseInput};
 use crate::name::fold;
 use crate::stored;
+use crate::tag::Tags;
 
 /// Tables and versions deleted in one transaction.
 const DELETED_AT_ONCE: usize = 10_000;
@@ -17,6 +18,14 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::InvalidInput`] for a bad name, [`Error::Store`].
     pub fn create_database(&self, input: DatabaseInput) -> Result<Database> {
+        self.create_database_with_tags(input, &Tags::new())
+    }
+
+    /// Creates a database with tags.
+    ///
+    /// # Errors
+    /// As [`TenantCatalog::create_database`], also [`Error::InvalidInput`] for the tags.
+    pub fn create_database_with_tags(&self, input: DatabaseInput, tags: &Tags) -> Result<Database> {
         let name = fold("database", &input.name)?;
         let database = Database {
             create_time: self.now(),
@@ -26,6 +35,7 @@ impl TenantCatalog {
         let transaction = self
             .transaction()
             .expect(Tree::Object, key.clone(), Expected::Absent)
+            .put_tags(&key, tags)?
             .put(
                 Tree::Object,
                 key,
@@ -140,7 +150,7 @@ impl TenantCatalog {
             // An update in between would have left a version that was not seen.
             transaction = transaction
                 .expect(Tree::Object, key.clone(), Expected::Version(object_version))
-                .delete(Tree::Object, key);
+                .delete_tagged(key);
         }
         for (marker, expected) in markers {
             transaction = transaction
@@ -151,7 +161,7 @@ impl TenantCatalog {
             transaction = transaction
                 .expect(Tree::Object, created_key.clone(), created)
                 .delete(Tree::Object, created_key)
-                .delete(Tree::Object, key);
+                .delete_tagged(key);
         }
         self.commit(transaction).map(|()| !more_tables)
     }

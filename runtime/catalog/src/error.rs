@@ -52,6 +52,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// What the caller made a condition does not hold.
+    #[error("{reason}")]
+    ConditionFailed {
+        /// Which condition, and what was found.
+        reason: String,
+    },
+
     /// The store refused.
     #[error(transparent)]
     Store(#[from] tenon_store::Error),
@@ -69,6 +76,16 @@ pub enum Kind {
     TableVersion,
     /// A partition, named `database.table [values]`.
     Partition,
+    /// A catalog inside the account's.
+    Catalog,
+    /// A connection.
+    Connection,
+    /// The policy of a catalog.
+    ResourcePolicy,
+    /// A security configuration.
+    SecurityConfiguration,
+    /// Tags of something.
+    Tags,
 }
 
 impl fmt::Display for Kind {
@@ -78,6 +95,11 @@ impl fmt::Display for Kind {
             Self::Table => "table",
             Self::TableVersion => "table version",
             Self::Partition => "partition",
+            Self::Catalog => "catalog",
+            Self::Connection => "connection",
+            Self::ResourcePolicy => "resource policy",
+            Self::SecurityConfiguration => "security configuration",
+            Self::Tags => "tags of",
         })
     }
 }

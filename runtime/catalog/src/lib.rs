@@ -8,14 +8,23 @@
 //! obj  2|database|table                Table, with its VersionId
 //! obj  3|database                      empty; written whenever a table is created there
 //! obj  4|database|table                empty; written whenever a partition is created there
+//! obj  16|connection                   Connection, without secrets
+//! obj  17|key of an object             its tags
+//! obj  18, 19                          resource policy, encryption settings
+//! obj  20|name                         SecurityConfiguration
+//! obj  21 to 24                        nested catalogs: see the module
+//! *    255|number|key                  the same keys, of a nested catalog
 //! part 2|database|table|value|...      Partition
 //! ver  2|database|table|MAX - version  Table, replaced by an update; newest first
+//! secret 16|connection                 encrypted secrets of a connection
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | `model` | [`Database`], [`Table`] and what they consist of, as in Glue's JSON |
 //! | `catalog`, `database`, `table`, `partition` | the operations |
+//! | `connection`, `tag`, `policy`, `settings`, `nested` | as many nouns, each with its model and operations |
+//! | `scope` | which of a tenant's catalogs an operation is about |
 //! | `expression` | filters over partitions |
 //! | `stored` | keys and payloads |
 //! | `name` | which names are allowed, and their folding |
@@ -52,6 +61,7 @@
 
 mod arrow;
 mod catalog;
+mod connection;
 mod database;
 mod error;
 mod expression;
@@ -59,15 +69,25 @@ mod hive;
 mod layout;
 mod model;
 mod name;
+mod nested;
 mod partition;
+mod policy;
+mod scope;
+mod settings;
 mod stored;
 mod table;
+mod tag;
 
 #[cfg(test)]
 mod tests;
 
 pub use arrow::UnsupportedType;
 pub use catalog::{Catalog, Page, TenantCatalog};
+pub use connection::{
+    AuthenticationConfiguration, Connection, ConnectionDefinition, ConnectionInput,
+    ConnectionWrite, OAuth2ClientApplication, OAuth2Properties, PhysicalConnectionRequirements,
+    SealedSecrets, is_secret_name,
+};
 pub use error::{Error, Kind, Result};
 pub use hive::{HiveType, MAX_TYPE_DEPTH, ParseTypeError};
 pub use layout::{TableFormat, schema_of, table_from_schema};
@@ -77,6 +97,12 @@ pub use model::{
     SerDeInfo, SkewedInfo, StorageDescriptor, Table, TableIdentifier, TableInput, TableVersion,
     Timestamp,
 };
+pub use nested::{NestedCatalog, NestedCatalogInput};
 pub use partition::{ListPartitions, Segment};
+pub use policy::{PolicyCondition, ResourcePolicy};
+pub use settings::{
+    ConnectionPasswordEncryption, EncryptionAtRest, EncryptionSettings, SecurityConfiguration,
+};
 pub use table::UpdateTable;
+pub use tag::{MAX_TAGS, Resource, Tags};
 pub use tenon_store::{Clock, Tenant};

@@ -1,4 +1,4 @@
-//! Names of databases and tables: which are allowed, and their folding to lower case.
+//! Names: which are allowed, and the folding of those of databases and tables to lower case.
 
 use crate::error::{Error, Result};
 
@@ -11,24 +11,30 @@ const MAX_NAME_BYTES: usize = 1000;
 /// `what` is for the message.
 pub(crate) fn fold(what: &str, name: &str) -> Result<String> {
     let folded = name.to_lowercase();
-    let chars = folded.chars().count();
+    check(what, &folded)?;
+    Ok(folded)
+}
+
+/// Whether `name` may be one, as it is. `what` is for the message.
+pub(crate) fn check(what: &str, name: &str) -> Result<()> {
+    let chars = name.chars().count();
     if chars == 0 {
         return Err(Error::invalid(format!("the {what} name is empty")));
     }
-    if chars > MAX_NAME_CHARS || folded.len() > MAX_NAME_BYTES {
-        let bytes = folded.len();
+    if chars > MAX_NAME_CHARS || name.len() > MAX_NAME_BYTES {
+        let bytes = name.len();
         return Err(Error::invalid(format!(
             "the {what} name has {chars} characters and {bytes} bytes, the limits are {MAX_NAME_CHARS} and \
              {MAX_NAME_BYTES}"
         )));
     }
     let forbidden = |c: &char| (*c < ' ' && *c != '\t') || matches!(c, '\u{fffe}' | '\u{ffff}');
-    if let Some(forbidden) = folded.chars().find(forbidden) {
+    if let Some(forbidden) = name.chars().find(forbidden) {
         return Err(Error::invalid(format!(
             "the {what} name {name:?} contains {forbidden:?}"
         )));
     }
-    Ok(folded)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use tenon_store::{Expected, Key, Transaction, Tree};
+use tenon_store::{Expected, Key, Tree};
 
 use crate::catalog::{MAX_PAGE, Page, Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
 use crate::expression::Expression;
 use crate::model::{Partition, PartitionInput, Table};
 use crate::name::fold;
+use crate::scope::Transaction;
 use crate::stored;
 use crate::table::full_name;
 

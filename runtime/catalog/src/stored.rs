@@ -14,6 +14,16 @@ const DATABASE: u8 = 1;
 const TABLE: u8 = 2;
 const TABLES_CREATED: u8 = 3;
 const PARTITIONS_CREATED: u8 = 4;
+const CONNECTION: u8 = 16;
+const TAGS: u8 = 17;
+const RESOURCE_POLICY: u8 = 18;
+const ENCRYPTION_SETTINGS: u8 = 19;
+const SECURITY_CONFIGURATION: u8 = 20;
+const CATALOG: u8 = 21;
+const CATALOG_NUMBER: u8 = 22;
+const CATALOG_REMAINS: u8 = 23;
+const DEFAULT_CATALOG: u8 = 24;
+const NESTED: u8 = 255;
 
 /// Below which all databases lie.
 pub(crate) fn databases() -> Key {
@@ -67,6 +77,77 @@ pub(crate) fn partitions_created(database: &str, table_name: &str) -> Key {
 pub(crate) fn partitions_created_of(table: &Key) -> Key {
     let names = table.as_bytes().get(1..).unwrap_or_default();
     Key::from_bytes([&[PARTITIONS_CREATED], names].concat())
+}
+
+/// Below which all connections lie.
+pub(crate) fn connections() -> Key {
+    Key::new().with_u8(CONNECTION)
+}
+
+/// A connection, and in the tree of secrets what is encrypted of it.
+pub(crate) fn connection(name: &str) -> Key {
+    connections().with_part(name)
+}
+
+/// The tags of the object with this key.
+pub(crate) fn tags(object: &Key) -> Key {
+    Key::from_bytes([&[TAGS], object.as_bytes()].concat())
+}
+
+/// The policy of the catalog.
+pub(crate) fn resource_policy() -> Key {
+    Key::new().with_u8(RESOURCE_POLICY)
+}
+
+pub(crate) fn encryption_settings() -> Key {
+    Key::new().with_u8(ENCRYPTION_SETTINGS)
+}
+
+/// Below which all security configurations lie.
+pub(crate) fn security_configurations() -> Key {
+    Key::new().with_u8(SECURITY_CONFIGURATION)
+}
+
+pub(crate) fn security_configuration(name: &str) -> Key {
+    security_configurations().with_part(name)
+}
+
+/// Below which the records of all nested catalogs lie.
+pub(crate) fn catalogs() -> Key {
+    Key::new().with_u8(CATALOG)
+}
+
+pub(crate) fn catalog(name: &str) -> Key {
+    catalogs().with_part(name)
+}
+
+/// Below which the numbers of all nested catalogs lie.
+pub(crate) fn catalog_numbers() -> Key {
+    Key::new().with_u8(CATALOG_NUMBER)
+}
+
+/// The record that is there as long as the nested catalog with this number is.
+pub(crate) fn catalog_number(number: u32) -> Key {
+    catalog_numbers().with_u32(number)
+}
+
+/// Below which the numbers of catalogs lie that are deleted and not yet swept.
+pub(crate) fn remains() -> Key {
+    Key::new().with_u8(CATALOG_REMAINS)
+}
+
+pub(crate) fn remains_of(number: u32) -> Key {
+    remains().with_u32(number)
+}
+
+/// What was said about the default catalog.
+pub(crate) fn default_catalog() -> Key {
+    Key::new().with_u8(DEFAULT_CATALOG)
+}
+
+/// Below which everything in the nested catalog with this number lies.
+pub(crate) fn nested(number: u32) -> Key {
+    Key::new().with_u8(NESTED).with_u32(number)
 }
 
 pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>> {

@@ -164,7 +164,7 @@ impl TenantCatalog {
             transaction = transaction
                 .expect(Tree::Object, marker.clone(), created)
                 .delete(Tree::Object, marker)
-                .delete(Tree::Object, key);
+                .delete_tagged(key);
         }
         self.commit(transaction).map(|()| !more)
     }
