@@ -14,13 +14,15 @@
 //! | `wire` | the protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html> |
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
 //! | `glue` | the operations, and the table of what is supported |
+//! | `secret` | [`Secrets`]: what encrypts passwords before they are stored |
+//! | `reach` | [`Network`], and the one way to addresses that callers name |
 //! | `token` | pagination tokens that cannot be made or changed by callers |
 //! | `fault` | the one table from errors of the rooms to exception names of Glue |
 //!
 //! **Chosen: constraints are data.** One walk over a small file checks every request in AWS's words.
 //! **Refused: generated structs with checks in them**: they are compiled for minutes and say the same.
 //!
-//! Not here yet: partition indexes, functions, connections, tags, statistics, policies, STS. Signatures are not verified: without keys only loopback addresses are served.
+//! Not here yet: partition indexes, functions, statistics, STS. Signatures are not verified: without keys only loopback addresses are served.
 #![cfg_attr(
     test,
     allow(
@@ -33,9 +35,13 @@
 mod fault;
 mod glue;
 mod model;
+mod reach;
+mod secret;
 mod server;
 mod token;
 mod wire;
 
 pub use glue::{coverage, supported};
+pub use reach::Network;
+pub use secret::Secrets;
 pub use server::{Server, ServerConfig, ServerError};

@@ -13,6 +13,8 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use tenon_catalog::is_secret_name;
+
 use crate::fault::Fault;
 
 /// Violations named in one answer, at most.
@@ -29,7 +31,35 @@ pub(crate) struct Model {
     shapes: BTreeMap<String, Shape>,
     /// Compiled patterns, by their text.
     #[serde(skip)]
-    patterns: BTreeMap<String, Regex>,
+    patterns: BTreeMap<String, Pattern>,
+}
+
+/// What a text must be, or must not begin as.
+#[derive(Debug)]
+struct Pattern {
+    regex: Regex,
+    forbids: bool,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self, regex::Error> {
+        // `^(?!X).*$`, which the `regex` crate does not know.
+        let forbidden = text
+            .strip_prefix("^(?!")
+            .and_then(|text| text.strip_suffix(").*$"));
+        let regex = match forbidden {
+            Some(forbidden) => Regex::new(&format!(r"\A(?:{forbidden})")),
+            None => Regex::new(&translate(text)),
+        };
+        Ok(Self {
+            regex: regex?,
+            forbids: forbidden.is_some(),
+        })
+    }
+
+    fn accepts(&self, text: &str) -> bool {
+        self.regex.is_match(text) != self.forbids
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,8 +87,8 @@ impl Model {
             .map_err(|error| error.to_string())?;
         for shape in model.shapes.values() {
             if let Some(pattern) = &shape.pattern {
-                let regex = Regex::new(&translate(pattern)).map_err(|error| error.to_string())?;
-                model.patterns.insert(pattern.clone(), regex);
+                let compiled = Pattern::new(pattern).map_err(|error| error.to_string())?;
+                model.patterns.insert(pattern.clone(), compiled);
             }
         }
         Ok(model)
@@ -180,7 +210,7 @@ impl Model {
 
     fn pattern(&self, shape: &Shape, text: &str) -> Option<String> {
         let pattern = shape.pattern.as_ref()?;
-        let holds = self.patterns.get(pattern)?.is_match(text);
+        let holds = self.patterns.get(pattern)?.accepts(text);
         (!holds).then(|| format!("Member must satisfy regular expression pattern: {pattern}"))
     }
 }
@@ -242,6 +272,7 @@ fn choice(shape: &Shape, text: &str) -> Option<String> {
 fn violation(value: &Value, path: &str, rule: &str) -> String {
     let shown = match value {
         Value::Null => "null".to_owned(),
+        _ if is_secret(path) => "(hidden)".to_owned(),
         Value::String(text) => format!("'{}'", text.chars().take(SHOWN_CHARS).collect::<String>()),
         other => format!(
             "'{}'",
@@ -253,6 +284,11 @@ fn violation(value: &Value, path: &str, rule: &str) -> String {
         ),
     };
     format!("Value {shown} at '{path}' failed to satisfy constraint: {rule}")
+}
+
+/// Whether what lies at `path` may be a secret, which no message shows.
+fn is_secret(path: &str) -> bool {
+    path.split('.').any(is_secret_name)
 }
 
 /// Appends a member's name, which paths show with a small first letter.

@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 use crate::fault::Fault;
 use crate::glue::{self, Context};
 use crate::model::Model;
+use crate::reach::{Network, Reach};
+use crate::secret::Secrets;
 use crate::token::Tokens;
 use crate::wire;
 
@@ -33,6 +35,11 @@ pub struct ServerConfig {
     pub account: String,
     /// The region in names of resources. Default us-east-1.
     pub region: String,
+    /// What encrypts secrets of connections. Default none, and then none are taken.
+    pub secrets: Option<Secrets>,
+    /// Networks, beside public ones, that connections may be tested in: loopback and private ones are closed
+    /// unless they are here. Default none.
+    pub reachable: Vec<Network>,
 }
 
 impl Default for ServerConfig {
@@ -41,6 +48,8 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
+            secrets: None,
+            reachable: Vec::new(),
         }
     }
 }
@@ -113,12 +122,16 @@ impl Server {
         if config.account.len() != 12 || !config.account.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(ServerError::Account(config.account.clone()));
         }
+        let listener = TcpListener::bind(config.listen).await?;
         let context = Context {
             catalog,
+            catalog_id: config.account.clone(),
             account: config.account.clone(),
             region: config.region.clone(),
             tokens: Tokens::new(random_key()?),
-            model: Model::glue().map_err(ServerError::Model)?,
+            model: Arc::new(Model::glue().map_err(ServerError::Model)?),
+            secrets: config.secrets.clone(),
+            reach: Arc::new(Reach::new(&config.reachable, listener.local_addr()?)),
         };
         let shared = Arc::new(Shared {
             context,
@@ -128,7 +141,6 @@ impl Server {
             .route("/", post(serve))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(shared);
-        let listener = TcpListener::bind(config.listen).await?;
         Ok(Self { listener, router })
     }
 

@@ -15,6 +15,7 @@ use crate::fault::Fault;
 const MAC_BYTES: usize = 16;
 
 /// Makes and opens tokens.
+#[derive(Clone)]
 pub(crate) struct Tokens {
     key: [u8; 32],
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_catalog::DatabaseInput;
+use tenon_catalog::{DatabaseInput, Tags};
 
 use super::{Context, only, page_size};
 use crate::fault::Fault;
@@ -11,10 +11,14 @@ use crate::fault::Fault;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Create {
     database_input: DatabaseInput,
+    #[serde(default)]
+    tags: Tags,
 }
 
 pub(super) fn create(context: &Context, input: Create) -> Result<Value, Fault> {
-    context.catalog.create_database(input.database_input)?;
+    context
+        .catalog
+        .create_database_with_tags(input.database_input, &input.tags)?;
     Ok(json!({}))
 }
 

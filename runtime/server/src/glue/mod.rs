@@ -3,10 +3,19 @@
 //! **Adding an operation**: a function `(&Context, I) -> Result<Value, Fault>` in its family's file, one line in
 //! [`OPERATIONS`], and `cargo run --release -p tenon-server --example glue_model -- <service model>`.
 
+mod catalog;
+mod connection;
 mod database;
+mod endpoint;
 mod partition;
+mod policy;
+mod settings;
 mod table;
+mod tag;
 mod version;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -14,16 +23,25 @@ use tenon_catalog::{Page, TenantCatalog};
 
 use crate::fault::Fault;
 use crate::model::Model;
+use crate::reach::Reach;
+use crate::secret::Secrets;
 use crate::token::Tokens;
 use crate::wire;
 
-/// What operations work with.
+/// What operations work with. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Context {
+    /// The account's own catalog, or the nested one that the request names.
     pub(crate) catalog: TenantCatalog,
+    /// What callers call it: `<account>` or `<account>:<name>`.
+    pub(crate) catalog_id: String,
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) tokens: Tokens,
-    pub(crate) model: Model,
+    pub(crate) model: Arc<Model>,
+    /// What encrypts secrets; without it none are taken.
+    pub(crate) secrets: Option<Secrets>,
+    pub(crate) reach: Arc<Reach>,
 }
 
 type Operation = fn(&Context, &Value) -> Result<Value, Fault>;
@@ -39,27 +57,52 @@ macro_rules! operations {
 
 operations! {
     "BatchCreatePartition" => partition::batch_create,
+    "BatchDeleteConnection" => connection::batch_delete,
     "BatchDeletePartition" => partition::batch_delete,
     "BatchDeleteTable" => table::batch_delete,
     "BatchDeleteTableVersion" => version::batch_delete,
     "BatchGetPartition" => partition::batch_get,
     "BatchUpdatePartition" => partition::batch_update,
+    "CreateCatalog" => catalog::create,
+    "CreateConnection" => connection::create,
     "CreateDatabase" => database::create,
     "CreatePartition" => partition::create,
+    "CreateSecurityConfiguration" => settings::create_security,
     "CreateTable" => table::create,
+    "DeleteCatalog" => catalog::delete,
+    "DeleteConnection" => connection::delete,
     "DeleteDatabase" => database::delete,
     "DeletePartition" => partition::delete,
+    "DeleteResourcePolicy" => policy::delete,
+    "DeleteSecurityConfiguration" => settings::delete_security,
     "DeleteTable" => table::delete,
     "DeleteTableVersion" => version::delete,
+    "GetCatalog" => catalog::get,
+    "GetCatalogs" => catalog::list,
+    "GetConnection" => connection::get,
+    "GetConnections" => connection::list,
+    "GetDataCatalogEncryptionSettings" => settings::get_encryption,
     "GetDatabase" => database::get,
     "GetDatabases" => database::list,
     "GetPartition" => partition::get,
     "GetPartitions" => partition::list,
+    "GetResourcePolicies" => policy::list,
+    "GetResourcePolicy" => policy::get,
+    "GetSecurityConfiguration" => settings::get_security,
+    "GetSecurityConfigurations" => settings::list_security,
     "GetTable" => table::get,
     "GetTableVersion" => version::get,
     "GetTableVersions" => version::list,
     "GetTables" => table::list,
+    "GetTags" => tag::get,
+    "PutDataCatalogEncryptionSettings" => settings::put_encryption,
+    "PutResourcePolicy" => policy::put,
     "SearchTables" => table::search,
+    "TagResource" => tag::add,
+    "TestConnection" => connection::test,
+    "UntagResource" => tag::remove,
+    "UpdateCatalog" => catalog::update,
+    "UpdateConnection" => connection::update,
     "UpdateDatabase" => database::update,
     "UpdatePartition" => partition::update,
     "UpdateTable" => table::update,
@@ -101,19 +144,51 @@ pub(crate) fn perform(context: &Context, operation: &str, input: &Value) -> Resu
     let found = OPERATIONS.iter().find(|(name, _)| *name == operation);
     let (_, function) = found.ok_or_else(|| wire::unknown(operation))?;
     context.model.check(operation, input)?;
-    context.check_catalog_id(input)?;
-    function(context, input)
+    let id = input.get("CatalogId").and_then(Value::as_str);
+    match id.filter(|_| !ABOUT_CATALOGS.contains(&operation)) {
+        Some(id) => function(&*context.in_catalog(id)?, input),
+        None => function(context, input),
+    }
 }
 
+/// Operations whose `CatalogId` is not where something lies but what they are about.
+const ABOUT_CATALOGS: [&str; 3] = ["DeleteCatalog", "GetCatalog", "UpdateCatalog"];
+
 impl Context {
-    /// Other catalogs than the account's own do not exist for the caller.
-    fn check_catalog_id(&self, input: &Value) -> Result<(), Fault> {
-        match input.get("CatalogId").and_then(Value::as_str) {
-            Some(id) if id != self.account => {
-                Err(Fault::not_found(format!("catalog {id} does not exist")))
-            }
-            _ => Ok(()),
+    /// The same in the catalog with this identifier. Those of other accounts do not exist for the caller.
+    fn in_catalog(&self, id: &str) -> Result<Cow<'_, Self>, Fault> {
+        let Some(name) = self.nested_name(id)? else {
+            return Ok(Cow::Borrowed(self));
+        };
+        Ok(Cow::Owned(Self {
+            catalog: self.catalog.nested(name)?,
+            catalog_id: format!("{}:{}", self.account, name.to_lowercase()),
+            ..self.clone()
+        }))
+    }
+
+    /// The name in a catalog's identifier; `None` for the account's own.
+    fn nested_name<'a>(&self, id: &'a str) -> Result<Option<&'a str>, Fault> {
+        match id.split_once(':') {
+            None if id == self.account => Ok(None),
+            Some((account, name)) if account == self.account => Ok(Some(name)),
+            _ => Err(Fault::not_found(format!("catalog {id} does not exist"))),
         }
+    }
+
+    /// Encrypts a secret of the caller's that belongs to what `owner` names.
+    fn seal(&self, owner: &[&str], secret: &str) -> Result<Vec<u8>, Fault> {
+        let Some(secrets) = &self.secrets else {
+            return Err(Fault::new(
+                "GlueEncryptionException",
+                "this server has no master key, so it takes no secrets; start it with one",
+            ));
+        };
+        let tenant = self.catalog.tenant().to_string();
+        let owner = [&[tenant.as_str()], owner].concat();
+        secrets
+            .seal(&owner, secret.as_bytes())
+            .map_err(|error| Fault::internal(&error.to_string()))
     }
 
     /// The cursor of a request's token, if it has one.
@@ -133,15 +208,15 @@ impl Context {
     }
 
     fn scope<'a>(&'a self, scope: &[&'a str]) -> Vec<&'a str> {
-        [&[self.account.as_str(), self.region.as_str()], scope].concat()
+        [&[self.catalog_id.as_str(), self.region.as_str()], scope].concat()
     }
 
-    /// A stored object as callers see it: in their account.
+    /// A stored object as callers see it: in their catalog.
     fn show(&self, object: &impl serde::Serialize) -> Result<Value, Fault> {
         let mut shown =
             serde_json::to_value(object).map_err(|error| Fault::internal(&error.to_string()))?;
         if let Some(id) = shown.get_mut("CatalogId") {
-            *id = json!(self.account);
+            *id = json!(self.catalog_id);
         }
         Ok(shown)
     }

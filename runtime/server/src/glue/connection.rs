@@ -1,0 +1,289 @@
+//! Connections. <https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-connections.html>
+//!
+//! **Secrets do not come back.** Glue returns `PASSWORD` unless a request says `HidePassword`; here passwords,
+//! keys and tokens are encrypted when they arrive and no answer holds one, whatever the request says. Two things
+//! follow: a client that reads a connection, changes it and writes it back must give the password again, since an
+//! update replaces the whole definition; and a URL that holds a password is refused, as it could not be shown.
+//!
+//! **Testing opens a TCP connection** to the host and port that the properties name and hangs up: it tells a wrong
+//! address, a closed port and a network that may not be reached, not a wrong password. Types without an address
+//! (`NETWORK`, applications behind OAuth) are refused with the reason.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tenon_catalog::{
+    Connection, ConnectionDefinition, ConnectionInput, ConnectionWrite, SealedSecrets, Tags,
+};
+
+use super::endpoint::endpoints;
+use super::{Context, fill, page_size};
+use crate::fault::Fault;
+use crate::reach::Unreachable;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Create {
+    connection_input: ConnectionInput,
+    #[serde(default)]
+    tags: Tags,
+}
+
+pub(super) fn create(context: &Context, input: Create) -> Result<Value, Fault> {
+    let (definition, write) = prepare(context, input.connection_input)?;
+    context
+        .catalog
+        .create_connection(definition, write, &input.tags)?;
+    Ok(json!({"CreateConnectionStatus": "READY"}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Update {
+    name: String,
+    connection_input: ConnectionInput,
+}
+
+pub(super) fn update(context: &Context, input: Update) -> Result<Value, Fault> {
+    context.catalog.get_connection(&input.name)?;
+    let (definition, write) = prepare(context, input.connection_input)?;
+    context
+        .catalog
+        .update_connection(&input.name, definition, &write)?;
+    Ok(json!({}))
+}
+
+/// What is stored of an input: its secrets are encrypted, and it was tried if that was asked for.
+fn prepare(
+    context: &Context,
+    input: ConnectionInput,
+) -> Result<(ConnectionDefinition, ConnectionWrite), Fault> {
+    let validated = input.validate_credentials;
+    let (definition, secrets) = input.split()?;
+    check_address(&definition)?;
+    if validated {
+        try_connect(context, &definition)?;
+    }
+    let mut sealed = SealedSecrets::new();
+    for (place, secret) in secrets {
+        let owner = [definition.name(), &place];
+        let secret = context.seal(&owner, &secret)?;
+        sealed.insert(place, secret);
+    }
+    let write = ConnectionWrite {
+        secrets: sealed,
+        updated_by: None,
+        validated,
+    };
+    Ok((definition, write))
+}
+
+/// Types that are nothing without an address have one.
+fn check_address(definition: &ConnectionDefinition) -> Result<(), Fault> {
+    let needed: &[&str] = match definition.connection_type() {
+        "JDBC" => &["JDBC_CONNECTION_URL", "HOST"],
+        "KAFKA" => &["KAFKA_BOOTSTRAP_SERVERS"],
+        "MONGODB" => &["CONNECTION_URL", "HOST"],
+        _ => return Ok(()),
+    };
+    let properties = definition.connection_properties();
+    if needed.iter().any(|name| properties.contains_key(*name)) {
+        return Ok(());
+    }
+    Err(Fault::invalid(format!(
+        "a {} connection needs {} in ConnectionProperties",
+        definition.connection_type(),
+        needed.join(" or ")
+    )))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Named {
+    name: String,
+    apply_override_for_compute_environment: Option<String>,
+}
+
+pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+    let mut connection = context.catalog.get_connection(&input.name)?;
+    if let Some(environment) = input.apply_override_for_compute_environment {
+        apply_override(&mut connection, &environment);
+    }
+    Ok(json!({"Connection": context.show(&connection)?}))
+}
+
+/// Properties of the environment take the place of the common ones.
+fn apply_override(connection: &mut Connection, environment: &str) {
+    let own = match environment {
+        "SPARK" => &connection.spark_properties,
+        "ATHENA" => &connection.athena_properties,
+        _ => &connection.python_properties,
+    };
+    let own = own.clone().unwrap_or_default();
+    connection.connection_properties.extend(own);
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct List {
+    filter: Option<Filter>,
+    next_token: Option<String>,
+    max_results: Option<i32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct Filter {
+    #[serde(default)]
+    match_criteria: Vec<String>,
+    connection_type: Option<String>,
+    connection_schema_version: Option<i32>,
+}
+
+impl Filter {
+    fn accepts(&self, connection: &Connection) -> bool {
+        let wanted_type = self.connection_type.as_ref();
+        wanted_type.is_none_or(|wanted| *wanted == connection.connection_type)
+            && self
+                .connection_schema_version
+                .is_none_or(|wanted| wanted == connection.connection_schema_version)
+            && self
+                .match_criteria
+                .iter()
+                .all(|wanted| connection.match_criteria.contains(wanted))
+    }
+}
+
+pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
+    let filter = input.filter.unwrap_or_default();
+    let filter_text = json!([
+        filter.match_criteria,
+        filter.connection_type,
+        filter.connection_schema_version
+    ])
+    .to_string();
+    let scope = ["GetConnections", &filter_text];
+    let page = fill(
+        page_size(input.max_results, 100),
+        context.cursor(&scope, input.next_token.as_deref())?,
+        |cursor, limit| Ok(context.catalog.list_connections(cursor, limit)?),
+        |connection: &Connection| filter.accepts(connection),
+        |connection| connection.name.clone(),
+    )?;
+    let list = context.show_all(&page.items)?;
+    Ok(context.with_next(json!({"ConnectionList": list}), &scope, page.next))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Delete {
+    connection_name: String,
+}
+
+pub(super) fn delete(context: &Context, input: Delete) -> Result<Value, Fault> {
+    context.catalog.delete_connection(&input.connection_name)?;
+    Ok(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct BatchDelete {
+    connection_name_list: Vec<String>,
+}
+
+pub(super) fn batch_delete(context: &Context, input: BatchDelete) -> Result<Value, Fault> {
+    let (mut succeeded, mut errors) = (Vec::new(), Map::new());
+    for name in input.connection_name_list {
+        match context.catalog.delete_connection(&name) {
+            Ok(()) => succeeded.push(name),
+            Err(error) => drop(errors.insert(name, Fault::from(error).detail())),
+        }
+    }
+    let mut answer = json!({"Succeeded": succeeded});
+    if !errors.is_empty() {
+        answer["Errors"] = Value::Object(errors);
+    }
+    Ok(answer)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Test {
+    connection_name: Option<String>,
+    test_connection_input: Option<TestInput>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TestInput {
+    connection_type: String,
+    connection_properties: std::collections::BTreeMap<String, String>,
+    authentication_configuration: Option<Value>,
+}
+
+/// Answers when the attempt is over, as Glue does: nothing when it succeeded, else what stood in the way.
+pub(super) fn test(context: &Context, input: Test) -> Result<Value, Fault> {
+    match (input.connection_name, input.test_connection_input) {
+        (Some(name), None) => {
+            let connection = context.catalog.get_connection(&name)?;
+            let (kind, properties) = (
+                &connection.connection_type,
+                &connection.connection_properties,
+            );
+            reach(context, kind, properties)?;
+            context.catalog.connection_validated(&name)?;
+        }
+        (None, Some(given)) => {
+            let definition = ConnectionInput {
+                name: "test".to_owned(),
+                connection_type: given.connection_type,
+                connection_properties: given.connection_properties,
+                authentication_configuration: given.authentication_configuration,
+                ..ConnectionInput::default()
+            };
+            try_connect(context, &definition.split()?.0)?;
+        }
+        _ => {
+            return Err(Fault::invalid(
+                "give either ConnectionName or TestConnectionInput",
+            ));
+        }
+    }
+    Ok(json!({}))
+}
+
+fn try_connect(context: &Context, definition: &ConnectionDefinition) -> Result<(), Fault> {
+    reach(
+        context,
+        definition.connection_type(),
+        definition.connection_properties(),
+    )
+}
+
+/// Connects to one of the endpoints; the first that cannot be reached says why when none can.
+fn reach(
+    context: &Context,
+    connection_type: &str,
+    properties: &std::collections::BTreeMap<String, String>,
+) -> Result<(), Fault> {
+    let endpoints = endpoints(connection_type, properties).map_err(Fault::invalid)?;
+    let mut first = None;
+    for endpoint in endpoints.iter().take(MAX_TRIED) {
+        match context.reach.try_connect(&endpoint.host, endpoint.port) {
+            Ok(()) => return Ok(()),
+            Err(unreachable) => first = first.or(Some(unreachable)),
+        }
+    }
+    Err(first.map_or_else(|| Fault::invalid("there is nothing to try"), fault))
+}
+
+/// Endpoints of one connection that are tried, at most: each may take its whole time.
+const MAX_TRIED: usize = 3;
+
+fn fault(unreachable: Unreachable) -> Fault {
+    match unreachable {
+        Unreachable::NotAllowed(reason) => Fault::new("AccessDeniedException", reason),
+        Unreachable::Failed(reason) => Fault::new("FederationSourceException", reason),
+        Unreachable::TimedOut(reason) => Fault::new("OperationTimeoutException", reason),
+        Unreachable::Busy(reason) => Fault::new("ResourceNumberLimitExceededException", reason),
+    }
+}
