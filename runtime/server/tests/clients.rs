@@ -10,12 +10,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use tenon_catalog::{Catalog, Tenant};
-use tenon_server::{Server, ServerConfig, ServerError};
+use tenon_server::{Secrets, Server, ServerConfig, ServerError};
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 
 fn config(listen: &str) -> ServerConfig {
     ServerConfig {
         listen: listen.parse().expect("an address"),
+        secrets: Some(Secrets::new([7; 32])),
+        // Scripts listen there.
+        reachable: vec!["127.0.0.0/8".parse().expect("a network")],
         ..ServerConfig::default()
     }
 }

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_catalog::{DatabaseInput, Tags};
+use tenon_catalog::{Database, DatabaseInput, Tags};
 
-use super::{Context, only, page_size};
+use super::{Context, attributes, fill, is_shared, only, page_size};
 use crate::fault::Fault;
 
 #[derive(Deserialize)]
@@ -57,24 +57,27 @@ pub(super) fn update(context: &Context, input: Update) -> Result<Value, Fault> {
 pub(super) struct List {
     next_token: Option<String>,
     max_results: Option<i32>,
-    #[serde(default)]
-    attributes_to_get: Vec<String>,
+    attributes_to_get: Option<Vec<String>>,
+    resource_share_type: Option<String>,
 }
 
+const ATTRIBUTES: [(&str, &str); 2] = [("NAME", "Name"), ("TARGET_DATABASE", "TargetDatabase")];
+
 pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
-    let scope = ["GetDatabases"];
-    let cursor = context.cursor(&scope, input.next_token.as_deref())?;
-    let limit = page_size(input.max_results, 100);
-    let page = context.catalog.list_databases(cursor.as_deref(), limit)?;
-    let names: &[&str] = if input.attributes_to_get.is_empty() {
-        &[]
-    } else {
-        &["Name"]
-    };
+    let share = input.resource_share_type.as_deref();
+    let attributes = attributes(input.attributes_to_get.as_deref(), &ATTRIBUTES)?;
+    let scope = ["GetDatabases", share.unwrap_or_default()];
+    let page = fill(
+        page_size(input.max_results, 100),
+        context.cursor(&scope, input.next_token.as_deref())?,
+        |cursor, limit| Ok(context.catalog.list_databases(cursor, limit)?),
+        |database: &Database| is_shared(share, database.federated_database.is_some()),
+        |database| database.name.clone(),
+    )?;
     let list = context
         .show_all(&page.items)?
         .into_iter()
-        .map(|item| only(item, names));
+        .map(|item| only(item, &attributes));
     let answer = json!({"DatabaseList": list.collect::<Vec<_>>()});
     Ok(context.with_next(answer, &scope, page.next))
 }

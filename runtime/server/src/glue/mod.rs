@@ -144,11 +144,24 @@ pub(crate) fn perform(context: &Context, operation: &str, input: &Value) -> Resu
     let found = OPERATIONS.iter().find(|(name, _)| *name == operation);
     let (_, function) = found.ok_or_else(|| wire::unknown(operation))?;
     context.model.check(operation, input)?;
+    refuse_transactions(input)?;
     let id = input.get("CatalogId").and_then(Value::as_str);
     match id.filter(|_| !ABOUT_CATALOGS.contains(&operation)) {
         Some(id) => function(&*context.in_catalog(id)?, input),
         None => function(context, input),
     }
+}
+
+/// Members about governed tables, which AWS gave up: an answer from now would not be what was asked for.
+fn refuse_transactions(input: &Value) -> Result<(), Fault> {
+    for member in ["TransactionId", "QueryAsOfTime"] {
+        if input.get(member).is_some_and(|value| !value.is_null()) {
+            return Err(Fault::invalid(format!(
+                "{member} is about governed tables, which do not exist here; leave it out"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Operations whose `CatalogId` is not where something lies but what they are about.
@@ -245,6 +258,32 @@ fn without_nulls(value: Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         other => other,
+    }
+}
+
+/// Members of objects that `AttributesToGet` asks for: all when it is absent, and `NAME` must be among them.
+fn attributes(
+    wanted: Option<&[String]>,
+    known: &[(&str, &'static str)],
+) -> Result<Vec<&'static str>, Fault> {
+    let Some(wanted) = wanted else {
+        return Ok(Vec::new());
+    };
+    if !wanted.iter().any(|name| name == "NAME") {
+        return Err(Fault::invalid("AttributesToGet must include NAME"));
+    }
+    let known = known
+        .iter()
+        .filter(|(name, _)| wanted.iter().any(|wanted| wanted == name));
+    Ok(known.map(|(_, member)| *member).collect())
+}
+
+/// Whether `ResourceShareType` asks for an object of the caller's. Nothing of other accounts is shared.
+fn is_shared(wanted: Option<&str>, federated: bool) -> bool {
+    match wanted {
+        Some("FOREIGN") => false,
+        Some("FEDERATED") => federated,
+        _ => true,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tenon_catalog::{Table, TableInput, UpdateTable};
 
-use super::{Context, fill, only, page_size};
+use super::{Context, attributes, fill, is_shared, only, page_size};
 use crate::fault::Fault;
 
 /// Memory a compiled expression may take, in bytes.
@@ -22,14 +22,19 @@ pub(super) struct Write {
     version_id: Option<String>,
     #[serde(default)]
     skip_archive: bool,
+    open_table_format_input: Option<Value>,
+    update_open_table_format_input: Option<Value>,
 }
 
 impl Write {
     fn table_input(&mut self) -> Result<TableInput, Fault> {
+        if self.open_table_format_input.is_some() || self.update_open_table_format_input.is_some() {
+            return Err(Fault::invalid(
+                "OpenTableFormatInput is not served: metadata of Iceberg tables is written by Iceberg's clients",
+            ));
+        }
         let input = self.table_input.take();
-        let input = input.ok_or_else(|| {
-            Fault::invalid("TableInput is missing: table formats are not created here")
-        })?;
+        let input = input.ok_or_else(|| Fault::invalid("TableInput is missing"))?;
         match &self.name {
             Some(name) if name.to_lowercase() != input.name.to_lowercase() => Err(Fault::invalid(
                 format!("Name {name} and TableInput.Name {} differ", input.name),
@@ -62,13 +67,18 @@ pub(super) fn update(context: &Context, mut input: Write) -> Result<Value, Fault
 pub(super) struct Named {
     database_name: String,
     name: String,
+    attributes_to_get: Option<Vec<String>>,
 }
 
+const ATTRIBUTES: [(&str, &str); 2] = [("NAME", "Name"), ("TABLE_TYPE", "TableType")];
+
+/// `AuditContext` and `IncludeStatusDetails` ask for what only AWS has; they change nothing.
 pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+    let attributes = attributes(input.attributes_to_get.as_deref(), &ATTRIBUTES)?;
     let table = context
         .catalog
         .get_table(&input.database_name, &input.name)?;
-    Ok(json!({"Table": context.show(&table)?}))
+    Ok(json!({"Table": only(context.show(&table)?, &attributes)}))
 }
 
 pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
@@ -107,41 +117,35 @@ pub(super) struct List {
     expression: Option<String>,
     next_token: Option<String>,
     max_results: Option<i32>,
-    #[serde(default)]
-    attributes_to_get: Vec<String>,
+    attributes_to_get: Option<Vec<String>>,
+    resource_share_type: Option<String>,
 }
 
 pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
     let database = input.database_name.to_lowercase();
     let text = input.expression.unwrap_or_default();
-    let scope = ["GetTables", &database, &text];
+    let share = input.resource_share_type.as_deref();
+    let attributes = attributes(input.attributes_to_get.as_deref(), &ATTRIBUTES)?;
+    let scope = ["GetTables", &database, &text, share.unwrap_or_default()];
     let expression = name_expression(&text)?;
     let page = fill(
         page_size(input.max_results, 100),
         context.cursor(&scope, input.next_token.as_deref())?,
         |cursor, limit| Ok(context.catalog.list_tables(&database, cursor, limit)?),
         |table: &Table| {
-            expression
-                .as_ref()
-                .is_none_or(|regex| regex.is_match(&table.name))
+            is_shared(share, table.federated_table.is_some())
+                && expression
+                    .as_ref()
+                    .is_none_or(|regex| regex.is_match(&table.name))
         },
         |table| table.name.clone(),
     )?;
-    let attributes = attributes(&input.attributes_to_get);
     let list = context
         .show_all(&page.items)?
         .into_iter()
         .map(|item| only(item, &attributes));
     let answer = json!({"TableList": list.collect::<Vec<_>>()});
     Ok(context.with_next(answer, &scope, page.next))
-}
-
-fn attributes(wanted: &[String]) -> Vec<&'static str> {
-    let member = |name: &String| match name.as_str() {
-        "TABLE_TYPE" => "TableType",
-        _ => "Name",
-    };
-    wanted.iter().map(member).collect()
 }
 
 /// A regular expression over whole names; a star in front, which repeats nothing, stands for any characters.
@@ -172,6 +176,7 @@ pub(super) struct Search {
     sort_criteria: Vec<Sort>,
     next_token: Option<String>,
     max_results: Option<i32>,
+    resource_share_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -206,7 +211,15 @@ pub(super) fn search(context: &Context, input: Search) -> Result<Value, Fault> {
     let direction = if descending { "down" } else { "up" };
     let text = input.search_text.unwrap_or_default().to_lowercase();
     let criteria = criteria.concat();
-    let scope = ["SearchTables", &text, &criteria, field, direction];
+    let share = input.resource_share_type.as_deref();
+    let scope = [
+        "SearchTables",
+        &text,
+        &criteria,
+        field,
+        direction,
+        share.unwrap_or_default(),
+    ];
     let cursor = context.cursor(&scope, input.next_token.as_deref())?;
     let after: Option<Position> = cursor.and_then(|cursor| serde_json::from_str(&cursor).ok());
     let order = |a: &Position, b: &Position| if descending { b.cmp(a) } else { a.cmp(b) };
@@ -222,6 +235,7 @@ pub(super) fn search(context: &Context, input: Search) -> Result<Value, Fault> {
             .as_ref()
             .is_none_or(|after| order(&position, after) == Ordering::Greater);
         if is_after
+            && is_shared(share, table.federated_table.is_some())
             && has_text(&table, &text)
             && input.filters.iter().all(|filter| passes(&table, filter))
         {
