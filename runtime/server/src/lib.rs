@@ -11,6 +11,7 @@
 //! | module | what |
 //! |---|---|
 //! | `server` | [`Server`], [`ServerConfig`]: the address, who may reach it, shutdown |
+//! | `dispatch` | from a request to its operation and back |
 //! | `wire` | the protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html> |
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
 //! | `glue` | the operations, and the table of what is supported |
@@ -30,6 +31,7 @@
     )
 )]
 
+mod dispatch;
 mod fault;
 mod glue;
 mod model;

@@ -1,25 +1,17 @@
-//! [`Server`]: listens, hands requests to operations on threads that may block, and stops without losing any.
+//! [`Server`]: listens, and stops without losing a request. What a request does is `dispatch`.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
-use axum::routing::post;
-use serde_json::Value;
+use axum::extract::DefaultBodyLimit;
 use tenon_catalog::TenantCatalog;
 use tokio::net::TcpListener;
 
-use crate::fault::Fault;
-use crate::glue::{self, Context};
+use crate::dispatch;
+use crate::glue::Context;
 use crate::model::Model;
 use crate::token::Tokens;
-use crate::wire;
 
 /// Largest request, in bytes; Glue's own limit on a table's definition is far below.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -95,11 +87,6 @@ pub struct Server {
     router: Router,
 }
 
-struct Shared {
-    context: Context,
-    requests: AtomicU64,
-}
-
 impl Server {
     /// Takes the address. Must be called on a tokio runtime.
     ///
@@ -120,14 +107,7 @@ impl Server {
             tokens: Tokens::new(random_key()?),
             model: Model::glue().map_err(ServerError::Model)?,
         };
-        let shared = Arc::new(Shared {
-            context,
-            requests: AtomicU64::new(0),
-        });
-        let router = Router::new()
-            .route("/", post(serve))
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .with_state(shared);
+        let router = dispatch::router(context).layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
         let listener = TcpListener::bind(config.listen).await?;
         Ok(Self { listener, router })
     }
@@ -151,25 +131,6 @@ impl Server {
         Ok(axum::serve(self.listener, self.router)
             .with_graceful_shutdown(stop)
             .await?)
-    }
-}
-
-async fn serve(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let number = shared.requests.fetch_add(1, Ordering::Relaxed);
-    let request_id = shared.context.tokens.request_id(number);
-    let outcome = match wire::operation(&headers).map(str::to_owned) {
-        Ok(operation) => perform(shared, operation, body).await,
-        Err(fault) => Err(fault),
-    };
-    wire::answer(outcome, &request_id)
-}
-
-/// The store blocks, so every operation runs on a thread for that; what panics there is an answer, not an end.
-async fn perform(shared: Arc<Shared>, operation: String, body: Bytes) -> Result<Value, Fault> {
-    let work = move || glue::perform(&shared.context, &operation, &wire::input(&body)?);
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(failed) => Err(Fault::internal(&failed.to_string())),
     }
 }
 
