@@ -1,17 +1,15 @@
 //! [`Server`]: listens, and stops without losing a request. What a request does is `dispatch`.
 
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use tenon_catalog::TenantCatalog;
 use tokio::net::TcpListener;
 
-use crate::dispatch;
-use crate::glue::Context;
+use crate::dispatch::Dispatch;
+use crate::identity::{Identity, IdentityError, is_account_id, random};
 use crate::model::Model;
-use crate::token::Tokens;
 
 /// Largest request, in bytes; Glue's own limit on a table's definition is far below.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -21,9 +19,9 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 pub struct ServerConfig {
     /// Where to listen. Port 0 takes a free one. Default 127.0.0.1:8080.
     pub listen: SocketAddr,
-    /// The account callers see, of twelve digits. Default 000000000000.
+    /// The account callers see as long as none was created, of twelve digits. Default 000000000000.
     pub account: String,
-    /// The region in names of resources. Default us-east-1.
+    /// The region in names of resources, and the one requests must be signed for. Default us-east-1.
     pub region: String,
 }
 
@@ -45,6 +43,8 @@ pub enum ServerError {
     OpenToAll(SocketAddr),
     /// The account is not twelve digits.
     Account(String),
+    /// What is stored of accounts cannot be used.
+    Identity(IdentityError),
     /// The system refused.
     Io(io::Error),
     /// The built-in rules cannot be read: a fault of the build.
@@ -56,9 +56,10 @@ impl std::fmt::Display for ServerError {
         match self {
             Self::OpenToAll(address) => write!(
                 f,
-                "{address} can be reached from other machines and no access keys are set up; listen on 127.0.0.1"
+                "{address} can be reached from other machines and no access keys are set up; listen on 127.0.0.1, or create an account"
             ),
             Self::Account(account) => write!(f, "account {account:?} is not twelve digits"),
+            Self::Identity(error) => error.fmt(f),
             Self::Io(error) => write!(f, "cannot listen: {error}"),
             Self::Model(reason) => write!(f, "the service model cannot be read: {reason}"),
         }
@@ -69,6 +70,7 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
+            Self::Identity(error) => Some(error),
             _ => None,
         }
     }
@@ -91,23 +93,25 @@ impl Server {
     /// Takes the address. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// [`ServerError::OpenToAll`] for an address that is not of this machine only, [`ServerError::Account`],
-    /// [`ServerError::Io`].
-    pub async fn bind(config: &ServerConfig, catalog: TenantCatalog) -> Result<Self, ServerError> {
-        if !config.listen.ip().is_loopback() {
+    /// [`ServerError::OpenToAll`] for an address that is not of this machine only while there are no accounts,
+    /// [`ServerError::Account`], [`ServerError::Identity`], [`ServerError::Io`].
+    pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
+        if !config.listen.ip().is_loopback() && !identity.is_closed() {
             return Err(ServerError::OpenToAll(config.listen));
         }
-        if config.account.len() != 12 || !config.account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account_id(&config.account) {
             return Err(ServerError::Account(config.account.clone()));
         }
-        let context = Context {
-            catalog,
-            account: config.account.clone(),
-            region: config.region.clone(),
-            tokens: Tokens::new(random_key()?),
-            model: Model::glue().map_err(ServerError::Model)?,
+        let model = Model::glue().map_err(ServerError::Model)?;
+        let lists = match identity.lists_key().map_err(ServerError::Identity)? {
+            Some(key) => key,
+            None => random()?,
         };
-        let router = dispatch::router(context).layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        let (account, region) = (config.account.clone(), config.region.clone());
+        let dispatch = Dispatch::new(identity, model, account, region, lists, random()?);
+        let router = dispatch
+            .router()
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
         let listener = TcpListener::bind(config.listen).await?;
         Ok(Self { listener, router })
     }
@@ -128,14 +132,11 @@ impl Server {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
-        Ok(axum::serve(self.listener, self.router)
+        let service = self
+            .router
+            .into_make_service_with_connect_info::<SocketAddr>();
+        Ok(axum::serve(self.listener, service)
             .with_graceful_shutdown(stop)
             .await?)
     }
-}
-
-fn random_key() -> io::Result<[u8; 32]> {
-    let mut key = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-    Ok(key)
 }
