@@ -1,6 +1,7 @@
 //! [`Catalog`] and [`TenantCatalog`]: who may ask, and what all operations share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
 use tenon_store::{Clock, Expected, Key, Page as Records, Store, Tenant, Tree};
@@ -38,6 +39,7 @@ impl Catalog {
             clock: Arc::clone(&self.clock),
             tenant,
             scope: Scope::default(),
+            note: None,
         }
     }
 }
@@ -56,6 +58,42 @@ pub struct TenantCatalog {
     clock: Arc<dyn Clock>,
     tenant: Tenant,
     scope: Scope,
+    note: Option<Arc<Note>>,
+}
+
+/// A record that is written with every change, in its transaction: what an audit log says of it.
+#[derive(Debug)]
+pub struct Note {
+    tree: Tree,
+    key: Key,
+    schema: u16,
+    payload: Vec<u8>,
+    written: AtomicBool,
+}
+
+impl Note {
+    /// A note among the tenant's records. Its key must be no key of the catalog's.
+    #[must_use]
+    pub const fn new(tree: Tree, key: Key, schema: u16, payload: Vec<u8>) -> Self {
+        Self {
+            tree,
+            key,
+            schema,
+            payload,
+            written: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a change happened, and the note with it.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+
+    fn add(&self, transaction: tenon_store::Transaction) -> tenon_store::Transaction {
+        let (key, payload) = (self.key.clone(), self.payload.clone());
+        transaction.put(self.tree, key, self.schema, payload)
+    }
 }
 
 impl std::fmt::Debug for TenantCatalog {
@@ -95,6 +133,42 @@ impl TenantCatalog {
         self.tenant
     }
 
+    /// The same catalog, where every change writes `note` too.
+    #[must_use]
+    pub fn with_note(self, note: Arc<Note>) -> Self {
+        Self {
+            note: Some(note),
+            ..self
+        }
+    }
+
+    /// How many databases there are in all of the tenant's catalogs, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_databases(&self, limit: usize) -> Result<usize> {
+        self.count(&stored::databases(), limit)
+    }
+
+    /// How many tables there are in all databases of all of the tenant's catalogs, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_tables(&self, limit: usize) -> Result<usize> {
+        self.count(&stored::all_tables(), limit)
+    }
+
+    fn count(&self, below: &Key, limit: usize) -> Result<usize> {
+        let mut count = 0;
+        for catalog in self.all_catalogs()? {
+            count += catalog.keys(Tree::Object, below, limit - count)?.0.len();
+            if count >= limit {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
     /// The account number Glue's clients see: the tenant's, with the twelve digits of an AWS account.
     /// That of a nested catalog has its name behind.
     pub(crate) fn catalog_id(&self) -> Option<String> {
@@ -123,8 +197,19 @@ impl TenantCatalog {
     }
 
     pub(crate) fn commit(&self, transaction: Transaction) -> Result<()> {
-        match self.store.commit(transaction.into_store()) {
-            Ok(_) => Ok(()),
+        let transaction = transaction.into_store();
+        let note = self.note.as_ref().filter(|_| !transaction.is_empty());
+        let transaction = match note {
+            Some(note) => note.add(transaction),
+            None => transaction,
+        };
+        match self.store.commit(transaction) {
+            Ok(_) => {
+                if let Some(note) = note {
+                    note.written.store(true, Ordering::Release);
+                }
+                Ok(())
+            }
             Err(tenon_store::Error::Conflict { .. }) if self.is_gone()? => Err(self.gone()),
             Err(tenon_store::Error::TooLarge { what, size, limit }) => Err(Error::invalid(
                 format!("{what} has {size} bytes, the limit is {limit} bytes"),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenon_store::{Expected, Key, Tree};
 
-use crate::catalog::{Page, Stored, TenantCatalog};
+use crate::catalog::{MAX_PAGE, Page, Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
 use crate::model::{PrincipalPermissions, Timestamp};
 use crate::name::fold;
@@ -72,9 +72,9 @@ pub struct NestedCatalogInput {
 /// A nested catalog's record.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Numbered {
-    number: u32,
-    catalog: NestedCatalog,
+pub(crate) struct Numbered {
+    pub(crate) number: u32,
+    pub(crate) catalog: NestedCatalog,
 }
 
 impl TenantCatalog {
@@ -235,6 +235,25 @@ impl TenantCatalog {
         let next = next.and_then(|_| items.last().map(|found| found.catalog.name.clone()));
         let items = items.into_iter().map(|found| found.catalog).collect();
         Ok(Page { items, next })
+    }
+
+    /// The default catalog and every nested one.
+    pub(crate) fn all_catalogs(&self) -> Result<Vec<Self>> {
+        let root = self.root();
+        let (mut all, mut after) = (vec![root.clone()], None);
+        loop {
+            let below = stored::catalogs();
+            let (found, next) =
+                root.list::<Numbered>(Tree::Object, &below, after.as_ref(), MAX_PAGE)?;
+            let scopes = found
+                .iter()
+                .map(|found| Scope::nested(&found.catalog.name, found.number));
+            all.extend(scopes.map(|scope| root.in_scope(scope)));
+            after = next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// The default catalog, which holds the records of the others.

@@ -34,9 +34,14 @@ pub(crate) fn database(name: &str) -> Key {
     databases().with_part(name)
 }
 
+/// Below which all tables of all databases lie.
+pub(crate) fn all_tables() -> Key {
+    Key::new().with_u8(TABLE)
+}
+
 /// Below which all tables of a database lie, and in the tree of versions all their versions.
 pub(crate) fn tables(database: &str) -> Key {
-    Key::new().with_u8(TABLE).with_part(database)
+    all_tables().with_part(database)
 }
 
 /// A table, and in the tree of versions what all its versions lie below.
@@ -175,31 +180,58 @@ pub(crate) fn decode<T: DeserializeOwned>(tree: Tree, key: &Key, record: &Record
 mod tests {
     use super::*;
     use crate::model::{Database, Table};
+    use crate::nested::Numbered;
+    use crate::{
+        Connection, EncryptionSettings, NestedCatalog, ResourcePolicy, SealedSecrets,
+        SecurityConfiguration, Tags,
+    };
 
     /// Stored bytes of every released layout must still load, to the same meaning.
-    #[test]
-    fn golden_records_load_and_are_what_is_written() {
-        let load = |payload: &str| Record {
+    #[track_caller]
+    fn golden<T: Serialize + DeserializeOwned>(payload: &str) -> T {
+        let record = Record {
             schema: 1,
             version: 1,
             seq: 1,
             payload: payload.trim_end().into(),
         };
-        let table = load(include_str!("../test-data/table-v1.json"));
-        let decoded: Table = decode(Tree::Object, &Key::new(), &table).unwrap();
-        assert_eq!(decoded.version_id.as_deref(), Some("3"));
+        let decoded: T = decode(Tree::Object, &Key::new(), &record).unwrap();
         assert_eq!(
             String::from_utf8(encode(&decoded).unwrap()),
-            String::from_utf8(table.payload)
+            String::from_utf8(record.payload)
         );
+        decoded
+    }
 
-        let database = load(include_str!("../test-data/database-v1.json"));
-        let decoded: Database = decode(Tree::Object, &Key::new(), &database).unwrap();
-        assert_eq!(decoded.name, "sales");
-        assert_eq!(
-            String::from_utf8(encode(&decoded).unwrap()),
-            String::from_utf8(database.payload)
+    #[test]
+    fn golden_records_load_and_are_what_is_written() {
+        let table: Table = golden(include_str!("../test-data/table-v1.json"));
+        assert_eq!(table.version_id.as_deref(), Some("3"));
+        let database: Database = golden(include_str!("../test-data/database-v1.json"));
+        assert_eq!(database.name, "sales");
+        let connection: Connection = golden(include_str!("../test-data/connection-v1.json"));
+        assert_eq!(connection.connection_schema_version, 2);
+        let secrets: SealedSecrets =
+            golden(include_str!("../test-data/connection-secrets-v1.json"));
+        assert_eq!(secrets["ConnectionProperties/PASSWORD"], "0011223344");
+        let tags: Tags = golden(include_str!("../test-data/tags-v1.json"));
+        assert_eq!(tags["team"], "sales");
+        let policy: ResourcePolicy = golden(include_str!("../test-data/resource-policy-v1.json"));
+        assert_eq!(policy.policy_hash, "00ff");
+        let settings: EncryptionSettings =
+            golden(include_str!("../test-data/encryption-settings-v1.json"));
+        assert!(
+            settings
+                .connection_password_encryption
+                .return_connection_password_encrypted
         );
+        let security: SecurityConfiguration =
+            golden(include_str!("../test-data/security-configuration-v1.json"));
+        assert_eq!(security.name, "strict");
+        let catalog: Numbered = golden(include_str!("../test-data/catalog-v1.json"));
+        assert_eq!((catalog.number, catalog.catalog.name.as_str()), (7, "lake"));
+        let default: NestedCatalog = golden(include_str!("../test-data/default-catalog-v1.json"));
+        assert!(default.input.parameters.is_empty());
     }
 
     #[test]

@@ -50,7 +50,10 @@ impl Resource<'_> {
                 &name::fold("database", database)?,
                 &name::fold("table", name)?,
             ),
-            Self::Connection(name) => stored::connection(name),
+            Self::Connection(name) => {
+                name::check("connection", name)?;
+                stored::connection(name)
+            }
         })
     }
 

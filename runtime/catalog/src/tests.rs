@@ -627,9 +627,8 @@ fn connection(properties: serde_json::Value) -> (ConnectionDefinition, Connectio
     });
     let input: ConnectionInput = serde_json::from_value(input).unwrap();
     let (definition, secrets) = input.split().unwrap();
-    let seal = |(place, secret): (String, String)| (place, secret.into_bytes());
     let write = ConnectionWrite {
-        secrets: secrets.into_iter().map(seal).collect(),
+        secrets,
         ..Default::default()
     };
     (definition, write)
@@ -674,7 +673,7 @@ fn connections_keep_their_secrets_apart() {
         Err(Error::AlreadyExists { .. })
     ));
     let sealed = catalog.connection_secrets("Pg").unwrap();
-    assert_eq!(sealed["ConnectionProperties/PASSWORD"], b"canary");
+    assert_eq!(sealed["ConnectionProperties/PASSWORD"], "canary");
     let objects = store
         .scan(TENANT, Tree::Object, &Key::new(), None, 100)
         .unwrap();

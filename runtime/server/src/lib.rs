@@ -1,7 +1,8 @@
-//! HTTP: Glue's wire protocol over the catalog.
+//! HTTP: Glue's wire protocol over the catalog, for many accounts.
 //!
 //! ```text
 //! POST /  X-Amz-Target: AWSGlue.<Operation>
+//!   ── dispatch, identity: who asks, which tenant that is, what its account may
 //!   ── wire: which operation, JSON in, JSON or fault out, request id
 //!   ── model: the service model's rules (required, length, range, pattern, enum)
 //!   ── glue::<family>: one function for each operation
@@ -11,10 +12,13 @@
 //! | module | what |
 //! |---|---|
 //! | `server` | [`Server`], [`ServerConfig`]: the address, who may reach it, shutdown |
+//! | `dispatch` | from a request to its operation and back |
+//! | `identity` | [`Identity`]: accounts, access keys, signatures, bearer tokens, quotas |
+//! | `audit` | [`AuditEntry`]: who changed what |
+//! | `query` | STS and of IAM `GetRole`, in XML |
 //! | `wire` | the protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html> |
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
 //! | `glue` | the operations, and the table of what is supported |
-//! | `secret` | [`Secrets`]: what encrypts passwords before they are stored |
 //! | `reach` | [`Network`], and the one way to addresses that callers name |
 //! | `token` | pagination tokens that cannot be made or changed by callers |
 //! | `fault` | the one table from errors of the rooms to exception names of Glue |
@@ -22,7 +26,8 @@
 //! **Chosen: constraints are data.** One walk over a small file checks every request in AWS's words.
 //! **Refused: generated structs with checks in them**: they are compiled for minutes and say the same.
 //!
-//! Not here yet: partition indexes, functions, statistics, STS. Signatures are not verified: without keys only loopback addresses are served.
+//! Not here yet: partition indexes, functions, statistics.
+//! Everyone of an account may do everything in it.
 #![cfg_attr(
     test,
     allow(
@@ -32,16 +37,23 @@
     )
 )]
 
+mod audit;
+mod dispatch;
 mod fault;
 mod glue;
+mod identity;
 mod model;
+mod query;
 mod reach;
-mod secret;
 mod server;
 mod token;
 mod wire;
 
+pub use audit::{AuditEntry, AuditPage, AuditQuery};
 pub use glue::{coverage, supported};
+pub use identity::{
+    AccessKey, Account, BearerToken, Identity, IdentityConfig, IdentityError, NewKey, NewToken,
+    Quotas, Secret, TokenScope,
+};
 pub use reach::Network;
-pub use secret::Secrets;
 pub use server::{Server, ServerConfig, ServerError};

@@ -1,27 +1,16 @@
-//! [`Server`]: listens, hands requests to operations on threads that may block, and stops without losing any.
+//! [`Server`]: listens, and stops without losing a request. What a request does is `dispatch`.
 
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
-use axum::routing::post;
-use serde_json::Value;
-use tenon_catalog::TenantCatalog;
+use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 
-use crate::fault::Fault;
-use crate::glue::{self, Context};
+use crate::dispatch::Dispatch;
+use crate::identity::{Identity, IdentityError, is_account_id, random};
 use crate::model::Model;
 use crate::reach::{Network, Reach};
-use crate::secret::Secrets;
-use crate::token::Tokens;
-use crate::wire;
 
 /// Largest request, in bytes; Glue's own limit on a table's definition is far below.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -31,12 +20,10 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 pub struct ServerConfig {
     /// Where to listen. Port 0 takes a free one. Default 127.0.0.1:8080.
     pub listen: SocketAddr,
-    /// The account callers see, of twelve digits. Default 000000000000.
+    /// The account callers see as long as none was created, of twelve digits. Default 000000000000.
     pub account: String,
-    /// The region in names of resources. Default us-east-1.
+    /// The region in names of resources, and the one requests must be signed for. Default us-east-1.
     pub region: String,
-    /// What encrypts secrets of connections. Default none, and then none are taken.
-    pub secrets: Option<Secrets>,
     /// Networks, beside public ones, that connections may be tested in: loopback and private ones are closed
     /// unless they are here. Default none.
     pub reachable: Vec<Network>,
@@ -48,7 +35,6 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
-            secrets: None,
             reachable: Vec::new(),
         }
     }
@@ -62,6 +48,8 @@ pub enum ServerError {
     OpenToAll(SocketAddr),
     /// The account is not twelve digits.
     Account(String),
+    /// What is stored of accounts cannot be used.
+    Identity(IdentityError),
     /// The system refused.
     Io(io::Error),
     /// The built-in rules cannot be read: a fault of the build.
@@ -73,9 +61,10 @@ impl std::fmt::Display for ServerError {
         match self {
             Self::OpenToAll(address) => write!(
                 f,
-                "{address} can be reached from other machines and no access keys are set up; listen on 127.0.0.1"
+                "{address} can be reached from other machines and no access keys are set up; listen on 127.0.0.1, or create an account"
             ),
             Self::Account(account) => write!(f, "account {account:?} is not twelve digits"),
+            Self::Identity(error) => error.fmt(f),
             Self::Io(error) => write!(f, "cannot listen: {error}"),
             Self::Model(reason) => write!(f, "the service model cannot be read: {reason}"),
         }
@@ -86,6 +75,7 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
+            Self::Identity(error) => Some(error),
             _ => None,
         }
     }
@@ -104,43 +94,31 @@ pub struct Server {
     router: Router,
 }
 
-struct Shared {
-    context: Context,
-    requests: AtomicU64,
-}
-
 impl Server {
     /// Takes the address. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// [`ServerError::OpenToAll`] for an address that is not of this machine only, [`ServerError::Account`],
-    /// [`ServerError::Io`].
-    pub async fn bind(config: &ServerConfig, catalog: TenantCatalog) -> Result<Self, ServerError> {
-        if !config.listen.ip().is_loopback() {
+    /// [`ServerError::OpenToAll`] for an address that is not of this machine only while there are no accounts,
+    /// [`ServerError::Account`], [`ServerError::Identity`], [`ServerError::Io`].
+    pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
+        if !config.listen.ip().is_loopback() && !identity.is_closed() {
             return Err(ServerError::OpenToAll(config.listen));
         }
-        if config.account.len() != 12 || !config.account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account_id(&config.account) {
             return Err(ServerError::Account(config.account.clone()));
         }
-        let listener = TcpListener::bind(config.listen).await?;
-        let context = Context {
-            catalog,
-            catalog_id: config.account.clone(),
-            account: config.account.clone(),
-            region: config.region.clone(),
-            tokens: Tokens::new(random_key()?),
-            model: Arc::new(Model::glue().map_err(ServerError::Model)?),
-            secrets: config.secrets.clone(),
-            reach: Arc::new(Reach::new(&config.reachable, listener.local_addr()?)),
+        let model = Model::glue().map_err(ServerError::Model)?;
+        let lists = match identity.lists_key().map_err(ServerError::Identity)? {
+            Some(key) => key,
+            None => random()?,
         };
-        let shared = Arc::new(Shared {
-            context,
-            requests: AtomicU64::new(0),
-        });
-        let router = Router::new()
-            .route("/", post(serve))
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .with_state(shared);
+        let (account, region) = (config.account.clone(), config.region.clone());
+        let listener = TcpListener::bind(config.listen).await?;
+        let reach = Reach::new(&config.reachable, listener.local_addr()?);
+        let dispatch = Dispatch::new(identity, model, account, region, reach, lists, random()?);
+        let router = dispatch
+            .router()
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
         Ok(Self { listener, router })
     }
 
@@ -160,33 +138,11 @@ impl Server {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
-        Ok(axum::serve(self.listener, self.router)
+        let service = self
+            .router
+            .into_make_service_with_connect_info::<SocketAddr>();
+        Ok(axum::serve(self.listener, service)
             .with_graceful_shutdown(stop)
             .await?)
     }
-}
-
-async fn serve(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let number = shared.requests.fetch_add(1, Ordering::Relaxed);
-    let request_id = shared.context.tokens.request_id(number);
-    let outcome = match wire::operation(&headers).map(str::to_owned) {
-        Ok(operation) => perform(shared, operation, body).await,
-        Err(fault) => Err(fault),
-    };
-    wire::answer(outcome, &request_id)
-}
-
-/// The store blocks, so every operation runs on a thread for that; what panics there is an answer, not an end.
-async fn perform(shared: Arc<Shared>, operation: String, body: Bytes) -> Result<Value, Fault> {
-    let work = move || glue::perform(&shared.context, &operation, &wire::input(&body)?);
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(failed) => Err(Fault::internal(&failed.to_string())),
-    }
-}
-
-fn random_key() -> io::Result<[u8; 32]> {
-    let mut key = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-    Ok(key)
 }

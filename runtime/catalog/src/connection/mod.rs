@@ -26,8 +26,8 @@ pub use model::{
 };
 pub use secret::{ConnectionDefinition, is_secret_name};
 
-/// Encrypted secrets of a connection, by the place they had in its definition.
-pub type SealedSecrets = BTreeMap<String, Vec<u8>>;
+/// Encrypted secrets of a connection as text, by the place they had in its definition.
+pub type SealedSecrets = BTreeMap<String, String>;
 
 /// What is known about a connection beside its definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,13 +85,8 @@ impl TenantCatalog {
     /// [`Error::NotFound`], [`Error::Store`].
     pub fn connection_secrets(&self, name: &str) -> Result<SealedSecrets> {
         self.read_connection(name)?;
-        let found =
-            self.read::<BTreeMap<String, String>>(Tree::Secret, &stored::connection(name))?;
-        let sealed = found.map(|found| found.value).unwrap_or_default();
-        sealed
-            .into_iter()
-            .map(|(place, text)| Ok((place, secret::unhex(name, &text)?)))
-            .collect()
+        let found = self.read(Tree::Secret, &stored::connection(name))?;
+        Ok(found.map(|found| found.value).unwrap_or_default())
     }
 
     /// Replaces the connection called `name`: what is left out is gone, secrets as well. It cannot be renamed.
@@ -232,11 +227,6 @@ fn with_connection(
     if write.secrets.is_empty() {
         return Ok(transaction.delete(Tree::Secret, key));
     }
-    let texts: BTreeMap<_, _> = write
-        .secrets
-        .iter()
-        .map(|(place, sealed)| (place, secret::hex(sealed)))
-        .collect();
-    let payload = stored::encode(&texts)?;
+    let payload = stored::encode(&write.secrets)?;
     Ok(transaction.put(Tree::Secret, key, stored::SCHEMA, payload))
 }

@@ -214,26 +214,9 @@ fn password_before_host(url: &str) -> Option<&str> {
     (!user.contains('/') && !in_path).then_some(password)
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The encrypted secret of the connection called `name`.
-pub(super) fn unhex(name: &str, text: &str) -> Result<Vec<u8>> {
-    let unreadable = || Error::InvalidState {
-        reason: format!("a secret of connection {name} cannot be read"),
-    };
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return Err(unreadable());
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| unreadable()))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -316,6 +299,26 @@ mod tests {
             "https://h/path/a@b",
         ] {
             assert_eq!(error(url), None, "{url}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever it is called and wherever it stands, what has a secret's name is not shown.
+        #[test]
+        fn no_secret_is_left_in_what_is_shown(
+            before in "[A-Za-z_-]{0,6}", word in "password|PassWord|api[-_]?key|ACCESS_TOKEN|client-secret",
+            url in "(jdbc:|x://)?[a-z@:/?;=&,.${}]{0,30}", place in 0..4_usize,
+        ) {
+            let places = ["ConnectionProperties", "SparkProperties", "AthenaProperties", "PythonProperties"];
+            let mut input = json!({"Name": "c", "ConnectionType": "JDBC"});
+            input[places[place]] = json!({format!("{before}{word}"): "canary", "url": url});
+            if let Ok((connection, secrets)) = split(input) {
+                let shown = serde_json::to_string(&connection).unwrap();
+                prop_assert!(!shown.contains("canary"), "{}", shown);
+                prop_assert!(secrets.values().any(|secret| secret == "canary"));
+            }
         }
     }
 }

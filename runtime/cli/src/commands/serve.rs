@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tenon_server::{Server, ServerConfig, ServerError};
+use tenon_server::{Network, Server, ServerConfig, ServerError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::setup;
@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// The region in names of resources.
     #[arg(long, value_name = "NAME", default_value = "us-east-1")]
     region: String,
+    /// A network, beside public ones, that connections may be tested in, such as 10.0.0.0/8; may be repeated.
+    #[arg(long, value_name = "NETWORK")]
+    reachable: Vec<Network>,
 }
 
 /// Serves until it is told to stop, then finishes what is under way.
@@ -30,15 +33,21 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         listen: args.listen,
         account: args.account.clone(),
         region: args.region.clone(),
+        reachable: args.reachable.clone(),
     };
-    let catalog = setup::catalog(shell)?;
+    let identity = setup::identity(shell)?;
+    let keys = if identity.is_closed() {
+        "requests must be signed with a key of an account"
+    } else {
+        "any access key is accepted until an account is created"
+    };
     // A runtime of its own: Ctrl-C ends a server in order, it does not interrupt it.
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
-        let server = Server::bind(&config, catalog).await.map_err(failure)?;
+        let server = Server::bind(&config, identity).await.map_err(failure)?;
         let address = server.address().map_err(failure)?;
         shell.say(&format!(
-            "serving Glue on http://{address}: set AWS_ENDPOINT_URL_GLUE to it; any access key is accepted"
+            "serving Glue on http://{address}: set AWS_ENDPOINT_URL_GLUE to it; {keys}"
         ));
         let stop = async move {
             tokio::select! {

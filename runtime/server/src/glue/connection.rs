@@ -65,13 +65,12 @@ fn prepare(
     }
     let mut sealed = SealedSecrets::new();
     for (place, secret) in secrets {
-        let owner = [definition.name(), &place];
-        let secret = context.seal(&owner, &secret)?;
+        let secret = context.seal(definition.name(), &place, &secret)?;
         sealed.insert(place, secret);
     }
     let write = ConnectionWrite {
         secrets: sealed,
-        updated_by: None,
+        updated_by: Some(context.principal.arn.clone()),
         validated,
     };
     Ok((definition, write))
@@ -285,5 +284,44 @@ fn fault(unreachable: Unreachable) -> Fault {
         Unreachable::Failed(reason) => Fault::new("FederationSourceException", reason),
         Unreachable::TimedOut(reason) => Fault::new("OperationTimeoutException", reason),
         Unreachable::Busy(reason) => Fault::new("ResourceNumberLimitExceededException", reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tenon_catalog::Tenant;
+    use tenon_store::{SledStore, StoreConfig, SystemClock};
+
+    use crate::identity::{Identity, IdentityConfig};
+
+    #[test]
+    fn a_sealed_secret_opens_only_where_it_belongs() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock);
+        let folder = dir.path().join("store");
+        let store = SledStore::open(&folder, &StoreConfig::default(), clock.as_ref()).unwrap();
+        let config = IdentityConfig::new(dir.path());
+        let identity = Identity::open(Arc::new(store), clock, config).unwrap();
+        let own = (Tenant::new(1), "pg", "ConnectionProperties/PASSWORD");
+        let sealed = identity
+            .seal_connection(own.0, own.1, own.2, "canary")
+            .unwrap();
+        let open = |tenant, name, property, sealed: &str| {
+            let opened = identity.open_connection(tenant, name, property, sealed);
+            opened.unwrap().map(|secret| secret.reveal().to_owned())
+        };
+        assert_eq!(
+            open(own.0, own.1, own.2, &sealed).as_deref(),
+            Some("canary")
+        );
+        assert_eq!(open(Tenant::new(2), own.1, own.2, &sealed), None);
+        assert_eq!(open(own.0, "other", own.2, &sealed), None);
+        assert_eq!(
+            open(own.0, own.1, "SparkProperties/PASSWORD", &sealed),
+            None
+        );
+        assert_eq!(open(own.0, own.1, own.2, &sealed[2..]), None);
     }
 }

@@ -226,4 +226,31 @@ mod tests {
         let error = of(&[("HOST", "h"), ("PORT", "x")]).unwrap_err();
         assert_eq!(error, "PORT \"x\" is no port");
     }
+
+    #[test]
+    fn whatever_is_cut_off_nothing_panics() {
+        for whole in [
+            "jdbc:oracle:thin:@//h\u{e4}:1522/ser;vice?a=b",
+            "jdbc:sqlserver://h\\inst:1433;databaseName=d",
+            "mongodb://u@[2001:db8::1]:1,b:2/x",
+        ] {
+            let cuts: Vec<_> = (0..=whole.len())
+                .filter(|at| whole.is_char_boundary(*at))
+                .collect();
+            for from in &cuts {
+                for to in cuts.iter().filter(|to| *to >= from) {
+                    for name in [
+                        "JDBC_CONNECTION_URL",
+                        "CONNECTION_URL",
+                        "KAFKA_BOOTSTRAP_SERVERS",
+                        "HOST",
+                    ] {
+                        if let Ok(found) = of(&[(name, &whole[*from..*to])]) {
+                            assert!(!found.starts_with(' '), "{found}");
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -22,25 +22,29 @@ use serde_json::{Map, Value, json};
 use tenon_catalog::{Page, TenantCatalog};
 
 use crate::fault::Fault;
+use crate::identity::{Identity, Principal};
 use crate::model::Model;
 use crate::reach::Reach;
-use crate::secret::Secrets;
 use crate::token::Tokens;
 use crate::wire;
 
-/// What operations work with. Cheap to clone.
+/// What an operation works with, made for each request: the caller's own and nothing else.
 #[derive(Clone)]
 pub(crate) struct Context {
-    /// The account's own catalog, or the nested one that the request names.
+    /// The catalog of the caller's tenant, or the nested one that the request names; every change of it writes
+    /// the request's audit entry.
     pub(crate) catalog: TenantCatalog,
     /// What callers call it: `<account>` or `<account>:<name>`.
     pub(crate) catalog_id: String,
     pub(crate) account: String,
     pub(crate) region: String,
+    /// Makes tokens that are good for the caller's tenant only.
     pub(crate) tokens: Tokens,
     pub(crate) model: Arc<Model>,
-    /// What encrypts secrets; without it none are taken.
-    pub(crate) secrets: Option<Secrets>,
+    pub(crate) principal: Principal,
+    pub(crate) request_id: String,
+    /// What encrypts secrets.
+    pub(crate) identity: Identity,
     pub(crate) reach: Arc<Reach>,
 }
 
@@ -146,9 +150,59 @@ pub(crate) fn perform(context: &Context, operation: &str, input: &Value) -> Resu
     context.model.check(operation, input)?;
     refuse_transactions(input)?;
     let id = input.get("CatalogId").and_then(Value::as_str);
-    match id.filter(|_| !ABOUT_CATALOGS.contains(&operation)) {
-        Some(id) => function(&*context.in_catalog(id)?, input),
-        None => function(context, input),
+    let context = match id.filter(|_| !ABOUT_CATALOGS.contains(&operation)) {
+        Some(id) => context.in_catalog(id)?,
+        None => Cow::Borrowed(context),
+    };
+    let mut answer = function(&context, input)?;
+    show_owner(&mut answer, &context.catalog_id);
+    Ok(answer)
+}
+
+/// Whether an operation is one that changes something.
+pub(crate) fn is_mutation(operation: &str) -> bool {
+    const READS: [&str; 6] = ["BatchGet", "Check", "Describe", "Get", "List", "Search"];
+    supported().binary_search(&operation).is_ok()
+        && !READS.iter().any(|read| operation.starts_with(read))
+}
+
+/// Whether an operation may change things in several transactions, of which only the first may happen.
+pub(crate) fn has_steps(operation: &str) -> bool {
+    operation.starts_with("Batch") || ["DeleteCatalog", "DeleteDatabase"].contains(&operation)
+}
+
+/// Members of answers that are, or hold, things of the account: their `CatalogId` is the account, whatever it
+/// was when they were stored. Elsewhere it is the caller's own word, as in `TargetTable`.
+const OWN: &[&str] = &[
+    "Database",
+    "DatabaseList",
+    "Partition",
+    "Partitions",
+    "Table",
+    "TableList",
+    "TableVersion",
+    "TableVersions",
+    "UnfilteredPartition",
+    "UnfilteredPartitions",
+    "UserDefinedFunction",
+    "UserDefinedFunctions",
+];
+
+fn show_owner(answer: &mut Value, account: &str) {
+    for (name, value) in answer.as_object_mut().into_iter().flatten() {
+        if !OWN.contains(&name.as_str()) {
+            continue;
+        }
+        let things: &mut [Value] = match value {
+            Value::Array(items) => items,
+            thing => std::slice::from_mut(thing),
+        };
+        for thing in things {
+            if let Some(id) = thing.get_mut("CatalogId") {
+                *id = json!(account);
+            }
+            show_owner(thing, account);
+        }
     }
 }
 
@@ -189,19 +243,19 @@ impl Context {
         }
     }
 
-    /// Encrypts a secret of the caller's that belongs to what `owner` names.
-    fn seal(&self, owner: &[&str], secret: &str) -> Result<Vec<u8>, Fault> {
-        let Some(secrets) = &self.secrets else {
-            return Err(Fault::new(
+    /// Encrypts a secret of the connection called `name`.
+    fn seal(&self, name: &str, property: &str, secret: &str) -> Result<String, Fault> {
+        let tenant = self.catalog.tenant();
+        let sealed = self
+            .identity
+            .seal_connection(tenant, name, property, secret);
+        sealed.map_err(|error| {
+            tracing::error!(%error, "a secret cannot be encrypted");
+            Fault::new(
                 "GlueEncryptionException",
-                "this server has no master key, so it takes no secrets; start it with one",
-            ));
-        };
-        let tenant = self.catalog.tenant().to_string();
-        let owner = [&[tenant.as_str()], owner].concat();
-        secrets
-            .seal(&owner, secret.as_bytes())
-            .map_err(|error| Fault::internal(&error.to_string()))
+                "secrets cannot be encrypted at the moment; the server's log says why",
+            )
+        })
     }
 
     /// The cursor of a request's token, if it has one.
@@ -224,14 +278,10 @@ impl Context {
         [&[self.catalog_id.as_str(), self.region.as_str()], scope].concat()
     }
 
-    /// A stored object as callers see it: in their catalog.
+    /// A stored object as callers see it.
+    #[expect(clippy::unused_self, reason = "what is shown is the caller's")]
     fn show(&self, object: &impl serde::Serialize) -> Result<Value, Fault> {
-        let mut shown =
-            serde_json::to_value(object).map_err(|error| Fault::internal(&error.to_string()))?;
-        if let Some(id) = shown.get_mut("CatalogId") {
-            *id = json!(self.catalog_id);
-        }
-        Ok(shown)
+        serde_json::to_value(object).map_err(|error| Fault::internal(&error.to_string()))
     }
 
     fn show_all<T: serde::Serialize>(&self, objects: &[T]) -> Result<Vec<Value>, Fault> {
@@ -338,6 +388,37 @@ fn fill<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn things_show_their_owner_at_every_depth_and_targets_do_not() {
+        let target = json!({"CatalogId": "000000000001", "Name": "t"});
+        let table = |id: &str| json!({"CatalogId": id, "TargetTable": target, "Parameters": {"CatalogId": "1"}});
+        let mut answer = json!({
+            "TableVersions": [{"VersionId": "1", "Table": table("000000000001")}],
+            "UnfilteredPartitions": [{"Partition": {"CatalogId": "000000000001"}}],
+            "Table": table("000000000001"),
+        });
+        show_owner(&mut answer, "111122223333");
+        let expected = json!({
+            "TableVersions": [{"VersionId": "1", "Table": table("111122223333")}],
+            "UnfilteredPartitions": [{"Partition": {"CatalogId": "111122223333"}}],
+            "Table": table("111122223333"),
+        });
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn what_changes_something_is_told_from_the_name() {
+        let reads = supported().into_iter().filter(|name| !is_mutation(name));
+        for read in reads {
+            let first = ["Get", "BatchGet", "List", "Search", "Check", "Describe"];
+            assert!(
+                first.iter().any(|prefix| read.starts_with(prefix)),
+                "{read}"
+            );
+        }
+        assert!(is_mutation("BatchDeleteTable") && !is_mutation("CreateUnicorn"));
+    }
 
     #[test]
     fn the_table_is_sorted_and_its_page_is_the_committed_one() {
