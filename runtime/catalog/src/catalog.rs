@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
-use tenon_store::{Clock, Expected, Key, Page as Records, Store, Tenant, Tree};
+use tenon_store::{Clock, Expected, Key, Page as Records, Record, Store, Tenant, Tree};
 
 use crate::error::{Error, Kind, Result};
+use crate::index::IndexWork;
 use crate::model::Timestamp;
 use crate::scope::{Scope, Transaction};
 use crate::stored;
@@ -22,13 +23,18 @@ pub(crate) const MAX_PAGE: usize = 1000;
 pub struct Catalog {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    index_work: Arc<IndexWork>,
 }
 
 impl Catalog {
     /// The catalog kept in `store`.
     #[must_use]
     pub fn open(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+        Self {
+            store,
+            clock,
+            index_work: Arc::default(),
+        }
     }
 
     /// The part of the catalog that belongs to `tenant`.
@@ -37,6 +43,7 @@ impl Catalog {
         TenantCatalog {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
+            index_work: Arc::clone(&self.index_work),
             tenant,
             scope: Scope::default(),
             note: None,
@@ -56,6 +63,7 @@ impl std::fmt::Debug for Catalog {
 pub struct TenantCatalog {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    index_work: Arc<IndexWork>,
     tenant: Tenant,
     scope: Scope,
     note: Option<Arc<Note>>,
@@ -183,6 +191,17 @@ impl TenantCatalog {
         Some(self.clock.now().into())
     }
 
+    pub(crate) fn index_work(&self) -> &IndexWork {
+        &self.index_work
+    }
+
+    /// A key that no other catalog of any tenant has.
+    pub(crate) fn own_key(&self, key: &Key) -> Key {
+        let tenant = Key::new().with_u32(self.tenant.number());
+        let own = self.scope.key(key);
+        Key::from_bytes([tenant.as_bytes(), own.as_bytes()].concat())
+    }
+
     /// The same tenant's catalog of this scope.
     pub(crate) fn in_scope(&self, scope: Scope) -> Self {
         Self {
@@ -233,6 +252,11 @@ impl TenantCatalog {
         }))
     }
 
+    /// A record as it is stored.
+    pub(crate) fn record(&self, tree: Tree, key: &Key) -> Result<Option<Record>> {
+        Ok(self.store.get(self.tenant, tree, &self.scope.key(key))?)
+    }
+
     /// The object version of a record; `None` when it is absent.
     pub(crate) fn object_version(&self, tree: Tree, key: &Key) -> Result<Option<u64>> {
         let record = self.store.get(self.tenant, tree, &self.scope.key(key))?;
@@ -240,7 +264,13 @@ impl TenantCatalog {
     }
 
     /// Records below `prefix` of this catalog.
-    fn scan(&self, tree: Tree, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Records> {
+    pub(crate) fn scan(
+        &self,
+        tree: Tree,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Records> {
         let after = after.map(|key| self.scope.key(key));
         let prefix = self.scope.key(prefix);
         let page = self

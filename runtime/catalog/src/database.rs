@@ -9,7 +9,7 @@ use crate::name::fold;
 use crate::stored;
 use crate::tag::Tags;
 
-/// Tables and versions deleted in one transaction.
+/// Records deleted in one transaction.
 const DELETED_AT_ONCE: usize = 10_000;
 
 impl TenantCatalog {
@@ -95,10 +95,10 @@ impl TenantCatalog {
         })
     }
 
-    /// Deletes the database called `name` with its tables and their versions.
+    /// Deletes the database called `name` with its functions and its tables and all that these have.
     ///
-    /// With up to 10,000 tables and versions it is one transaction. A larger database is emptied step by step,
-    /// each of them a transaction that takes whole tables or old versions, and the last one takes the database:
+    /// With up to 10,000 records it is one transaction. A larger database is emptied step by step,
+    /// each of them a transaction that takes whole tables or some of what one has, and the last one takes the database:
     /// if the process dies in between, the database is there with what is left, and deleting it again goes on.
     /// A table that someone creates meanwhile is deleted too; one created after the last step is refused.
     ///
@@ -113,7 +113,7 @@ impl TenantCatalog {
         Ok(())
     }
 
-    /// Deletes at most `limit` versions and about as many tables; returns whether the database is gone.
+    /// Deletes at most `limit` records and about as many tables; returns whether the database is gone.
     pub(crate) fn delete_database_step(&self, name: &str, limit: usize) -> Result<bool> {
         let key = stored::database(name);
         let database = self.read_database(name)?;
@@ -123,40 +123,27 @@ impl TenantCatalog {
             .object_version(Tree::Object, &created_key)?
             .map_or(Expected::Absent, Expected::Version);
 
-        let below = stored::tables(name);
         let mut transaction =
             self.transaction()
                 .expect(Tree::Object, key.clone(), database.unchanged());
-        // Versions first: a table that is gone must not leave any behind.
-        let (tables, more_tables) = self.keys(Tree::Object, &below, limit)?;
-        // And their markers before the partitions, as above.
-        let mut markers = Vec::new();
-        for (table, _) in &tables {
-            markers.push(self.marker(table)?);
+        let mut budget = limit;
+        let (functions, more_functions) =
+            self.below(Tree::Object, &stored::functions(name), &mut budget)?;
+        for function in functions {
+            transaction = transaction.delete(Tree::Object, function);
         }
-        let (partitions, more_partitions) = self.keys(Tree::Partition, &below, limit)?;
-        for (key, _) in partitions {
-            transaction = transaction.delete(Tree::Partition, key);
+        let (tables, more_tables) = self.keys(Tree::Object, &stored::tables(name), budget)?;
+        for (table, object_version) in tables {
+            let unchanged = Expected::Version(object_version);
+            let (next, gone) =
+                self.with_table_deleted(transaction, table, unchanged, &mut budget)?;
+            transaction = next;
+            if !gone {
+                self.commit(transaction)?;
+                return Ok(false);
+            }
         }
-        let (versions, more_versions) = self.keys(Tree::Version, &below, limit)?;
-        for (key, _) in versions {
-            transaction = transaction.delete(Tree::Version, key);
-        }
-        if more_versions || more_partitions {
-            self.commit(transaction)?;
-            return Ok(false);
-        }
-        for (key, object_version) in tables {
-            // An update in between would have left a version that was not seen.
-            transaction = transaction
-                .expect(Tree::Object, key.clone(), Expected::Version(object_version))
-                .delete_tagged(key);
-        }
-        for (marker, expected) in markers {
-            transaction = transaction
-                .expect(Tree::Object, marker.clone(), expected)
-                .delete(Tree::Object, marker);
-        }
+        let more_tables = more_tables || more_functions;
         if !more_tables {
             transaction = transaction
                 .expect(Tree::Object, created_key.clone(), created)

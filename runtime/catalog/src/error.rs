@@ -59,6 +59,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// There are as many as there can be; the reason names the limit.
+    #[error("{reason}")]
+    LimitExceeded {
+        /// Which limit, and what there is.
+        reason: String,
+    },
+
     /// The store refused.
     #[error(transparent)]
     Store(#[from] tenon_store::Error),
@@ -76,6 +83,12 @@ pub enum Kind {
     TableVersion,
     /// A partition, named `database.table [values]`.
     Partition,
+    /// An index over partitions, named `database.table index`.
+    PartitionIndex,
+    /// Statistics of a column, named `database.table [values] column`.
+    ColumnStatistics,
+    /// A user-defined function, named `database.function`.
+    Function,
     /// A catalog inside the account's.
     Catalog,
     /// A connection.
@@ -95,6 +108,9 @@ impl fmt::Display for Kind {
             Self::Table => "table",
             Self::TableVersion => "table version",
             Self::Partition => "partition",
+            Self::PartitionIndex => "partition index",
+            Self::ColumnStatistics => "statistics of column",
+            Self::Function => "function",
             Self::Catalog => "catalog",
             Self::Connection => "connection",
             Self::ResourcePolicy => "resource policy",

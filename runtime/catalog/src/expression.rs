@@ -17,6 +17,8 @@
 //! Rules: <https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html>
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use crate::error::{Error, Result};
 use crate::model::Column;
@@ -80,7 +82,7 @@ impl Op {
 
 /// A value in the order of its key's type. Values of one key are all of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Value {
+pub(crate) enum Value {
     Text(String),
     Integer(i64),
     Decimal(Decimal),
@@ -88,7 +90,7 @@ enum Value {
 
 /// A decimal number of any length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Decimal {
+pub(crate) struct Decimal {
     negative: bool,
     whole: String,
     fraction: String,
@@ -161,29 +163,21 @@ impl<'a> Expression<'a> {
             .map_or(Ok(true), |root| self.node(root, values))
     }
 
-    /// Values that the first keys of every partition that passes must have. Only texts: other types have several
-    /// spellings of one value.
-    pub(crate) fn prefix(&self) -> Vec<&str> {
-        let mut conjuncts = Vec::new();
+    /// What must all hold for a partition to pass.
+    pub(crate) fn conjuncts(&self) -> Vec<Conjunct<'_>> {
+        let mut nodes = Vec::new();
         if let Some(root) = &self.root {
-            flatten(root, &mut conjuncts);
+            flatten(root, &mut nodes);
         }
-        let mut prefix = Vec::new();
-        for key in 0..self.keys.len() {
-            let wanted = conjuncts.iter().find_map(|node| match node {
-                Node::Compare(column, Op::Equal, Value::Text(text))
-                    if *column == key && kind(&self.keys[key]) == Some(Kind::Text) =>
-                {
-                    Some(text.as_str())
-                }
-                _ => None,
-            });
-            match wanted {
-                Some(text) => prefix.push(text),
-                None => break,
-            }
-        }
-        prefix
+        nodes.into_iter().map(Conjunct::new).collect()
+    }
+
+    /// Whether one of [`Expression::conjuncts`] holds.
+    ///
+    /// # Errors
+    /// As [`Expression::accepts`].
+    pub(crate) fn holds(&self, conjunct: &Conjunct<'_>, values: &[String]) -> Result<bool> {
+        self.node(conjunct.node, values)
     }
 
     fn node(&self, node: &Node, values: &[String]) -> Result<bool> {
@@ -234,6 +228,106 @@ impl<'a> Expression<'a> {
                 type_name(key)
             ),
         })
+    }
+}
+
+/// One of the parts of a filter that must all hold.
+#[derive(Debug)]
+pub(crate) struct Conjunct<'e> {
+    node: &'e Node,
+    /// Positions of the keys it looks at.
+    pub(crate) columns: BTreeSet<usize>,
+}
+
+impl<'e> Conjunct<'e> {
+    fn new(node: &'e Node) -> Self {
+        let mut columns = BTreeSet::new();
+        columns_of(node, &mut columns);
+        Self { node, columns }
+    }
+
+    /// The values of which the key at `column` must have one, when it says so.
+    pub(crate) fn points(&self, column: usize) -> Option<BTreeSet<Value>> {
+        points(self.node, column)
+    }
+
+    /// Between what the key at `column` must lie, as far as it says so.
+    pub(crate) fn range(&self, column: usize) -> (Bound<Value>, Bound<Value>) {
+        use Bound::{Excluded, Included, Unbounded};
+        match self.node {
+            Node::Compare(at, op, value) if *at == column => {
+                let value = value.clone();
+                match op {
+                    Op::Less => (Unbounded, Excluded(value)),
+                    Op::LessEqual => (Unbounded, Included(value)),
+                    Op::Greater => (Excluded(value), Unbounded),
+                    Op::GreaterEqual => (Included(value), Unbounded),
+                    Op::Equal => (Included(value.clone()), Included(value)),
+                    Op::NotEqual => (Unbounded, Unbounded),
+                }
+            }
+            Node::Between(at, low, high) if *at == column => {
+                (Included(low.clone()), Included(high.clone()))
+            }
+            Node::Like(at, pattern) if *at == column => beginning(pattern),
+            _ => (Unbounded, Unbounded),
+        }
+    }
+}
+
+fn points(node: &Node, column: usize) -> Option<BTreeSet<Value>> {
+    match node {
+        Node::Compare(at, Op::Equal, value) if *at == column => Some([value.clone()].into()),
+        Node::In(at, list) if *at == column => Some(list.iter().cloned().collect()),
+        Node::Any(nodes) => {
+            let mut all = BTreeSet::new();
+            for node in nodes {
+                all.extend(points(node, column)?);
+            }
+            Some(all)
+        }
+        Node::All(nodes) => nodes.iter().find_map(|node| points(node, column)),
+        _ => None,
+    }
+}
+
+/// The texts that begin as the pattern does before its first wildcard.
+fn beginning(pattern: &[Wild]) -> (Bound<Value>, Bound<Value>) {
+    let fixed = pattern.iter().map_while(|wild| match wild {
+        Wild::Char(c) => Some(*c),
+        _ => None,
+    });
+    let mut chars: Vec<char> = fixed.collect();
+    if chars.is_empty() {
+        return (Bound::Unbounded, Bound::Unbounded);
+    }
+    let low = Bound::Included(Value::Text(chars.iter().collect()));
+    // The least text that is greater than all of them.
+    while let Some(last) = chars.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            chars.push(next);
+            return (
+                low,
+                Bound::Excluded(Value::Text(chars.into_iter().collect())),
+            );
+        }
+    }
+    (low, Bound::Unbounded)
+}
+
+fn columns_of(node: &Node, into: &mut BTreeSet<usize>) {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => {
+            nodes.iter().for_each(|node| columns_of(node, into));
+        }
+        Node::Not(inner) => columns_of(inner, into),
+        Node::Constant(_) => {}
+        Node::Compare(column, ..)
+        | Node::In(column, _)
+        | Node::Between(column, ..)
+        | Node::Like(column, _) => {
+            into.insert(*column);
+        }
     }
 }
 
@@ -305,8 +399,13 @@ fn kind(key: &Column) -> Option<Kind> {
     })
 }
 
+/// Whether values of the key compare as the texts they are.
+pub(crate) fn is_text(key: &Column) -> bool {
+    kind(key) == Some(Kind::Text)
+}
+
 /// A text as a value of the key's type.
-fn value(key: &Column, text: &str) -> Option<Value> {
+pub(crate) fn value(key: &Column, text: &str) -> Option<Value> {
     match kind(key)? {
         Kind::Text => Some(Value::Text(text.to_owned())),
         Kind::Integer => text.trim().parse().ok().map(Value::Integer),
@@ -811,15 +910,38 @@ mod tests {
     }
 
     #[test]
-    fn equal_texts_of_the_first_keys_are_a_prefix() {
-        let prefix = |text: &str| Expression::parse(text, &keys()).unwrap().prefix().join("|");
+    fn what_a_filter_says_of_one_key_is_found() {
+        let keys = keys();
+        let points = |text: &str, column| {
+            let expression = Expression::parse(text, &keys).unwrap();
+            let conjuncts = expression.conjuncts();
+            let points = conjuncts.iter().find_map(|one| one.points(column));
+            points.map(|points| points.len())
+        };
         assert_eq!(
-            prefix("year = 1 and (region = 'a' and day > '2020-01-01')"),
-            "a"
+            points("year = 1 and (region = 'a' and day > '2020-01-01')", 0),
+            Some(1)
         );
-        assert_eq!(prefix("region = 'a' or year = 1"), "");
-        assert_eq!(prefix("not region = 'a'"), "");
-        assert_eq!(prefix("region > 'a'"), "");
+        assert_eq!(points("region = 'a' or region in ('b', 'a')", 0), Some(2));
+        assert_eq!(points("region = 'a' or year = 1", 0), None);
+        assert_eq!(points("not region = 'a'", 0), None);
+
+        let like = |text: &str| {
+            let expression = Expression::parse(text, &keys).unwrap();
+            expression.conjuncts()[0].range(0)
+        };
+        let text = |text: &str| Value::Text(text.to_owned());
+        assert_eq!(
+            like("region like 'az%'"),
+            (Bound::Included(text("az")), Bound::Excluded(text("a{")))
+        );
+        assert_eq!(
+            like("region like '\u{d7ff}_'").1,
+            Bound::Excluded(text("\u{e000}"))
+        );
+        assert_eq!(like("region like '%a'").0, Bound::Unbounded);
+        let last = format!("region like '{}%'", char::MAX);
+        assert_eq!(like(&last).1, Bound::Unbounded);
     }
 
     proptest! {

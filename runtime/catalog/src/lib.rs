@@ -65,7 +65,9 @@ mod connection;
 mod database;
 mod error;
 mod expression;
+mod function;
 mod hive;
+mod index;
 mod layout;
 mod model;
 mod name;
@@ -74,6 +76,7 @@ mod partition;
 mod policy;
 mod scope;
 mod settings;
+mod statistics;
 mod stored;
 mod table;
 mod tag;
@@ -89,7 +92,12 @@ pub use connection::{
     SealedSecrets, is_secret_name,
 };
 pub use error::{Error, Kind, Result};
+pub use function::{ResourceUri, UserDefinedFunction, UserDefinedFunctionInput};
 pub use hive::{HiveType, MAX_TYPE_DEPTH, ParseTypeError};
+pub use index::{
+    BackfillError, IndexStatus, KeySchemaElement, PartitionIndex, PartitionIndexDescriptor,
+    PartitionValueList,
+};
 pub use layout::{TableFormat, schema_of, table_from_schema};
 pub use model::{
     Column, Database, DatabaseIdentifier, DatabaseInput, FederatedDatabase, FederatedTable, Order,
@@ -102,6 +110,10 @@ pub use partition::{ListPartitions, Segment};
 pub use policy::{PolicyCondition, ResourcePolicy};
 pub use settings::{
     ConnectionPasswordEncryption, EncryptionAtRest, EncryptionSettings, SecurityConfiguration,
+};
+pub use statistics::{
+    BooleanStatistics, ColumnStatistics, ColumnStatisticsData, DecimalNumber, LengthStatistics,
+    RangeStatistics, StatisticsOf,
 };
 pub use table::UpdateTable;
 pub use tag::{MAX_TAGS, Resource, Tags};

@@ -14,6 +14,11 @@ const DATABASE: u8 = 1;
 const TABLE: u8 = 2;
 const TABLES_CREATED: u8 = 3;
 const PARTITIONS_CREATED: u8 = 4;
+const FUNCTION: u8 = 5;
+const TABLE_STATISTICS: u8 = 6;
+const PARTITION_STATISTICS: u8 = 7;
+const PARTITION_INDEXES: u8 = 8;
+const DESCRIPTOR: u8 = 9;
 const CONNECTION: u8 = 16;
 const TAGS: u8 = 17;
 const RESOURCE_POLICY: u8 = 18;
@@ -70,18 +75,80 @@ pub(crate) fn partition(database: &str, table_name: &str, values: &[String]) -> 
         .fold(partitions(database, table_name), Key::with_part)
 }
 
-/// The record that changes whenever a partition is created or renamed in the table.
-pub(crate) fn partitions_created(database: &str, table_name: &str) -> Key {
-    Key::new()
-        .with_u8(PARTITIONS_CREATED)
-        .with_part(database)
-        .with_part(table_name)
+/// The record that changes whenever a partition or an index entry is written in the table with this key.
+pub(crate) fn partitions_created_of(table: &Key) -> Key {
+    of_kind(PARTITIONS_CREATED, table)
 }
 
-/// What [`partitions_created`] is for the table whose key this is.
-pub(crate) fn partitions_created_of(table: &Key) -> Key {
-    let names = table.as_bytes().get(1..).unwrap_or_default();
-    Key::from_bytes([&[PARTITIONS_CREATED], names].concat())
+/// Below which all functions of a database lie.
+pub(crate) fn functions(database: &str) -> Key {
+    Key::new().with_u8(FUNCTION).with_part(database)
+}
+
+pub(crate) fn function(database: &str, name: &str) -> Key {
+    functions(database).with_part(name)
+}
+
+/// Statistics of a table's columns, by the key of the table.
+pub(crate) fn table_statistics_of(table: &Key) -> Key {
+    of_kind(TABLE_STATISTICS, table)
+}
+
+/// Statistics of a partition's columns, by the key of the partition and in the same tree.
+pub(crate) fn partition_statistics_of(partition: &Key) -> Key {
+    of_kind(PARTITION_STATISTICS, partition)
+}
+
+/// The partition whose statistics these are.
+pub(crate) fn partition_of_statistics(statistics: &Key) -> Key {
+    of_kind(TABLE, statistics)
+}
+
+/// The definitions of a table's partition indexes, by the key of the table.
+pub(crate) fn partition_indexes_of(table: &Key) -> Key {
+    of_kind(PARTITION_INDEXES, table)
+}
+
+/// Below which the descriptors lie that partitions of a table share, by the key of the table.
+pub(crate) fn descriptors_of(table: &Key) -> Key {
+    of_kind(DESCRIPTOR, table)
+}
+
+/// Below which the entries of one partition index lie, in the tree of indexes.
+pub(crate) fn index_entries(table: &Key, index: u32) -> Key {
+    table.clone().with_u32(index)
+}
+
+/// Whose record it is: the kind, and the names behind it.
+pub(crate) fn kind_and_names(key: &Key) -> Option<(u8, Vec<String>)> {
+    let mut reader = key.reader();
+    let kind = reader.u8().ok()?;
+    let mut names = Vec::new();
+    while let Ok(name) = reader.part() {
+        names.push(String::from_utf8(name).ok()?);
+    }
+    reader.is_empty().then_some((kind, names))
+}
+
+/// The table of a record whose key begins with the names of its database and table.
+pub(crate) fn table_of(key: &Key) -> Option<(String, String)> {
+    let mut reader = key.reader();
+    reader.u8().ok()?;
+    let database = String::from_utf8(reader.part().ok()?).ok()?;
+    let name = String::from_utf8(reader.part().ok()?).ok()?;
+    Some((database, name))
+}
+
+/// The values in the key of a partition.
+pub(crate) fn partition_values(key: &Key) -> Option<Vec<String>> {
+    let (_, mut names) = kind_and_names(key)?;
+    (names.len() > 2).then(|| names.split_off(2))
+}
+
+/// The key with the same names and another kind in front.
+fn of_kind(kind: u8, key: &Key) -> Key {
+    let names = key.as_bytes().get(1..).unwrap_or_default();
+    Key::from_bytes([&[kind], names].concat())
 }
 
 /// Below which all connections lie.
@@ -161,19 +228,31 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(tree: Tree, key: &Key, record: &Record) -> Result<T> {
-    let unreadable = |reason: String| tenon_store::Error::DamagedRecord {
+    check_layout(tree, key, record, SCHEMA)?;
+    serde_json::from_slice(&record.payload)
+        .map_err(|error| unreadable(tree, key, error.to_string()))
+}
+
+/// Refuses a record that a newer build wrote.
+pub(crate) fn check_layout(tree: Tree, key: &Key, record: &Record, newest: u16) -> Result<()> {
+    if record.schema <= newest {
+        return Ok(());
+    }
+    let found = record.schema;
+    Err(unreadable(
+        tree,
+        key,
+        format!("it has layout {found}, this build reads up to {newest}"),
+    ))
+}
+
+pub(crate) fn unreadable(tree: Tree, key: &Key, reason: impl Into<String>) -> Error {
+    tenon_store::Error::DamagedRecord {
         tree: tree.name(),
         key: key.clone(),
-        reason,
-    };
-    if record.schema > SCHEMA {
-        let found = record.schema;
-        return Err(unreadable(format!(
-            "it has layout {found}, this build reads up to {SCHEMA}"
-        ))
-        .into());
+        reason: reason.into(),
     }
-    serde_json::from_slice(&record.payload).map_err(|error| unreadable(error.to_string()).into())
+    .into()
 }
 
 #[cfg(test)]

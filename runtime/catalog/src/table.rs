@@ -4,11 +4,13 @@ use tenon_store::{Expected, Key, Tree};
 
 use crate::catalog::{MAX_PAGE, Page, Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Table, TableInput, TableVersion};
+use crate::index::PartitionIndex;
+use crate::model::{Column, Table, TableInput, TableVersion};
 use crate::name::fold;
+use crate::scope::Transaction;
 use crate::stored;
 
-/// Old versions deleted in one transaction.
+/// Records deleted in one transaction.
 const DELETED_AT_ONCE: usize = 10_000;
 
 /// How to update a table.
@@ -26,6 +28,19 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::NotFound`] for the database, [`Error::AlreadyExists`], [`Error::InvalidInput`], [`Error::Store`].
     pub fn create_table(&self, database: &str, input: TableInput) -> Result<Table> {
+        self.create_table_with_indexes(database, input, &[])
+    }
+
+    /// Creates a table with partition indexes, which are in use at once.
+    ///
+    /// # Errors
+    /// As [`TenantCatalog::create_table`] and [`TenantCatalog::create_partition_index`].
+    pub fn create_table_with_indexes(
+        &self,
+        database: &str,
+        input: TableInput,
+        indexes: &[PartitionIndex],
+    ) -> Result<Table> {
         let database = fold("database", database)?;
         let name = fold("table", &input.name)?;
         check(&input)?;
@@ -48,8 +63,8 @@ impl TenantCatalog {
                     name: full_name.clone(),
                 });
             }
-            let transaction = self
-                .transaction()
+            let transaction = self.new_indexes(self.transaction(), &table, &key, indexes)?;
+            let transaction = transaction
                 .expect(Tree::Object, stored::database(&database), Expected::Present)
                 .expect(Tree::Object, key.clone(), Expected::Absent)
                 .put(Tree::Object, key.clone(), stored::SCHEMA, payload.clone())
@@ -102,9 +117,11 @@ impl TenantCatalog {
                 ..self.table_of(&database, &name, input.clone())
             };
             let key = stored::table(&database, &name);
+            let transaction = self
+                .transaction()
+                .expect(Tree::Object, key.clone(), old.unchanged());
             let mut transaction =
-                self.transaction()
-                    .expect(Tree::Object, key.clone(), old.unchanged());
+                self.with_same_keys(transaction, &key, &old.value, &input.partition_keys)?;
             if !options.skip_archive {
                 let version_key = stored::version(&database, &name, number);
                 transaction = transaction.put(
@@ -120,8 +137,8 @@ impl TenantCatalog {
         })
     }
 
-    /// Deletes the table `name` of `database` with its versions, in one transaction. A table with more than
-    /// 10,000 old versions loses the oldest of them first, in transactions of their own.
+    /// Deletes the table `name` of `database` with its versions, partitions, statistics and indexes, in one
+    /// transaction. A table with more than 10,000 of them loses some first, in transactions of their own.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::InvalidInput`] for a bad name, [`Error::Conflict`] when it is changed all
@@ -136,37 +153,106 @@ impl TenantCatalog {
         Ok(())
     }
 
-    /// Deletes at most `limit` versions; returns whether the table is gone.
+    /// Deletes at most `limit` records; returns whether the table is gone.
     pub(crate) fn delete_table_step(
         &self,
         database: &str,
         name: &str,
         limit: usize,
     ) -> Result<bool> {
-        let key = stored::table(database, name);
         let table = self.read_table(database, name)?;
+        let key = stored::table(database, name);
+        let (transaction, gone) = self.with_table_deleted(
+            self.transaction(),
+            key,
+            table.unchanged(),
+            &mut limit.clone(),
+        )?;
+        self.commit(transaction).map(|()| gone)
+    }
+
+    /// Adds the deletion of a table and of all that lies below it, as far as `budget` records go. Returns whether
+    /// that is everything; else the table stays, with some of what it has.
+    pub(crate) fn with_table_deleted(
+        &self,
+        transaction: Transaction,
+        table: Key,
+        unchanged: Expected,
+        budget: &mut usize,
+    ) -> Result<(Transaction, bool)> {
         // A table that changes in between would leave a version that was not seen.
-        let mut transaction =
-            self.transaction()
-                .expect(Tree::Object, key.clone(), table.unchanged());
-        // Read before the partitions: whoever creates one later changes it, and the transaction fails.
-        let (marker, created) = self.marker(&key)?;
-        let (partitions, more_partitions) = self.keys(Tree::Partition, &key, limit)?;
-        for (partition_key, _) in partitions {
-            transaction = transaction.delete(Tree::Partition, partition_key);
-        }
-        let (versions, more_versions) = self.keys(Tree::Version, &key, limit)?;
-        for (version_key, _) in versions {
-            transaction = transaction.delete(Tree::Version, version_key);
-        }
-        let more = more_partitions || more_versions;
-        if !more {
+        let mut transaction = transaction.expect(Tree::Object, table.clone(), unchanged);
+        // Read before what lies below: whoever adds to that changes the marker, and the transaction fails.
+        let (marker, created) = self.marker(&table)?;
+        let (partitions, more) = self.below(Tree::Partition, &table, budget)?;
+        for key in partitions {
             transaction = transaction
-                .expect(Tree::Object, marker.clone(), created)
-                .delete(Tree::Object, marker)
-                .delete_tagged(key);
+                .delete(Tree::Partition, stored::partition_statistics_of(&key))
+                .delete(Tree::Partition, key);
         }
-        self.commit(transaction).map(|()| !more)
+        if more {
+            return Ok((transaction, false));
+        }
+        // What partitions need goes after all of them.
+        for (tree, prefix) in [
+            (Tree::Index, table.clone()),
+            (Tree::Object, stored::descriptors_of(&table)),
+            (Tree::Version, table.clone()),
+        ] {
+            let (keys, more) = self.below(tree, &prefix, budget)?;
+            for key in keys {
+                transaction = transaction.delete(tree, key);
+            }
+            if more {
+                return Ok((transaction, false));
+            }
+        }
+        let transaction = transaction
+            .expect(Tree::Object, marker.clone(), created)
+            .delete(Tree::Object, marker)
+            .delete(Tree::Object, stored::table_statistics_of(&table))
+            .delete(Tree::Object, stored::partition_indexes_of(&table))
+            .delete_tagged(table);
+        Ok((transaction, true))
+    }
+
+    /// Keys below `prefix` as far as the budget goes, which they use up, and whether there are more.
+    pub(crate) fn below(
+        &self,
+        tree: Tree,
+        prefix: &Key,
+        budget: &mut usize,
+    ) -> Result<(Vec<Key>, bool)> {
+        let (keys, more) = self.keys(tree, prefix, *budget)?;
+        *budget -= keys.len();
+        Ok((keys.into_iter().map(|(key, _)| key).collect(), more))
+    }
+
+    /// Entries of indexes are made of the partition keys, which stay as they are while there is an index.
+    fn with_same_keys(
+        &self,
+        transaction: Transaction,
+        table: &Key,
+        old: &Table,
+        new_keys: &[Column],
+    ) -> Result<Transaction> {
+        let names_and_types = |keys: &[Column]| -> Vec<_> {
+            keys.iter()
+                .map(|key| (key.name.clone(), key.r#type.clone()))
+                .collect()
+        };
+        if names_and_types(&old.partition_keys) == names_and_types(new_keys) {
+            return Ok(transaction);
+        }
+        let indexes = self.indexes(table)?;
+        if indexes.definitions.is_empty() {
+            return Ok(indexes.expect(transaction));
+        }
+        let database = old.database_name.as_deref().unwrap_or_default();
+        Err(Error::invalid(format!(
+            "the partition keys of table {} cannot change while it has partition indexes",
+            full_name(database, &old.name)
+        )))
     }
 
     /// At most `limit` tables of `database` (1 to 1000) in the order of their names; `token` is a page's `next`.

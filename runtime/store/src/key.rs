@@ -244,6 +244,12 @@ impl KeyReader<'_> {
         self.0.is_empty()
     }
 
+    /// Bytes that have not been read.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.0.len()
+    }
+
     fn number<const N: usize>(&mut self) -> Result<[u8; N], BadKey> {
         let (number, rest) = self.0.split_first_chunk().ok_or(BadKey)?;
         self.0 = rest;
