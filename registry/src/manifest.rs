@@ -20,6 +20,7 @@ const MAX_LONG_TEXT_BYTES: usize = 4096;
 const MAX_AUTHORS: usize = 32;
 const MAX_FUNCTIONS: usize = 256;
 const MAX_EXAMPLES: usize = 32;
+const MAX_CAPABILITIES: usize = 16;
 const MAX_LIMITS: usize = 64;
 
 /// What a plugin says about itself: the JSON in the `tenon:manifest` section.
@@ -58,6 +59,10 @@ pub struct Manifest {
     pub contract: Version,
     /// What the plugin offers; at least one, names distinct.
     pub functions: Vec<Function>,
+    /// Interfaces of the contract that reach outside and that the component imports, such as `http`. What is not
+    /// named here is not given, whatever an operator grants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
     /// Worked examples for the catalogue of plugins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
@@ -172,6 +177,10 @@ impl Manifest {
             check_text("an author", author, MAX_SHORT_TEXT_BYTES)?;
         }
         self.validate_functions()?;
+        check_count("capabilities", self.capabilities.len(), MAX_CAPABILITIES)?;
+        for capability in &self.capabilities {
+            check_name("capability", capability)?;
+        }
         check_count("examples", self.examples.len(), MAX_EXAMPLES)?;
         for example in &self.examples {
             check_text("an example's title", &example.title, MAX_SHORT_TEXT_BYTES)?;

@@ -13,9 +13,11 @@ use tenon_tests::{World, root};
 struct Case {
     #[expect(dead_code, reason = "for whoever reads the case")]
     about: String,
-    rows: String,
+    rows: Option<String>,
     more: Option<String>,
     function: Option<String>,
+    #[serde(default)]
+    config: toml::Table,
     query: Option<String>,
     #[serde(default)]
     sorted: bool,
@@ -41,54 +43,79 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
-fn job(case: &Case, folder: &Path) -> Job {
-    std::fs::write(folder.join("rows.json"), &case.rows).unwrap();
-    let mut inputs = vec!["rows"];
-    let mut sources = r#"
-        [nodes.rows.S3JsonSource]
-        Name = "rows"
-        Paths = ["rows.json"]
-    "#
-    .to_owned();
-    if let Some(more) = &case.more {
-        std::fs::write(folder.join("more.json"), more).unwrap();
-        inputs.push("more");
-        sources += r#"
-        [nodes.more.S3JsonSource]
-        Name = "more"
-        Paths = ["more.json"]
-        "#;
+/// The settings as a job gives them.
+fn parameters(config: &toml::Table) -> String {
+    let parameters = config.iter().map(|(name, value)| {
+        let (kind, text) = match value {
+            toml::Value::Integer(number) => ("int", number.to_string()),
+            toml::Value::String(text) => ("str", text.clone()),
+            other => panic!("{name}: {other} is not yet a setting of a case"),
+        };
+        format!("{{ Name = {name:?}, Type = {kind:?}, Value = [{text:?}] }}")
+    });
+    parameters.collect::<Vec<_>>().join(", ")
+}
+
+/// The sources of the case's rows, and their names.
+fn inputs(case: &Case, folder: &Path) -> (String, Vec<&'static str>) {
+    let mut text = String::new();
+    let mut names = Vec::new();
+    for (name, rows) in [("rows", &case.rows), ("more", &case.more)] {
+        let Some(rows) = rows else { continue };
+        std::fs::write(folder.join(name).with_extension("json"), rows).unwrap();
+        names.push(name);
+        text += &format!(
+            r#"
+            [nodes.{name}.S3JsonSource]
+            Name = "{name}"
+            Paths = ["{name}.json"]
+            "#
+        );
     }
-    let node = match (&case.function, &case.query) {
-        (Some(function), None) => format!(
+    (text, names)
+}
+
+fn job(case: &Case, folder: &Path) -> Job {
+    let (mut nodes, mut last) = inputs(case, folder);
+    if let Some(function) = &case.function {
+        let parameters = parameters(&case.config);
+        nodes += &format!(
             r#"
             [nodes.call.DynamicTransform]
             Name = "call"
             TransformName = "call"
             Path = "tenon:conformance@0"
             FunctionName = "{function}"
-            Inputs = {inputs:?}
+            Inputs = {last:?}
+            Parameters = [{parameters}]
             "#
-        ),
-        (None, Some(query)) => format!(
+        );
+        last = vec!["call"];
+    }
+    if let Some(query) = &case.query {
+        let from = last[0];
+        nodes += &format!(
             r#"
-            [nodes.call.SparkSQL]
-            Name = "call"
-            Inputs = {inputs:?}
+            [nodes.ask.SparkSQL]
+            Name = "ask"
+            Inputs = {last:?}
             SqlQuery = '''{query}'''
-            SqlAliases = [{{ From = "rows", Alias = "input" }}]
+            SqlAliases = [{{ From = "{from}", Alias = "input" }}]
             "#
-        ),
-        _ => panic!("a case has a function or a query"),
-    };
+        );
+        last = vec!["ask"];
+    }
+    assert!(
+        matches!(last[..], ["call" | "ask"]),
+        "a case has a function or a query"
+    );
     let text = format!(
         r#"
         name = "case"
-        {sources}
-        {node}
+        {nodes}
         [nodes.out.S3DirectTarget]
         Name = "out"
-        Inputs = ["call"]
+        Inputs = {last:?}
         Path = "out.json"
         Format = "json"
         "#

@@ -357,7 +357,14 @@ fn the_sample_rows_of_every_plugin_come_out_as_expected() {
 fn a_new_plugin_of_every_world_passes_its_own_test() {
     let folder = tempfile::tempdir().unwrap();
     let sdk = root().join("sdk/rust");
-    for world in ["map", "stream", "aggregate", "table-function", "plan"] {
+    for world in [
+        "map",
+        "stream",
+        "aggregate",
+        "table-function",
+        "plan",
+        "source",
+    ] {
         let name = format!("new-{world}");
         let new = [
             "plugin",

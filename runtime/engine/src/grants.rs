@@ -98,8 +98,14 @@ impl GrantsFile {
     }
 }
 
-/// The origins that were granted to a plugin.
+/// What a plugin's manifest has to name for requests to be possible.
+const HTTP: &str = "http";
+
+/// The origins that were granted to a plugin which says that it makes requests.
 pub(crate) fn origins(grants: &[Grant], plugin: &Resolved) -> Vec<Origin> {
+    if !plugin.manifest.capabilities.iter().any(|c| c == HTTP) {
+        return Vec::new();
+    }
     let mut origins: Vec<Origin> = grants
         .iter()
         .filter(|grant| is_about(&grant.plugin, plugin))

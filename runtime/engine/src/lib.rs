@@ -14,6 +14,7 @@
 //!
 //! This room knows the host, connectors, the catalog and the registry, and DataFusion; nobody below knows it.
 
+mod bounded;
 mod bridge;
 mod engine;
 mod error;

@@ -38,7 +38,9 @@ pub(crate) fn context(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Sessio
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rule(Arc::new(LateralCalls))
         .build();
-    SessionContext::new_with_state(state)
+    let context = SessionContext::new_with_state(state);
+    crate::bounded::register(&context);
+    context
 }
 
 /// DataFusion's planner, and ours for calls of table functions.

@@ -20,7 +20,12 @@ pub(crate) struct Exports {
     pub(crate) kinds: Vec<FunctionKind>,
     /// Version of the contract.
     pub(crate) contract: Option<String>,
+    /// Which of the contract's interfaces that reach outside it imports.
+    pub(crate) capabilities: Vec<String>,
 }
+
+/// The contract's interfaces that reach outside.
+const CAPABILITIES: [&str; 1] = ["http"];
 
 /// Makes a component of a core module; `with_names` keeps names of functions and of tools.
 ///
@@ -48,7 +53,7 @@ pub(crate) fn encode(module: &[u8], with_names: bool) -> Result<Vec<u8>, Failure
     }
 }
 
-/// Reads which interfaces of the contract `component` exports.
+/// Reads which interfaces of the contract `component` exports, and which capabilities it imports.
 ///
 /// # Errors
 /// When the bytes are not a component.
@@ -59,6 +64,11 @@ pub(crate) fn exports(component: &[u8]) -> Result<Exports, Failure> {
         match payload.what(|| "cannot read the component")? {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    exports.add_import(import.what(|| "cannot read the component")?.name.name);
+                }
+            }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section {
                     exports.add(export.what(|| "cannot read the component")?.name.name);
@@ -71,6 +81,14 @@ pub(crate) fn exports(component: &[u8]) -> Result<Exports, Failure> {
 }
 
 impl Exports {
+    fn add_import(&mut self, name: &str) {
+        let interface = name.strip_prefix(CONTRACT).unwrap_or_default();
+        let (interface, _) = interface.split_once('@').unwrap_or((interface, ""));
+        if CAPABILITIES.contains(&interface) {
+            self.capabilities.push(interface.to_owned());
+        }
+    }
+
     fn add(&mut self, name: &str) {
         let Some(interface) = name.strip_prefix(CONTRACT) else {
             return;
@@ -182,7 +200,11 @@ mod tests {
         ] {
             found.add(name);
         }
+        for name in ["tenon:plugin/host@0.2.0", "tenon:plugin/http@0.2.0"] {
+            found.add_import(name);
+        }
         assert_eq!(found.kinds, [FunctionKind::Map]);
+        assert_eq!(found.capabilities, ["http"]);
         assert_eq!(found.contract.as_deref(), Some("0.2.0"));
     }
 }

@@ -60,6 +60,7 @@ pub(crate) fn manifest(
             .parse()
             .what(|| "cannot read the version of the contract")?,
         functions,
+        capabilities: exports.capabilities.clone(),
         examples: table.examples,
         limits: limits(&table.limits),
     };

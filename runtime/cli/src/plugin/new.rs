@@ -47,19 +47,20 @@ enum World {
     TableFunction,
     /// Queries that the host runs.
     Plan,
+    /// Rows from outside.
+    Source,
 }
 
 /// Where a file goes, and its text.
 type Template = (&'static str, &'static str);
 
-/// The files of a world's folder: those that every world has, and more.
+/// The files of a world's folder: those that every world has, and those of its test.
 macro_rules! templates {
-    ($folder:literal $(, $more:literal)*) => {
+    ($folder:literal, $($tests:literal),+) => {
         &[
             template!($folder, "Cargo.toml", "Cargo.toml.template"),
             template!($folder, "src/lib.rs", "src/lib.rs.template"),
-            template!($folder, "tests/rows.ndjson", "tests/rows.ndjson"),
-            $(template!($folder, $more, $more),)*
+            $(template!($folder, $tests, $tests),)+
             template!($folder, "tests/expected.ndjson", "tests/expected.ndjson"),
         ]
     };
@@ -77,12 +78,16 @@ macro_rules! template {
 impl World {
     fn files(self) -> &'static [Template] {
         match self {
-            Self::Map => templates!("map"),
-            Self::Stream => templates!("stream"),
+            Self::Map => templates!("map", "tests/rows.ndjson"),
+            Self::Stream => templates!("stream", "tests/rows.ndjson"),
             // Their functions are called in SQL.
-            Self::Aggregate => templates!("aggregate", "tests/query.sql"),
-            Self::TableFunction => templates!("table-function", "tests/query.sql"),
-            Self::Plan => templates!("plan"),
+            Self::Aggregate => templates!("aggregate", "tests/rows.ndjson", "tests/query.sql"),
+            Self::TableFunction => {
+                templates!("table-function", "tests/rows.ndjson", "tests/query.sql")
+            }
+            Self::Plan => templates!("plan", "tests/rows.ndjson"),
+            // It has no input.
+            Self::Source => templates!("source", "tests/config.json"),
         }
     }
 }

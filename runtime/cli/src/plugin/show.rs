@@ -31,6 +31,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         .field("authors", cell(manifest.authors.clone()))
         .field("license", cell(manifest.license.as_str()))
         .field("contract", cell(manifest.contract.to_string()))
+        .field("capabilities", capabilities(manifest))
         .field("limits", limits(manifest))
         .field("size_bytes", bytes(plugin.size_bytes))
         .field("digest", cell(plugin.digest.to_string()))
@@ -54,6 +55,14 @@ fn functions(manifest: &Manifest) -> Cell {
     let objects: Vec<Value> = manifest.functions.iter().map(object).collect();
     let lines: Vec<String> = manifest.functions.iter().map(line).collect();
     cell_as(objects, lines.join("\n"))
+}
+
+/// What it may reach once it is granted.
+fn capabilities(manifest: &Manifest) -> Cell {
+    match manifest.capabilities.is_empty() {
+        true => cell_as(manifest.capabilities.clone(), "-"),
+        false => cell(manifest.capabilities.clone()),
+    }
 }
 
 /// What the plugin should be held to at most, in its own words.

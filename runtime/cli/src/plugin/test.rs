@@ -1,14 +1,14 @@
 //! `tenon plugin test`: the production sandbox and engine on a file of sample rows.
 //!
 //! ```text
-//! tests/rows.ndjson             what goes in
+//! tests/rows.ndjson             what goes in; not of a source
 //! tests/config.json             settings of the function, if it needs any
 //! tests/expected.ndjson         what must come out, row by row; --accept writes it
 //! tests/query.sql               a query over the table `input`, the sample rows
 //! tests/query-expected.ndjson   what must come out of the query of a plugin whose function is called as well
 //! ```
 //!
-//! `map`, `stream` and `plan` functions are called on the rows. `aggregate` and `table-function` functions have no
+//! `map`, `stream` and `plan` functions are called on the rows, `source` functions on nothing. `aggregate` and `table-function` functions have no
 //! meaning outside of SQL: the query is their test, and `expected.ndjson` what comes out of it.
 
 use std::fs;
@@ -46,15 +46,8 @@ pub(crate) struct Args {
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let built = build::build(shell, &args.dir, None, false)?;
     let tests = args.dir.join("tests");
-    let rows = tests.join("rows.ndjson");
-    if !rows.exists() {
-        return Err(Failure::new(format!(
-            "there are no sample rows: {} is missing",
-            rows.display()
-        ))
-        .with_hint("write some, one JSON object a line"));
-    }
-    let cases = cases(&built.manifest, &args.function, &tests)?;
+    let rows = sample(&built.manifest, &args.function, &tests)?;
+    let cases = cases(&built.manifest, &args.function, &tests, rows.is_some())?;
     let scratch = tempfile::tempdir()?;
     let registry = Registry::open(scratch.path().join("registry")).map_err(registry::failure)?;
     registry.install(&built.bytes).map_err(registry::failure)?;
@@ -62,7 +55,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let (mut all, mut used, mut compared) = (0, None, true);
     for case in cases {
         let out = scratch.path().join("out.ndjson");
-        let (count, guest) = run_case(&engine, case.node, &rows, &out)?;
+        let (count, guest) = run_case(&engine, case.node, rows.as_deref(), &out)?;
         compared &= check(shell, &case.expected, &out, args.accept)?;
         all += count;
         used = used.or(guest);
@@ -81,22 +74,44 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     shell.print(&summary.field("result", cell(result)))
 }
 
+/// The sample rows; a source has none.
+fn sample(manifest: &Manifest, function: &str, tests: &Path) -> Result<Option<PathBuf>, Failure> {
+    let rows = tests.join("rows.ndjson");
+    if rows.exists() {
+        return Ok(Some(rows));
+    }
+    let mut tested = manifest
+        .functions
+        .iter()
+        .filter(|f| function.is_empty() || f.name == function);
+    if tested.all(|f| f.kind == FunctionKind::Source) {
+        return Ok(None);
+    }
+    let missing = format!("there are no sample rows: {} is missing", rows.display());
+    Err(Failure::new(missing).with_hint("write some, one JSON object a line"))
+}
+
 /// One run over the sample rows.
 struct Case {
-    /// Reads the node `rows`.
+    /// Reads the node `rows`, if there is one.
     node: Node,
     /// The file of what must come out.
     expected: PathBuf,
 }
 
 /// What there is to run: the function, the query, or both.
-fn cases(manifest: &Manifest, function: &str, tests: &Path) -> Result<Vec<Case>, Failure> {
+fn cases(
+    manifest: &Manifest,
+    function: &str,
+    tests: &Path,
+    has_rows: bool,
+) -> Result<Vec<Case>, Failure> {
     let query = tests.join("query.sql");
     let is_called = called(manifest, function);
     let mut cases = Vec::new();
     if is_called {
         cases.push(Case {
-            node: call(manifest.name.as_str(), function, settings(tests)?),
+            node: call(manifest.name.as_str(), function, settings(tests)?, has_rows),
             expected: tests.join("expected.ndjson"),
         });
     }
@@ -166,7 +181,7 @@ fn no_query(manifest: &Manifest, function: &str, query: &Path) -> Failure {
 fn run_case(
     engine: &Engine,
     node: Node,
-    rows: &Path,
+    rows: Option<&Path>,
     out: &Path,
 ) -> Result<(u64, Option<GuestReport>), Failure> {
     let job = job(node, rows, out);
@@ -237,11 +252,11 @@ fn parameter(name: String, value: Value) -> Option<Parameter> {
     })
 }
 
-fn call(plugin: &str, function: &str, parameters: Vec<Parameter>) -> Node {
+fn call(plugin: &str, function: &str, parameters: Vec<Parameter>, has_rows: bool) -> Node {
     Node::DynamicTransform(DynamicTransform {
         name: plugin.to_owned(),
         transform_name: plugin.to_owned(),
-        inputs: vec!["rows".to_owned()],
+        inputs: has_rows.then(|| "rows".to_owned()).into_iter().collect(),
         parameters,
         function_name: function.to_owned(),
         path: plugin.to_owned(),
@@ -260,11 +275,11 @@ fn asked(query: String) -> Node {
     })
 }
 
-fn job(node: Node, rows: &Path, out: &Path) -> Job {
-    let source = FileSource {
+fn job(node: Node, rows: Option<&Path>, out: &Path) -> Job {
+    let source = rows.map(|rows| FileSource {
         name: "rows".to_owned(),
         paths: vec![setup::absolute(rows)],
-    };
+    });
     let target = DirectTarget {
         name: "out".to_owned(),
         inputs: vec!["plugin".to_owned()],
@@ -272,13 +287,11 @@ fn job(node: Node, rows: &Path, out: &Path) -> Job {
         format: "json".to_owned(),
         schema_change_policy: None,
     };
-    let nodes = [
-        ("rows", Node::S3JsonSource(source)),
-        ("plugin", node),
-        ("out", Node::S3DirectTarget(target)),
-    ];
-    let nodes = nodes
+    let nodes = [("plugin", node), ("out", Node::S3DirectTarget(target))];
+    let nodes = source
+        .map(|source| ("rows", Node::S3JsonSource(source)))
         .into_iter()
+        .chain(nodes)
         .map(|(id, node)| (id.to_owned(), node))
         .collect();
     Job {

@@ -4,6 +4,7 @@
 mod aggregates;
 mod maps;
 mod plans;
+mod sources;
 mod streams;
 mod tables;
 
@@ -13,4 +14,5 @@ tenon_sdk::export! {
     aggregate: [aggregates::Total, aggregates::Longest],
     table_function: [tables::Series, tables::Words],
     plan: [plans::Totals, plans::Itself],
+    source: [sources::Numbers],
 }
