@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    catalog, compile_worker, completions, doctor, find_matches, run, serve, sql,
+    account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run, serve, sql,
+    token,
 };
 use crate::exit::Exit;
 use crate::plugin;
@@ -38,6 +39,14 @@ pub(crate) enum Command {
     Catalog(catalog::Args),
     /// Serve the catalog to clients of AWS Glue.
     Serve(serve::Args),
+    /// Create accounts and say how much they may use.
+    Account(account::Args),
+    /// Create and end access keys, with which requests are signed.
+    Key(key::Args),
+    /// Create and end bearer tokens for the REST interface.
+    Token(token::Args),
+    /// Show who changed what.
+    Audit(audit::Args),
     /// Make, build and install plugins.
     Plugin(plugin::Args),
     /// Check that this machine has what tenon needs.

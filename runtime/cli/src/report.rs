@@ -177,6 +177,17 @@ pub(crate) fn bytes(size: u64) -> Cell {
     cell_as(size, human_bytes(size))
 }
 
+/// A time of day: RFC 3339 in UTC, milliseconds since 1970 given.
+pub(crate) fn time(unix_millis: u64) -> Cell {
+    let time = i64::try_from(unix_millis)
+        .ok()
+        .and_then(chrono::DateTime::from_timestamp_millis);
+    time.map_or_else(
+        || cell(unix_millis),
+        |time| cell(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+    )
+}
+
 /// A time that something took; name its key `..._millis`.
 pub(crate) fn millis(took: Duration) -> Cell {
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

@@ -1,12 +1,16 @@
 //! One file per command: an `Args` struct and a `run` function.
 
+pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod compile_worker;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod find_matches;
+pub(crate) mod key;
 pub(crate) mod rows;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod sql;
+pub(crate) mod token;
