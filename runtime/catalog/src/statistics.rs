@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::{Deserialize, Serialize};
 use tenon_store::{Expected, Key, Tree};
 
@@ -116,6 +117,22 @@ pub struct DecimalNumber {
     pub unscaled_value: String,
     /// Digits behind the point.
     pub scale: i32,
+}
+
+impl DecimalNumber {
+    /// `unscaled` times ten to minus `scale`, in as few bytes as hold it.
+    #[must_use]
+    pub fn of(unscaled: i128, scale: i32) -> Self {
+        let bytes = unscaled.to_be_bytes();
+        let sign: u8 = if unscaled < 0 { 0xff } else { 0 };
+        // A first byte that only repeats the sign says nothing, as long as the next one has it.
+        let is_spare = |at: &usize| bytes[*at] == sign && (bytes[at + 1] ^ sign) & 0x80 == 0;
+        let spare = (0..bytes.len() - 1).take_while(is_spare).count();
+        Self {
+            unscaled_value: BASE64_STANDARD.encode(&bytes[spare..]),
+            scale,
+        }
+    }
 }
 
 /// What statistics are about.
@@ -368,6 +385,24 @@ mod tests {
             check_data(&other).unwrap_err(),
             "their type is LONG and what is given is of [\"STRING\"]"
         );
+    }
+
+    #[test]
+    fn numbers_take_as_few_bytes_as_hold_them() {
+        let text = |unscaled| DecimalNumber::of(unscaled, 2).unscaled_value;
+        for (unscaled, expected) in [
+            (0, "AA=="),
+            (127, "fw=="),
+            (128, "AIA="),
+            (-1, "/w=="),
+            (-128, "gA=="),
+            (-129, "/38="),
+            (i128::MAX, "f////////////////////w=="),
+            (i128::MIN, "gAAAAAAAAAAAAAAAAAAAAA=="),
+        ] {
+            assert_eq!(text(unscaled), expected, "{unscaled}");
+            assert!(is_decimal(&DecimalNumber::of(unscaled, 2)));
+        }
     }
 
     #[test]

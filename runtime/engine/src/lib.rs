@@ -30,6 +30,7 @@ mod session;
 mod shared;
 mod source;
 mod spill;
+mod statistics;
 mod target;
 mod transform;
 
@@ -41,3 +42,4 @@ pub use guest::RunLog;
 pub use limits::{LimitCaps, LimitLayer, LimitsFile, NodeLimits};
 pub use node::Meter;
 pub use report::{GuestReport, NodeReport, PluginReport, RunReport, TargetReport};
+pub use statistics::SamplePercent;

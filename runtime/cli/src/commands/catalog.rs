@@ -2,12 +2,14 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tenon_catalog::{Error, Table, TenantCatalog};
+use tenon_catalog::{ColumnStatistics, Error, StatisticsOf, Table, TenantCatalog};
+use tenon_engine::SamplePercent;
+use tenon_store::{Clock, SystemClock};
 
 use super::setup;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::report::{Report, cell, cell_as};
+use crate::report::{Cell, Report, cell, cell_as};
 use crate::shell::Shell;
 
 /// Arguments of `tenon catalog`.
@@ -38,6 +40,18 @@ enum Verb {
         #[arg(long, value_name = "ID")]
         version: Option<String>,
     },
+    /// Find out statistics of a table's columns, and keep them for those who plan queries.
+    Analyze {
+        /// database.table
+        #[arg(value_name = "TABLE")]
+        table: String,
+        /// Only these columns.
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        columns: Vec<String>,
+        /// Look at this part of the rows, in percent.
+        #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+        sample: f64,
+    },
 }
 
 /// Does what the verb says.
@@ -46,7 +60,68 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     match &args.verb {
         Verb::Ls { database, limit } => list(shell, &catalog, database.as_deref(), *limit),
         Verb::Show { table, version } => show(shell, &catalog, table, version.as_deref()),
+        Verb::Analyze {
+            table,
+            columns,
+            sample,
+        } => analyze(shell, &catalog, table, columns, *sample),
     }
+}
+
+fn analyze(
+    shell: &Shell,
+    catalog: &TenantCatalog,
+    name: &str,
+    columns: &[String],
+    sample: f64,
+) -> Result<(), Failure> {
+    let (database, table) = split(name)?;
+    let found = catalog.get_table(database, table).map_err(failure)?;
+    let sample = SamplePercent::new(sample).map_err(setup::failure)?;
+    let engine = setup::engine(shell, Some(catalog.clone()), &setup::Resources::default())?;
+    let now = SystemClock.now().into();
+    let statistics = setup::block_on(async {
+        engine
+            .column_statistics(&found, columns, sample, now)
+            .await
+            .map_err(setup::failure)
+    })?;
+    let of = StatisticsOf {
+        database,
+        table,
+        partition: None,
+    };
+    for outcome in catalog.update_statistics(of, &statistics).map_err(failure)? {
+        outcome.map_err(failure)?;
+    }
+    let mut report = Report::list(&["column", "type", "nulls", "distinct", "least", "greatest"])
+        .when_empty("no column has a type that statistics are made of");
+    for column in &statistics {
+        report.row(statistics_row(column));
+    }
+    shell.print(&report)
+}
+
+/// A row of what was found out; lengths of texts and bytes stand for their values.
+fn statistics_row(column: &ColumnStatistics) -> [Cell; 6] {
+    let data = serde_json::to_value(&column.statistics_data).unwrap_or_default();
+    let members = data
+        .as_object()
+        .and_then(|members| members.values().find(|member| member.is_object()));
+    let of = |names: &[&str]| {
+        let found = names
+            .iter()
+            .find_map(|name| members.and_then(|members| members.get(*name)));
+        found.cloned().unwrap_or(Value::Null)
+    };
+    [
+        cell(column.column_name.as_str()),
+        cell(column.statistics_data.r#type.as_str()),
+        cell(of(&["NumberOfNulls"])),
+        cell(of(&["NumberOfDistinctValues"])),
+        cell(of(&["MinimumValue", "NumberOfFalses"])),
+        cell(of(&["MaximumValue", "MaximumLength", "NumberOfTrues"])),
+    ]
 }
 
 fn list(
@@ -95,7 +170,7 @@ fn databases(catalog: &TenantCatalog, one: Option<&str>) -> Result<Vec<String>, 
     }
 }
 
-fn table_row(database: &str, table: &Table) -> Vec<crate::report::Cell> {
+fn table_row(database: &str, table: &Table) -> Vec<Cell> {
     let descriptor = table.storage_descriptor.as_ref();
     vec![
         cell(database),
@@ -117,17 +192,21 @@ fn table_row(database: &str, table: &Table) -> Vec<crate::report::Cell> {
     ]
 }
 
+fn split(name: &str) -> Result<(&str, &str), Failure> {
+    name.split_once('.').ok_or_else(|| {
+        Failure::new(format!("{name:?} is not database.table"))
+            .with_exit(Exit::Usage)
+            .with_hint("see `tenon catalog ls`")
+    })
+}
+
 fn show(
     shell: &Shell,
     catalog: &TenantCatalog,
     name: &str,
     version: Option<&str>,
 ) -> Result<(), Failure> {
-    let Some((database, table)) = name.split_once('.') else {
-        return Err(Failure::new(format!("{name:?} is not database.table"))
-            .with_exit(Exit::Usage)
-            .with_hint("see `tenon catalog ls`"));
-    };
+    let (database, table) = split(name)?;
     let table = match version {
         None => catalog.get_table(database, table).map_err(failure)?,
         Some(_) => catalog
