@@ -209,6 +209,7 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
         segment,
         token: cursor.as_deref(),
         limit: page_size(input.max_results, 1000),
+        ..ListPartitions::default()
     };
     let page = context
         .catalog

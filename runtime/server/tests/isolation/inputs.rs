@@ -128,7 +128,11 @@ impl Maker<'_> {
                 let of = rules["of"].as_str().unwrap_or_default();
                 json!([self.value(of, path)])
             }
-            "map" => json!({format!("key_{}", self.word): self.word}),
+            "map" => {
+                let keys = &self.shapes[rules["key"].as_str().unwrap_or_default()]["enum"];
+                let key = keys[0].as_str().map(str::to_owned);
+                json!({key.unwrap_or_else(|| format!("key_{}", self.word)): self.word})
+            }
             "string" => json!(self.text(rules, path)),
             "boolean" => json!(false),
             "blob" => json!("AA=="),
@@ -169,6 +173,9 @@ impl Maker<'_> {
             "VersionId" | "VersionIds" => "0".to_owned(),
             "ResourceArn" => format!("arn:aws:glue:us-east-1:222222222222:database/{database}"),
             "Location" | "LocationUri" => format!("s3://{}/x", self.word),
+            "PolicyInJson" => json!({"Version": "2012-10-17", "Statement": {
+                "Sid": self.word, "Effect": "Allow", "Principal": "*", "Action": "glue:*", "Resource": "*"}})
+            .to_string(),
             "Name" | "ColumnName" | "ColumnNames" => format!("column_{}", self.word),
             _ => self.word.to_owned(),
         }
