@@ -55,6 +55,7 @@ impl From<Error> for Fault {
             Error::Conflict { .. } => "ConcurrentModificationException",
             Error::InvalidInput { .. } => "InvalidInputException",
             Error::InvalidState { .. } => "InvalidStateException",
+            Error::LimitExceeded { .. } => "ResourceNumberLimitExceededException",
             Error::Store(tenon_store::Error::TooLarge { .. }) => "InvalidInputException",
             _ => return Self::internal(&error.to_string()),
         };

@@ -20,7 +20,7 @@
 //! **Chosen: constraints are data.** One walk over a small file checks every request in AWS's words.
 //! **Refused: generated structs with checks in them**: they are compiled for minutes and say the same.
 //!
-//! Not here yet: partition indexes, functions, connections, tags, statistics, policies, STS. Signatures are not verified: without keys only loopback addresses are served.
+//! Not here yet: connections, tags, policies, STS. Signatures are not verified: without keys only loopback addresses are served.
 #![cfg_attr(
     test,
     allow(

@@ -4,8 +4,12 @@
 //! [`OPERATIONS`], and `cargo run --release -p tenon-server --example glue_model -- <service model>`.
 
 mod database;
+mod function;
+mod index;
 mod partition;
+mod statistics;
 mod table;
+mod unfiltered;
 mod version;
 
 use serde::de::DeserializeOwned;
@@ -46,23 +50,41 @@ operations! {
     "BatchUpdatePartition" => partition::batch_update,
     "CreateDatabase" => database::create,
     "CreatePartition" => partition::create,
+    "CreatePartitionIndex" => index::create,
     "CreateTable" => table::create,
+    "CreateUserDefinedFunction" => function::create,
+    "DeleteColumnStatisticsForPartition" => statistics::delete,
+    "DeleteColumnStatisticsForTable" => statistics::delete,
     "DeleteDatabase" => database::delete,
     "DeletePartition" => partition::delete,
+    "DeletePartitionIndex" => index::delete,
     "DeleteTable" => table::delete,
     "DeleteTableVersion" => version::delete,
+    "DeleteUserDefinedFunction" => function::delete,
+    "GetCatalogImportStatus" => unfiltered::import_status,
+    "GetColumnStatisticsForPartition" => statistics::get,
+    "GetColumnStatisticsForTable" => statistics::get,
     "GetDatabase" => database::get,
     "GetDatabases" => database::list,
     "GetPartition" => partition::get,
+    "GetPartitionIndexes" => index::list,
     "GetPartitions" => partition::list,
     "GetTable" => table::get,
     "GetTableVersion" => version::get,
     "GetTableVersions" => version::list,
     "GetTables" => table::list,
+    "GetUnfilteredPartitionMetadata" => unfiltered::partition,
+    "GetUnfilteredPartitionsMetadata" => unfiltered::partitions,
+    "GetUnfilteredTableMetadata" => unfiltered::table,
+    "GetUserDefinedFunction" => function::get,
+    "GetUserDefinedFunctions" => function::list,
     "SearchTables" => table::search,
+    "UpdateColumnStatisticsForPartition" => statistics::update,
+    "UpdateColumnStatisticsForTable" => statistics::update,
     "UpdateDatabase" => database::update,
     "UpdatePartition" => partition::update,
     "UpdateTable" => table::update,
+    "UpdateUserDefinedFunction" => function::update,
 }
 
 /// Names of the supported operations, sorted.
