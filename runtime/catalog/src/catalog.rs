@@ -202,6 +202,11 @@ impl TenantCatalog {
         Key::from_bytes([tenant.as_bytes(), own.as_bytes()].concat())
     }
 
+    /// The key in this catalog of what is stored under `key`.
+    pub(crate) fn own(&self, key: &Key) -> Key {
+        self.scope.own(key)
+    }
+
     /// The same tenant's catalog of this scope.
     pub(crate) fn in_scope(&self, scope: Scope) -> Self {
         Self {

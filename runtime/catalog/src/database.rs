@@ -130,7 +130,7 @@ impl TenantCatalog {
         let (functions, more_functions) =
             self.below(Tree::Object, &stored::functions(name), &mut budget)?;
         for function in functions {
-            transaction = transaction.delete(Tree::Object, function);
+            transaction = transaction.delete_tagged(function);
         }
         let (tables, more_tables) = self.keys(Tree::Object, &stored::tables(name), budget)?;
         for (table, object_version) in tables {

@@ -153,16 +153,6 @@ impl<'a> Expression<'a> {
         }
     }
 
-    /// Whether a partition with these values passes.
-    ///
-    /// # Errors
-    /// [`Error::InvalidState`] when a value it looks at is not of its column's type.
-    pub(crate) fn accepts(&self, values: &[String]) -> Result<bool> {
-        self.root
-            .as_ref()
-            .map_or(Ok(true), |root| self.node(root, values))
-    }
-
     /// What must all hold for a partition to pass.
     pub(crate) fn conjuncts(&self) -> Vec<Conjunct<'_>> {
         let mut nodes = Vec::new();
@@ -175,7 +165,7 @@ impl<'a> Expression<'a> {
     /// Whether one of [`Expression::conjuncts`] holds.
     ///
     /// # Errors
-    /// As [`Expression::accepts`].
+    /// [`Error::InvalidState`] when a value it looks at is not of its column's type.
     pub(crate) fn holds(&self, conjunct: &Conjunct<'_>, values: &[String]) -> Result<bool> {
         self.node(conjunct.node, values)
     }
@@ -800,6 +790,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl Expression<'_> {
+        fn accepts(&self, values: &[String]) -> Result<bool> {
+            for conjunct in self.conjuncts() {
+                if !self.holds(&conjunct, values)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+    }
 
     fn keys() -> Vec<Column> {
         let key = |(name, r#type): (&str, &str)| Column {

@@ -211,7 +211,7 @@ impl TenantCatalog {
         let transaction = self
             .transaction()
             .expect(Tree::Object, key.clone(), Expected::Present)
-            .delete(Tree::Object, key);
+            .delete_tagged(key);
         match self.commit(transaction) {
             Err(error) if error.is_store_conflict() => Err(Error::not_found(
                 Kind::Function,

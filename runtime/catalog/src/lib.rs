@@ -65,6 +65,7 @@ mod connection;
 mod database;
 mod error;
 mod expression;
+mod fsck;
 mod function;
 mod hive;
 mod index;
@@ -80,6 +81,7 @@ mod statistics;
 mod stored;
 mod table;
 mod tag;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +94,7 @@ pub use connection::{
     SealedSecrets, is_secret_name,
 };
 pub use error::{Error, Kind, Result};
+pub use fsck::{Finding, FsckReport, Remedy};
 pub use function::{ResourceUri, UserDefinedFunction, UserDefinedFunctionInput};
 pub use hive::{HiveType, MAX_TYPE_DEPTH, ParseTypeError};
 pub use index::{
@@ -118,3 +121,4 @@ pub use statistics::{
 pub use table::UpdateTable;
 pub use tag::{MAX_TAGS, Resource, Tags};
 pub use tenon_store::{Clock, Tenant};
+pub use transfer::{Counts, ImportReport, TransferError};

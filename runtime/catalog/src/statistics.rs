@@ -147,7 +147,7 @@ pub struct StatisticsOf<'a> {
 }
 
 /// Columns by their folded name.
-type Columns = BTreeMap<String, ColumnStatistics>;
+pub(crate) type Columns = BTreeMap<String, ColumnStatistics>;
 
 /// Where statistics lie and what must be there beside them.
 struct Place {

@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 pub(crate) const SCHEMA: u16 = 1;
 
 const DATABASE: u8 = 1;
-const TABLE: u8 = 2;
+pub(crate) const TABLE: u8 = 2;
 const TABLES_CREATED: u8 = 3;
 const PARTITIONS_CREATED: u8 = 4;
-const FUNCTION: u8 = 5;
-const TABLE_STATISTICS: u8 = 6;
+pub(crate) const FUNCTION: u8 = 5;
+pub(crate) const TABLE_STATISTICS: u8 = 6;
 const PARTITION_STATISTICS: u8 = 7;
-const PARTITION_INDEXES: u8 = 8;
-const DESCRIPTOR: u8 = 9;
+pub(crate) const PARTITION_INDEXES: u8 = 8;
+pub(crate) const DESCRIPTOR: u8 = 9;
 const CONNECTION: u8 = 16;
 const TAGS: u8 = 17;
 const RESOURCE_POLICY: u8 = 18;
@@ -29,6 +29,17 @@ const CATALOG_NUMBER: u8 = 22;
 const CATALOG_REMAINS: u8 = 23;
 const DEFAULT_CATALOG: u8 = 24;
 const NESTED: u8 = 255;
+
+/// Kinds of records that lie in a database.
+pub(crate) const OF_DATABASES: [u8; 3] = [TABLE, TABLES_CREATED, FUNCTION];
+
+/// Kinds of records in the tree of objects that lie in a table.
+pub(crate) const OF_TABLES: [u8; 4] = [
+    PARTITIONS_CREATED,
+    TABLE_STATISTICS,
+    PARTITION_INDEXES,
+    DESCRIPTOR,
+];
 
 /// Below which all databases lie.
 pub(crate) fn databases() -> Key {
@@ -128,6 +139,23 @@ pub(crate) fn kind_and_names(key: &Key) -> Option<(u8, Vec<String>)> {
         names.push(String::from_utf8(name).ok()?);
     }
     reader.is_empty().then_some((kind, names))
+}
+
+/// Below which all tables lie, and what lies in them in the other trees.
+pub(crate) fn all_tables() -> Key {
+    Key::new().with_u8(TABLE)
+}
+
+/// Below which the statistics of all partitions lie.
+pub(crate) fn all_partition_statistics() -> Key {
+    Key::new().with_u8(PARTITION_STATISTICS)
+}
+
+/// The database of a record whose key begins with its name.
+pub(crate) fn database_of(key: &Key) -> Option<String> {
+    let mut reader = key.reader();
+    reader.u8().ok()?;
+    String::from_utf8(reader.part().ok()?).ok()
 }
 
 /// The table of a record whose key begins with the names of its database and table.

@@ -53,7 +53,6 @@ impl TenantCatalog {
             version_id: Some("0".to_owned()),
             ..table
         };
-        let payload = stored::encode(&table)?;
         let key = stored::table(&database, &name);
         self.retry(Kind::Table, &full_name, || {
             self.read_database(&database)?;
@@ -64,16 +63,9 @@ impl TenantCatalog {
                 });
             }
             let transaction = self.new_indexes(self.transaction(), &table, &key, indexes)?;
-            let transaction = transaction
-                .expect(Tree::Object, stored::database(&database), Expected::Present)
-                .expect(Tree::Object, key.clone(), Expected::Absent)
-                .put(Tree::Object, key.clone(), stored::SCHEMA, payload.clone())
-                .put(
-                    Tree::Object,
-                    stored::tables_created(&database),
-                    stored::SCHEMA,
-                    Vec::new(),
-                );
+            let transaction =
+                transaction.expect(Tree::Object, stored::database(&database), Expected::Present);
+            let transaction = self.new_table(transaction, &database, &table)?;
             self.commit(transaction)
         })?;
         Ok(table)
@@ -169,6 +161,25 @@ impl TenantCatalog {
             &mut limit.clone(),
         )?;
         self.commit(transaction).map(|()| gone)
+    }
+
+    /// Adds a table that is not there yet, so that whoever deletes its database notices.
+    pub(crate) fn new_table(
+        &self,
+        transaction: Transaction,
+        database: &str,
+        table: &Table,
+    ) -> Result<Transaction> {
+        let key = stored::table(database, &table.name);
+        Ok(transaction
+            .expect(Tree::Object, key.clone(), Expected::Absent)
+            .put(Tree::Object, key, stored::SCHEMA, stored::encode(table)?)
+            .put(
+                Tree::Object,
+                stored::tables_created(database),
+                stored::SCHEMA,
+                Vec::new(),
+            ))
     }
 
     /// Adds the deletion of a table and of all that lies below it, as far as `budget` records go. Returns whether
@@ -472,7 +483,7 @@ fn version_number(table: &Table) -> Result<u64> {
     parse_version(table.version_id.as_deref().unwrap_or("0"))
 }
 
-fn parse_version(version_id: &str) -> Result<u64> {
+pub(crate) fn parse_version(version_id: &str) -> Result<u64> {
     version_id
         .parse()
         .map_err(|_| Error::invalid(format!("version {version_id:?} is not a decimal number")))

@@ -37,6 +37,8 @@ pub enum Resource<'a> {
     Table(&'a str, &'a str),
     /// A connection.
     Connection(&'a str),
+    /// A function: its database and its name.
+    Function(&'a str, &'a str),
 }
 
 impl Resource<'_> {
@@ -54,6 +56,10 @@ impl Resource<'_> {
                 name::check("connection", name)?;
                 stored::connection(name)
             }
+            Self::Function(database, name) => stored::function(
+                &name::fold("database", database)?,
+                &name::fold("function", name)?,
+            ),
         })
     }
 
@@ -71,6 +77,7 @@ impl Resource<'_> {
             Self::Database(name) => (Kind::Database, (*name).to_owned()),
             Self::Table(database, name) => (Kind::Table, full_name(database, name)),
             Self::Connection(name) => (Kind::Connection, (*name).to_owned()),
+            Self::Function(database, name) => (Kind::Function, full_name(database, name)),
         };
         Error::not_found(kind, name)
     }

@@ -766,6 +766,17 @@ fn tags_live_and_die_with_their_object() {
     catalog.create_table("db", table("t", "")).unwrap();
     assert_eq!(catalog.tags(resource).unwrap(), Tags::new(), "no past");
     catalog.add_tags(resource, &tag("a")).unwrap();
+    for name in ["f", "g"] {
+        let input = UserDefinedFunctionInput {
+            function_name: Some(name.to_owned()),
+            ..Default::default()
+        };
+        catalog.create_function("db", input).unwrap();
+        let function = Resource::Function("db", name);
+        catalog.add_tags(function, &tag("a")).unwrap();
+        assert_eq!(catalog.tags(function).unwrap(), tag("a"));
+    }
+    catalog.delete_function("db", "f").unwrap();
     catalog.delete_database("db").unwrap();
     assert_eq!(all_records(&*store), 0);
     catalog

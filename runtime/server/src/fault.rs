@@ -64,6 +64,7 @@ impl From<Error> for Fault {
             Error::InvalidInput { .. } => "InvalidInputException",
             Error::InvalidState { .. } => "InvalidStateException",
             Error::ConditionFailed { .. } => "ConditionCheckFailureException",
+            Error::LimitExceeded { .. } => "ResourceNumberLimitExceededException",
             Error::Store(tenon_store::Error::TooLarge { .. }) => "InvalidInputException",
             _ => return Self::internal(&error.to_string()),
         };

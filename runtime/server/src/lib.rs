@@ -26,7 +26,6 @@
 //! **Chosen: constraints are data.** One walk over a small file checks every request in AWS's words.
 //! **Refused: generated structs with checks in them**: they are compiled for minutes and say the same.
 //!
-//! Not here yet: partition indexes, functions, statistics.
 //! Everyone of an account may do everything in it.
 #![cfg_attr(
     test,

@@ -368,6 +368,15 @@ impl TenantCatalog {
 }
 
 impl Indexes {
+    /// No definitions, under a precondition of the caller's.
+    pub(crate) fn none(table: &Key, unchanged: Expected) -> Self {
+        Self {
+            definitions: Vec::new(),
+            unchanged,
+            table: table.clone(),
+        }
+    }
+
     /// The indexes whose entries are kept.
     fn kept(&self) -> impl Iterator<Item = &IndexDefinition> {
         self.definitions.iter().filter(|definition| {

@@ -7,11 +7,15 @@ mod catalog;
 mod connection;
 mod database;
 mod endpoint;
+mod function;
+mod index;
 mod partition;
 mod policy;
 mod settings;
+mod statistics;
 mod table;
 mod tag;
+mod unfiltered;
 mod version;
 
 use std::borrow::Cow;
@@ -71,24 +75,34 @@ operations! {
     "CreateConnection" => connection::create,
     "CreateDatabase" => database::create,
     "CreatePartition" => partition::create,
+    "CreatePartitionIndex" => index::create,
     "CreateSecurityConfiguration" => settings::create_security,
     "CreateTable" => table::create,
+    "CreateUserDefinedFunction" => function::create,
     "DeleteCatalog" => catalog::delete,
+    "DeleteColumnStatisticsForPartition" => statistics::delete,
+    "DeleteColumnStatisticsForTable" => statistics::delete,
     "DeleteConnection" => connection::delete,
     "DeleteDatabase" => database::delete,
     "DeletePartition" => partition::delete,
+    "DeletePartitionIndex" => index::delete,
     "DeleteResourcePolicy" => policy::delete,
     "DeleteSecurityConfiguration" => settings::delete_security,
     "DeleteTable" => table::delete,
     "DeleteTableVersion" => version::delete,
+    "DeleteUserDefinedFunction" => function::delete,
     "GetCatalog" => catalog::get,
+    "GetCatalogImportStatus" => unfiltered::import_status,
     "GetCatalogs" => catalog::list,
+    "GetColumnStatisticsForPartition" => statistics::get,
+    "GetColumnStatisticsForTable" => statistics::get,
     "GetConnection" => connection::get,
     "GetConnections" => connection::list,
     "GetDataCatalogEncryptionSettings" => settings::get_encryption,
     "GetDatabase" => database::get,
     "GetDatabases" => database::list,
     "GetPartition" => partition::get,
+    "GetPartitionIndexes" => index::list,
     "GetPartitions" => partition::list,
     "GetResourcePolicies" => policy::list,
     "GetResourcePolicy" => policy::get,
@@ -99,6 +113,11 @@ operations! {
     "GetTableVersions" => version::list,
     "GetTables" => table::list,
     "GetTags" => tag::get,
+    "GetUnfilteredPartitionMetadata" => unfiltered::partition,
+    "GetUnfilteredPartitionsMetadata" => unfiltered::partitions,
+    "GetUnfilteredTableMetadata" => unfiltered::table,
+    "GetUserDefinedFunction" => function::get,
+    "GetUserDefinedFunctions" => function::list,
     "PutDataCatalogEncryptionSettings" => settings::put_encryption,
     "PutResourcePolicy" => policy::put,
     "SearchTables" => table::search,
@@ -106,10 +125,13 @@ operations! {
     "TestConnection" => connection::test,
     "UntagResource" => tag::remove,
     "UpdateCatalog" => catalog::update,
+    "UpdateColumnStatisticsForPartition" => statistics::update,
+    "UpdateColumnStatisticsForTable" => statistics::update,
     "UpdateConnection" => connection::update,
     "UpdateDatabase" => database::update,
     "UpdatePartition" => partition::update,
     "UpdateTable" => table::update,
+    "UpdateUserDefinedFunction" => function::update,
 }
 
 /// Names of the supported operations, sorted.
@@ -241,6 +263,14 @@ impl Context {
             Some((account, name)) if account == self.account => Ok(Some(name)),
             _ => Err(Fault::not_found(format!("catalog {id} does not exist"))),
         }
+    }
+
+    /// The ARN of something in the catalog; a nested catalog's name stands first in the path.
+    fn arn(&self, kind: &str, path: &str) -> String {
+        let (region, account) = (&self.region, &self.account);
+        let nested = self.catalog_id.split_once(':');
+        let nested = nested.map_or(String::new(), |(_, name)| format!("{name}/"));
+        format!("arn:aws:glue:{region}:{account}:{kind}/{nested}{path}")
     }
 
     /// Encrypts a secret of the connection called `name`.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_catalog::{ListPartitions, PartitionInput, Segment};
+use tenon_catalog::{ListPartitions, Page, Partition, PartitionInput, Segment};
 
 use super::{Context, page_size};
 use crate::fault::Fault;
@@ -81,19 +81,11 @@ pub(super) struct BatchGet {
 /// What does not exist is left out, as on AWS; nothing is left unprocessed.
 pub(super) fn batch_get(context: &Context, input: BatchGet) -> Result<Value, Fault> {
     let (database, table) = (&input.database_name, &input.table_name);
-    context.catalog.get_table(database, table)?;
-    let mut partitions = Vec::new();
-    for wanted in &input.partitions_to_get {
-        match context
-            .catalog
-            .get_partition(database, table, &wanted.values)
-        {
-            Ok(partition) => partitions.push(context.show(&partition)?),
-            Err(tenon_catalog::Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(json!({"Partitions": partitions}))
+    let wanted = input.partitions_to_get.into_iter().map(|list| list.values);
+    let wanted: Vec<_> = wanted.collect();
+    let found = context.catalog.get_partitions(database, table, &wanted)?;
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    Ok(json!({"Partitions": context.show_all(&found)?}))
 }
 
 #[derive(Deserialize)]
@@ -106,14 +98,12 @@ pub(super) struct BatchDelete {
 
 pub(super) fn batch_delete(context: &Context, input: BatchDelete) -> Result<Value, Fault> {
     let (database, table) = (&input.database_name, &input.table_name);
-    context.catalog.get_table(database, table)?;
-    let outcomes = input.partitions_to_delete.into_iter().map(|list| {
-        let outcome = context
-            .catalog
-            .delete_partition(database, table, &list.values);
-        (list.values, outcome)
-    });
-    Ok(errors(outcomes, "PartitionValues"))
+    let wanted = input.partitions_to_delete.into_iter();
+    let wanted: Vec<_> = wanted.map(|list| list.values).collect();
+    let outcomes = context
+        .catalog
+        .delete_partitions(database, table, &wanted)?;
+    Ok(errors(wanted.into_iter().zip(outcomes), "PartitionValues"))
 }
 
 #[derive(Deserialize)]
@@ -186,41 +176,60 @@ pub(super) struct List {
     exclude_column_schema: bool,
 }
 
+impl List {
+    pub(super) fn database(&self) -> &str {
+        &self.database_name
+    }
+
+    pub(super) fn table(&self) -> &str {
+        &self.table_name
+    }
+}
+
 pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
-    let (database, table) = (
-        input.database_name.to_lowercase(),
-        input.table_name.to_lowercase(),
-    );
+    let without_columns = input.exclude_column_schema;
+    let (page, scope) = page(context, "GetPartitions", input)?;
+    let mut list = context.show_all(&page.items)?;
+    if without_columns {
+        list.iter_mut().for_each(remove_columns);
+    }
+    let scope: Vec<_> = scope.iter().map(String::as_str).collect();
+    Ok(context.with_next(json!({"Partitions": list}), &scope, page.next))
+}
+
+/// A page of partitions, and what its token is good for.
+pub(super) fn page(
+    context: &Context,
+    operation: &str,
+    input: List,
+) -> Result<(Page<Partition>, [String; 5]), Fault> {
     let segment = input.segment.map(|segment| Segment {
         number: segment.segment_number,
         total: segment.total_segments,
     });
-    let segment_name = format!("{segment:?}");
     let scope = [
-        "GetPartitions",
-        &database,
-        &table,
-        &input.expression,
-        &segment_name,
+        operation.to_owned(),
+        input.database_name.to_lowercase(),
+        input.table_name.to_lowercase(),
+        input.expression,
+        format!("{segment:?}"),
     ];
-    let cursor = context.cursor(&scope, input.next_token.as_deref())?;
+    let named: Vec<_> = scope.iter().map(String::as_str).collect();
+    let cursor = context.cursor(&named, input.next_token.as_deref())?;
     let options = ListPartitions {
-        expression: &input.expression,
+        expression: &scope[3],
         segment,
         token: cursor.as_deref(),
         limit: page_size(input.max_results, 1000),
+        without_columns: input.exclude_column_schema,
     };
     let page = context
         .catalog
-        .list_partitions(&database, &table, &options)?;
-    let mut list = context.show_all(&page.items)?;
-    if input.exclude_column_schema {
-        list.iter_mut().for_each(without_columns);
-    }
-    Ok(context.with_next(json!({"Partitions": list}), &scope, page.next))
+        .list_partitions(&scope[1], &scope[2], &options)?;
+    Ok((page, scope))
 }
 
-fn without_columns(partition: &mut Value) {
+fn remove_columns(partition: &mut Value) {
     if let Some(descriptor) = partition
         .get_mut("StorageDescriptor")
         .and_then(Value::as_object_mut)

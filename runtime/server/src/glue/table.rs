@@ -1,11 +1,11 @@
 //! Tables. <https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-tables.html>
 
-use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_catalog::{Table, TableInput, UpdateTable};
+use tenon_catalog::{Error, PartitionIndex, Table, TableInput, UpdateTable};
 
 use super::{Context, attributes, fill, is_shared, only, page_size};
 use crate::fault::Fault;
@@ -19,6 +19,8 @@ pub(super) struct Write {
     database_name: String,
     name: Option<String>,
     table_input: Option<TableInput>,
+    #[serde(default)]
+    partition_indexes: Vec<PartitionIndex>,
     version_id: Option<String>,
     #[serde(default)]
     skip_archive: bool,
@@ -46,7 +48,11 @@ impl Write {
 
 pub(super) fn create(context: &Context, mut input: Write) -> Result<Value, Fault> {
     let table = input.table_input()?;
-    context.catalog.create_table(&input.database_name, table)?;
+    context.catalog.create_table_with_indexes(
+        &input.database_name,
+        table,
+        &input.partition_indexes,
+    )?;
     Ok(json!({}))
 }
 
@@ -149,7 +155,7 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
 }
 
 /// A regular expression over whole names; a star in front, which repeats nothing, stands for any characters.
-fn name_expression(text: &str) -> Result<Option<Regex>, Fault> {
+pub(super) fn name_expression(text: &str) -> Result<Option<Regex>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -222,64 +228,116 @@ pub(super) fn search(context: &Context, input: Search) -> Result<Value, Fault> {
     ];
     let cursor = context.cursor(&scope, input.next_token.as_deref())?;
     let after: Option<Position> = cursor.and_then(|cursor| serde_json::from_str(&cursor).ok());
-    let order = |a: &Position, b: &Position| if descending { b.cmp(a) } else { a.cmp(b) };
-
-    let mut found: Vec<(Position, Table)> = Vec::new();
-    for table in all_tables(context)? {
-        let position = (
-            property(&table, field).unwrap_or_default(),
-            table.database_name.clone().unwrap_or_default(),
-            table.name.clone(),
-        );
-        let is_after = after
-            .as_ref()
-            .is_none_or(|after| order(&position, after) == Ordering::Greater);
-        if is_after
-            && is_shared(share, table.federated_table.is_some())
+    let mut found = Found {
+        tables: BTreeMap::new(),
+        after,
+        descending,
+        // One more than fits tells whether there is a next page.
+        limit: page_size(input.max_results, 100) + 1,
+    };
+    for_each_table(context, |table| {
+        if is_shared(share, table.federated_table.is_some())
             && has_text(&table, &text)
             && input.filters.iter().all(|filter| passes(&table, filter))
         {
-            found.push((position, table));
+            found.offer(field, table);
         }
-    }
-    found.sort_by(|(a, _), (b, _)| order(a, b));
-    let limit = page_size(input.max_results, 100);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found
+    })?;
+    let limit = found.limit - 1;
+    let mut page = found.in_order();
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let next = page
         .last()
         .filter(|_| more)
         .map(|(position, _)| json!(position).to_string());
-    let list = found
+    let list = page
         .iter()
         .map(|(_, table)| context.show(table))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(context.with_next(json!({"TableList": list}), &scope, next))
 }
 
-fn all_tables(context: &Context) -> Result<Vec<Table>, Fault> {
-    let (mut tables, mut token) = (Vec::new(), None::<String>);
-    loop {
-        let page = context.catalog.list_databases(token.as_deref(), 1000)?;
-        for database in &page.items {
-            match tables_of(context, &database.name) {
-                Ok(of_database) => tables.extend(of_database),
-                // It was deleted meanwhile.
-                Err(fault) if fault.name == "EntityNotFoundException" => {}
-                Err(fault) => return Err(fault),
+/// The first tables after a position, no more of them than a page needs.
+struct Found {
+    tables: BTreeMap<Position, Table>,
+    after: Option<Position>,
+    descending: bool,
+    limit: usize,
+}
+
+impl Found {
+    fn offer(&mut self, field: &str, table: Table) {
+        let position = (
+            property(&table, field).unwrap_or_default(),
+            table.database_name.clone().unwrap_or_default(),
+            table.name.clone(),
+        );
+        let is_after = self.after.as_ref().is_none_or(|after| {
+            if self.descending {
+                position < *after
+            } else {
+                position > *after
+            }
+        });
+        if !is_after {
+            return;
+        }
+        self.tables.insert(position, table);
+        if self.tables.len() > self.limit {
+            // The last in the order of the list.
+            if self.descending {
+                self.tables.pop_first();
+            } else {
+                self.tables.pop_last();
             }
         }
-        match page.next {
-            Some(next) => token = Some(next),
-            None => return Ok(tables),
+    }
+
+    fn in_order(self) -> Vec<(Position, Table)> {
+        if self.descending {
+            self.tables.into_iter().rev().collect()
+        } else {
+            self.tables.into_iter().collect()
         }
     }
 }
 
-fn tables_of(context: &Context, database: &str) -> Result<Vec<Table>, Fault> {
-    let list =
-        |cursor: Option<&str>, limit| Ok(context.catalog.list_tables(database, cursor, limit)?);
-    Ok(fill(usize::MAX, None, list, |_| true, |table| table.name.clone())?.items)
+/// Every table of the catalog, some at a time.
+fn for_each_table(context: &Context, mut visit: impl FnMut(Table)) -> Result<(), Fault> {
+    let mut token = None::<String>;
+    loop {
+        let page = context.catalog.list_databases(token.as_deref(), 100)?;
+        for database in &page.items {
+            match for_each_table_of(context, &database.name, &mut visit) {
+                // It was deleted meanwhile.
+                Err(Error::NotFound { .. }) => {}
+                outcome => outcome?,
+            }
+        }
+        match page.next {
+            Some(next) => token = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn for_each_table_of(
+    context: &Context,
+    database: &str,
+    visit: &mut impl FnMut(Table),
+) -> tenon_catalog::Result<()> {
+    let mut token = None::<String>;
+    loop {
+        let page = context
+            .catalog
+            .list_tables(database, token.as_deref(), 100)?;
+        page.items.into_iter().for_each(&mut *visit);
+        match page.next {
+            Some(next) => token = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// Texts are found in names, descriptions, columns and parameters.

@@ -4,6 +4,7 @@
 //! arn:aws:glue:<region>:<account>:catalog                     :catalog/<catalog>
 //!                                :database/<database>         :database/<catalog>/<database>
 //!                                :table/<database>/<table>    :table/<catalog>/<database>/<table>
+//!                                :userDefinedFunction/...     as tables
 //!                                :connection/<name>
 //! ```
 //!
@@ -74,6 +75,13 @@ pub(super) fn locate<'a>(
         ("table", [catalog, database, name]) => (
             context.catalog.nested(catalog)?,
             Resource::Table(database, name),
+        ),
+        ("userDefinedFunction", [database, name]) => {
+            (default(), Resource::Function(database, name))
+        }
+        ("userDefinedFunction", [catalog, database, name]) => (
+            context.catalog.nested(catalog)?,
+            Resource::Function(database, name),
         ),
         ("connection", _) => (default(), Resource::Connection(path)),
         _ => return Err(unknown()),

@@ -9,6 +9,7 @@ use tenon_store::{Key, ManualClock, SledStore, StoreConfig};
 use super::*;
 use crate::glue::Context;
 use crate::model::Model;
+use crate::reach::Reach;
 use crate::token::Tokens;
 
 const A: &str = "111111111111";
@@ -271,12 +272,15 @@ fn secrets_are_stored_so_that_only_the_master_key_reads_them() {
 fn context(identity: &Identity, caller: Caller) -> Context {
     Context {
         catalog: identity.catalog().tenant(caller.tenant),
+        catalog_id: caller.account.clone(),
         account: caller.account,
         region: "us-east-1".to_owned(),
         tokens: Tokens::new([0; 32]),
         model: Arc::new(Model::glue().unwrap()),
         principal: caller.principal,
         request_id: String::new(),
+        identity: identity.clone(),
+        reach: Arc::new(Reach::new(&[], ([127, 0, 0, 1], 1).into())),
     }
 }
 
