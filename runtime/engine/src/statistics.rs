@@ -152,10 +152,9 @@ fn measures<'a>(table: &'a Table, names: &[String]) -> Result<Vec<Measure<'a>>> 
     for name in names {
         if !all.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
             let table = &table.name;
-            return Err(Error::NotFound {
-                message: format!("table {table} has no column {name}"),
-                hint: None,
-            });
+            return Err(Error::not_found(format!(
+                "table {table} has no column {name}"
+            )));
         }
     }
     let is_named = |column: &&Column| names.iter().any(|n| n.eq_ignore_ascii_case(&column.name));
