@@ -155,7 +155,7 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::Store`].
     pub fn count_databases(&self, limit: usize) -> Result<usize> {
-        self.count(&stored::databases(), limit)
+        self.count_below(&stored::databases(), limit)
     }
 
     /// How many tables there are in all databases of all of the tenant's catalogs, counted up to `limit`.
@@ -163,10 +163,10 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::Store`].
     pub fn count_tables(&self, limit: usize) -> Result<usize> {
-        self.count(&stored::all_tables(), limit)
+        self.count_below(&stored::all_tables(), limit)
     }
 
-    fn count(&self, below: &Key, limit: usize) -> Result<usize> {
+    fn count_below(&self, below: &Key, limit: usize) -> Result<usize> {
         let mut count = 0;
         for catalog in self.all_catalogs()? {
             count += catalog.keys(Tree::Object, below, limit - count)?.0.len();

@@ -141,11 +141,6 @@ pub(crate) fn kind_and_names(key: &Key) -> Option<(u8, Vec<String>)> {
     reader.is_empty().then_some((kind, names))
 }
 
-/// Below which all tables lie, and what lies in them in the other trees.
-pub(crate) fn all_tables() -> Key {
-    Key::new().with_u8(TABLE)
-}
-
 /// Below which the statistics of all partitions lie.
 pub(crate) fn all_partition_statistics() -> Key {
     Key::new().with_u8(PARTITION_STATISTICS)
