@@ -1,6 +1,8 @@
 //! HTTP: Glue's wire protocol over the catalog.
 //!
 //! ```text
+//! connection ── listen: how many, TLS, the end ── socket: clocks
+//!   ── front: size, time, request id, log, numbers
 //! POST /  X-Amz-Target: AWSGlue.<Operation>
 //!   ── wire: which operation, JSON in, JSON or fault out, request id
 //!   ── model: the service model's rules (required, length, range, pattern, enum)
@@ -10,7 +12,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `server` | [`Server`], [`ServerConfig`]: the address, who may reach it, shutdown |
+//! | `server` | [`Server`], [`ServerConfig`]: the address, who may reach it |
+//! | `listen`, `socket`, `tls` | connections: accepting, [`TlsFiles`], clocks, an orderly end |
+//! | `front`, `limits` | around every request: [`Limits`], record |
+//! | `routes`, `health`, `rest` | paths besides Glue's; [`openapi`] |
+//! | `metrics`, `telemetry`, `otlp` | numbers, [`telemetry`]: log and traces |
 //! | `wire` | the protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html> |
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
 //! | `glue` | the operations, and the table of what is supported |
@@ -31,11 +37,26 @@
 )]
 
 mod fault;
+mod front;
 mod glue;
+mod health;
+mod limits;
+mod listen;
+mod metrics;
 mod model;
+mod otlp;
+mod rest;
+mod routes;
 mod server;
+mod socket;
+pub mod telemetry;
+mod tls;
 mod token;
 mod wire;
 
 pub use glue::{coverage, supported};
+pub use health::Watchers;
+pub use limits::Limits;
+pub use rest::openapi;
 pub use server::{Server, ServerConfig, ServerError};
+pub use tls::{TlsError, TlsFiles};

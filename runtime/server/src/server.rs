@@ -7,22 +7,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use serde_json::Value;
 use tenon_catalog::TenantCatalog;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::fault::Fault;
+use crate::front::{Front, Stage};
 use crate::glue::{self, Context};
+use crate::health::{Health, Probe, Watchers};
+use crate::limits::Limits;
+use crate::listen::Listening;
+use crate::metrics::Metrics;
 use crate::model::Model;
+use crate::routes;
+use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::token::Tokens;
 use crate::wire;
-
-/// Largest request, in bytes; Glue's own limit on a table's definition is far below.
-const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -33,6 +38,14 @@ pub struct ServerConfig {
     pub account: String,
     /// The region in names of resources. Default us-east-1.
     pub region: String,
+    /// The certificate. Default none: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// How much one caller may have.
+    pub limits: Limits,
+    /// Who reaches `/health/live` and `/health/ready`. Default everyone.
+    pub health: Watchers,
+    /// Who reaches `/metrics`, which is about all tenants together. Default this machine.
+    pub metrics: Watchers,
 }
 
 impl Default for ServerConfig {
@@ -41,6 +54,10 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
+            tls: None,
+            limits: Limits::default(),
+            health: Watchers::Everyone,
+            metrics: Watchers::ThisMachine,
         }
     }
 }
@@ -53,6 +70,8 @@ pub enum ServerError {
     OpenToAll(SocketAddr),
     /// The account is not twelve digits.
     Account(String),
+    /// The certificate cannot be used.
+    Tls(TlsError),
     /// The system refused.
     Io(io::Error),
     /// The built-in rules cannot be read: a fault of the build.
@@ -67,6 +86,7 @@ impl std::fmt::Display for ServerError {
                 "{address} can be reached from other machines and no access keys are set up; listen on 127.0.0.1"
             ),
             Self::Account(account) => write!(f, "account {account:?} is not twelve digits"),
+            Self::Tls(error) => error.fmt(f),
             Self::Io(error) => write!(f, "cannot listen: {error}"),
             Self::Model(reason) => write!(f, "the service model cannot be read: {reason}"),
         }
@@ -82,6 +102,12 @@ impl std::error::Error for ServerError {
     }
 }
 
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
+
 impl From<io::Error> for ServerError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -89,10 +115,12 @@ impl From<io::Error> for ServerError {
 }
 
 /// A server that has its address and does not serve yet.
-#[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
-    router: Router,
+pub struct Server(Listening);
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Server").field(&self.0.listener).finish()
+    }
 }
 
 struct Shared {
@@ -105,7 +133,7 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerError::OpenToAll`] for an address that is not of this machine only, [`ServerError::Account`],
-    /// [`ServerError::Io`].
+    /// [`ServerError::Tls`], [`ServerError::Io`].
     pub async fn bind(config: &ServerConfig, catalog: TenantCatalog) -> Result<Self, ServerError> {
         if !config.listen.ip().is_loopback() {
             return Err(ServerError::OpenToAll(config.listen));
@@ -120,16 +148,13 @@ impl Server {
             tokens: Tokens::new(random_key()?),
             model: Model::glue().map_err(ServerError::Model)?,
         };
+        let probe = probe(&context.catalog);
         let shared = Arc::new(Shared {
             context,
             requests: AtomicU64::new(0),
         });
-        let router = Router::new()
-            .route("/", post(serve))
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .with_state(shared);
-        let listener = TcpListener::bind(config.listen).await?;
-        Ok(Self { listener, router })
+        let router = Router::new().route("/", post(serve)).with_state(shared);
+        Ok(Self(listening(config, router, probe).await?))
     }
 
     /// Where it listens.
@@ -137,21 +162,72 @@ impl Server {
     /// # Errors
     /// [`ServerError::Io`].
     pub fn address(&self) -> Result<SocketAddr, ServerError> {
-        Ok(self.listener.local_addr()?)
+        Ok(self.0.listener.local_addr()?)
     }
 
-    /// Serves until `stop` is ready, then finishes the requests that are under way.
+    /// Serves until `stop` is ready, then finishes the requests that are under way, for as long as
+    /// [`Limits::drain_timeout`] says.
     ///
     /// # Errors
-    /// [`ServerError::Io`].
+    /// None yet; a listener that broke would be one.
     pub async fn run(
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
-        Ok(axum::serve(self.listener, self.router)
-            .with_graceful_shutdown(stop)
-            .await?)
+        self.0.run(stop).await;
+        Ok(())
     }
+
+    /// The address for `AWS_ENDPOINT_URL_GLUE`.
+    ///
+    /// # Errors
+    /// [`ServerError::Io`].
+    pub fn url(&self) -> Result<String, ServerError> {
+        let scheme = if self.0.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        Ok(format!("{scheme}://{}", self.address()?))
+    }
+}
+
+/// What is around the operations.
+async fn listening(
+    config: &ServerConfig,
+    glue: Router,
+    probe: Probe,
+) -> Result<Listening, ServerError> {
+    let tls = config.tls.as_ref().map(Tls::open).transpose()?;
+    let (stage, stages) = watch::channel(Stage::Serving);
+    let metrics = Arc::new(Metrics::new());
+    let health = Health::new(
+        config.health,
+        config.metrics,
+        Arc::clone(&metrics),
+        stages.clone(),
+        probe,
+    );
+    let router = routes::all(glue, Arc::new(health));
+    let ids = Tokens::new(random_key()?);
+    let front = Front::new(router, config.limits, Arc::clone(&metrics), ids, stages);
+    Ok(Listening {
+        listener: TcpListener::bind(config.listen).await?,
+        tls,
+        front: Arc::new(front),
+        limits: config.limits,
+        metrics,
+        stage,
+    })
+}
+
+/// A read of the store, for readiness.
+fn probe(catalog: &TenantCatalog) -> Probe {
+    let catalog = catalog.clone();
+    Arc::new(move || match catalog.list_databases(None, 1) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -30,6 +30,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         listen: args.listen,
         account: args.account.clone(),
         region: args.region.clone(),
+        ..ServerConfig::default()
     };
     let catalog = setup::catalog(shell)?;
     // A runtime of its own: Ctrl-C ends a server in order, it does not interrupt it.
