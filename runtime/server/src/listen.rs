@@ -344,11 +344,11 @@ impl Connection {
             tokio::select! {
                 // First what has arrived, so that it is not taken for an idle connection.
                 biased;
-                ended = Pin::new(&mut connection) => break ended,
+                ended = &mut connection => break ended,
                 _ = self.stage.wait_for(|stage| *stage >= Stage::Draining), if !stops => {
                     stops = true;
                     self.progress.hurry();
-                    Pin::new(&mut connection).graceful_shutdown();
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
                 }
             }
         };
