@@ -396,3 +396,6 @@ impl Drop for Record<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

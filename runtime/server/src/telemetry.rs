@@ -131,7 +131,7 @@ pub fn init(config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> 
 }
 
 /// What [`init`] sets, with lines to `writer`.
-fn subscriber<W>(
+pub(crate) fn subscriber<W>(
     config: &TelemetryConfig,
     writer: W,
 ) -> Result<(impl Subscriber + Send + Sync, TelemetryGuard), TelemetryError>
@@ -237,7 +237,8 @@ fn known(method: &Method) -> &str {
 
 /// Completes the span of a request.
 pub(crate) fn end_span(span: &Span, operation: &'static str, status: u16, outcome: &str) {
-    span.record("otel.name", operation);
+    // A span that has begun takes a name only so.
+    span.context().span().update_name(operation);
     span.record("http.response.status_code", status);
     if outcome != "ok" {
         span.record("error.type", outcome);
@@ -286,5 +287,58 @@ pub(crate) fn log_request(line: &Line<'_>) {
         write_line!(debug);
     } else {
         write_line!(info);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_come_from_the_environment_and_errors_name_them() {
+        let with = |name: &'static str, value: &'static str| {
+            TelemetryConfig::from_env(move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        assert_eq!(
+            TelemetryConfig::from_env(|_| None),
+            Ok(TelemetryConfig::default())
+        );
+        assert_eq!(with("TENON_LOG", ""), Ok(TelemetryConfig::default()));
+        assert_eq!(with("TENON_LOG", "debug").unwrap().log, "debug");
+        assert_eq!(
+            with("TENON_LOG_FORMAT", "json").unwrap().format,
+            LogFormat::Json
+        );
+        assert_eq!(
+            with("OTEL_SERVICE_NAME", "mine").unwrap().service_name,
+            "mine"
+        );
+        let refused = with("TENON_LOG_FORMAT", "xml").unwrap_err().to_string();
+        assert_eq!(refused, "TENON_LOG_FORMAT is \"xml\"; give text or json");
+
+        let refused = |config: TelemetryConfig| match subscriber(&config, std::io::stderr) {
+            Ok(_) => panic!("accepted"),
+            Err(error) => error.to_string(),
+        };
+        let log = "tenon=loud".to_owned();
+        let said = refused(TelemetryConfig {
+            log,
+            ..Default::default()
+        });
+        assert!(
+            said.contains("level \"tenon=loud\" cannot be read"),
+            "{said}"
+        );
+        for address in ["https://collector:4318", "collector:4318", "http://"] {
+            let collector = Some(address.to_owned());
+            let said = refused(TelemetryConfig {
+                collector,
+                ..Default::default()
+            });
+            assert!(
+                said.contains("give OTEL_EXPORTER_OTLP_ENDPOINT as http://host:4318"),
+                "{said}"
+            );
+        }
     }
 }
