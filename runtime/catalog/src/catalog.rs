@@ -1,6 +1,7 @@
 //! [`Catalog`] and [`TenantCatalog`]: who may ask, and what all operations share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
 use tenon_store::{Clock, Expected, Key, Store, Tenant, Transaction, Tree};
@@ -36,6 +37,7 @@ impl Catalog {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             tenant,
+            note: None,
         }
     }
 }
@@ -52,6 +54,42 @@ pub struct TenantCatalog {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     tenant: Tenant,
+    note: Option<Arc<Note>>,
+}
+
+/// A record that is written with every change, in its transaction: what an audit log says of it.
+#[derive(Debug)]
+pub struct Note {
+    tree: Tree,
+    key: Key,
+    schema: u16,
+    payload: Vec<u8>,
+    written: AtomicBool,
+}
+
+impl Note {
+    /// A note among the tenant's records. Its key must be no key of the catalog's.
+    #[must_use]
+    pub const fn new(tree: Tree, key: Key, schema: u16, payload: Vec<u8>) -> Self {
+        Self {
+            tree,
+            key,
+            schema,
+            payload,
+            written: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a change happened, and the note with it.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+
+    fn add(&self, transaction: Transaction) -> Transaction {
+        let (key, payload) = (self.key.clone(), self.payload.clone());
+        transaction.put(self.tree, key, self.schema, payload)
+    }
 }
 
 impl std::fmt::Debug for TenantCatalog {
@@ -91,6 +129,37 @@ impl TenantCatalog {
         self.tenant
     }
 
+    /// The same catalog, where every change writes `note` too.
+    #[must_use]
+    pub fn with_note(self, note: Arc<Note>) -> Self {
+        Self {
+            note: Some(note),
+            ..self
+        }
+    }
+
+    /// How many databases there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_databases(&self, limit: usize) -> Result<usize> {
+        Ok(self
+            .keys(Tree::Object, &stored::databases(), limit)?
+            .0
+            .len())
+    }
+
+    /// How many tables there are in all databases, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_tables(&self, limit: usize) -> Result<usize> {
+        Ok(self
+            .keys(Tree::Object, &stored::all_tables(), limit)?
+            .0
+            .len())
+    }
+
     /// The account number Glue's clients see: the tenant's, with the twelve digits of an AWS account.
     pub(crate) fn catalog_id(&self) -> Option<String> {
         Some(format!("{:012}", self.tenant.number()))
@@ -105,8 +174,18 @@ impl TenantCatalog {
     }
 
     pub(crate) fn commit(&self, transaction: Transaction) -> Result<()> {
+        let note = self.note.as_ref().filter(|_| !transaction.is_empty());
+        let transaction = match note {
+            Some(note) => note.add(transaction),
+            None => transaction,
+        };
         match self.store.commit(transaction) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if let Some(note) = note {
+                    note.written.store(true, Ordering::Release);
+                }
+                Ok(())
+            }
             Err(tenon_store::Error::TooLarge { what, size, limit }) => Err(Error::invalid(
                 format!("{what} has {size} bytes, the limit is {limit} bytes"),
             )),

@@ -67,7 +67,7 @@ mod table;
 mod tests;
 
 pub use arrow::UnsupportedType;
-pub use catalog::{Catalog, Page, TenantCatalog};
+pub use catalog::{Catalog, Note, Page, TenantCatalog};
 pub use error::{Error, Kind, Result};
 pub use hive::{HiveType, MAX_TYPE_DEPTH, ParseTypeError};
 pub use layout::{TableFormat, schema_of, table_from_schema};

@@ -24,9 +24,14 @@ pub(crate) fn database(name: &str) -> Key {
     databases().with_part(name)
 }
 
+/// Below which all tables of all databases lie.
+pub(crate) fn all_tables() -> Key {
+    Key::new().with_u8(TABLE)
+}
+
 /// Below which all tables of a database lie, and in the tree of versions all their versions.
 pub(crate) fn tables(database: &str) -> Key {
-    Key::new().with_u8(TABLE).with_part(database)
+    all_tables().with_part(database)
 }
 
 /// A table, and in the tree of versions what all its versions lie below.

@@ -23,6 +23,14 @@ impl Fault {
         }
     }
 
+    /// The caller may not, or is not known.
+    pub(crate) fn forbidden(name: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status: 403,
+            ..Self::new(name, message)
+        }
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new("InvalidInputException", message)
     }

@@ -264,10 +264,10 @@ impl Front {
 
     /// What is asked for, as one of a fixed set; handlers that know better say so in [`Told`].
     fn operation<B>(&self, request: &Request<B>) -> &'static str {
-        if request.uri().path() != "/" || request.headers().get("x-amz-target").is_none() {
-            return "other";
-        }
-        let asked = wire::operation(request.headers()).unwrap_or_default();
+        let asked = match wire::operation(request.headers()) {
+            Some(asked) if request.uri().path() == "/" => asked.unwrap_or_default(),
+            _ => return "other",
+        };
         let found = self.operations.binary_search(&asked);
         let name = found.ok().and_then(|at| self.operations.get(at));
         name.copied().unwrap_or("unsupported")

@@ -1,9 +1,10 @@
-//! HTTP: Glue's wire protocol over the catalog.
+//! HTTP: Glue's wire protocol over the catalog, for many accounts.
 //!
 //! ```text
 //! connection ── listen: how many, TLS, the end ── socket: clocks
 //!   ── front: size, time, request id, log, numbers
 //! POST /  X-Amz-Target: AWSGlue.<Operation>
+//!   ── dispatch, identity: who asks, which tenant that is, what its account may
 //!   ── wire: which operation, JSON in, JSON or fault out, request id
 //!   ── model: the service model's rules (required, length, range, pattern, enum)
 //!   ── glue::<family>: one function for each operation
@@ -17,6 +18,10 @@
 //! | `front`, `limits` | around every request: [`Limits`], record |
 //! | `routes`, `health`, `rest` | paths besides Glue's; [`openapi`] |
 //! | `metrics`, `telemetry`, `otlp` | numbers, [`telemetry`]: log and traces |
+//! | `dispatch` | from a request to its operation and back |
+//! | `identity` | [`Identity`]: accounts, access keys, signatures, bearer tokens, quotas |
+//! | `audit` | [`AuditEntry`]: who changed what |
+//! | `query` | STS and of IAM `GetRole`, in XML |
 //! | `wire` | the protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html> |
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
 //! | `glue` | the operations, and the table of what is supported |
@@ -26,7 +31,8 @@
 //! **Chosen: constraints are data.** One walk over a small file checks every request in AWS's words.
 //! **Refused: generated structs with checks in them**: they are compiled for minutes and say the same.
 //!
-//! Not here yet: partition indexes, functions, connections, tags, statistics, policies, STS. Signatures are not verified: without keys only loopback addresses are served.
+//! Not here yet: partition indexes, functions, connections, tags, statistics, policies.
+//! Everyone of an account may do everything in it.
 #![cfg_attr(
     test,
     allow(
@@ -36,15 +42,19 @@
     )
 )]
 
+mod audit;
+mod dispatch;
 mod fault;
 mod front;
 mod glue;
 mod health;
+mod identity;
 mod limits;
 mod listen;
 mod metrics;
 mod model;
 mod otlp;
+mod query;
 mod rest;
 mod routes;
 mod server;
@@ -54,8 +64,13 @@ mod tls;
 mod token;
 mod wire;
 
+pub use audit::{AuditEntry, AuditPage, AuditQuery};
 pub use glue::{coverage, supported};
 pub use health::Watchers;
+pub use identity::{
+    AccessKey, Account, BearerToken, Identity, IdentityConfig, IdentityError, NewKey, NewToken,
+    Quotas, Secret, TokenScope,
+};
 pub use limits::Limits;
 pub use rest::openapi;
 pub use server::{Server, ServerConfig, ServerError};

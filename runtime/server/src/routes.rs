@@ -2,7 +2,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `POST /` | Glue |
+//! | `POST /` | Glue, STS, IAM: see `dispatch` |
 //! | `GET /` | what this is and how to use it |
 //! | `/health/live`, `/health/ready`, `/metrics` | see `health` |
 //! | `/v1/...` | see `rest` |
@@ -19,13 +19,15 @@ use serde_json::{Value, json};
 use crate::fault::Fault;
 use crate::front::{RequestId, Style, Told};
 use crate::health::{self, Health};
+use crate::identity::Identity;
 use crate::rest;
 
-/// All paths. `glue` has `POST /`.
-pub(crate) fn all(glue: Router, health: Arc<Health>) -> Router {
-    glue.route("/", get(welcome))
+/// All paths. `glue` gets what is posted to `/`.
+pub(crate) fn all(glue: Router, health: Arc<Health>, identity: Identity) -> Router {
+    Router::new()
+        .route("/", get(welcome).post_service(glue))
         .merge(health::router(Arc::clone(&health)))
-        .merge(rest::router(health))
+        .merge(rest::router(health, identity))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         // Bodies come complete and bounded.

@@ -1,25 +1,16 @@
-//! [`Server`]: listens, hands requests to operations on threads that may block, and stops without losing any.
+//! [`Server`]: listens, and stops without losing a request. What a request does is `dispatch`.
 
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
-use axum::routing::post;
-use serde_json::Value;
-use tenon_catalog::TenantCatalog;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::fault::Fault;
+use crate::dispatch::Dispatch;
 use crate::front::{Front, Stage};
-use crate::glue::{self, Context};
 use crate::health::{Health, Probe, Watchers};
+use crate::identity::{Identity, IdentityError, is_account_id, random};
 use crate::limits::Limits;
 use crate::listen::Listening;
 use crate::metrics::Metrics;
@@ -27,16 +18,15 @@ use crate::model::Model;
 use crate::routes;
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::token::Tokens;
-use crate::wire;
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Where to listen. Port 0 takes a free one. Default 127.0.0.1:8080.
     pub listen: SocketAddr,
-    /// The account callers see, of twelve digits. Default 000000000000.
+    /// The account callers see as long as none was created, of twelve digits. Default 000000000000.
     pub account: String,
-    /// The region in names of resources. Default us-east-1.
+    /// The region in names of resources, and the one requests must be signed for. Default us-east-1.
     pub region: String,
     /// The certificate. Default none: plain HTTP.
     pub tls: Option<TlsFiles>,
@@ -70,6 +60,8 @@ pub enum ServerError {
     OpenToAll(SocketAddr),
     /// The account is not twelve digits.
     Account(String),
+    /// What is stored of accounts cannot be used.
+    Identity(IdentityError),
     /// The certificate cannot be used.
     Tls(TlsError),
     /// The system refused.
@@ -83,9 +75,10 @@ impl std::fmt::Display for ServerError {
         match self {
             Self::OpenToAll(address) => write!(
                 f,
-                "{address} can be reached from other machines and no access keys are set up; listen on 127.0.0.1"
+                "{address} can be reached from other machines and no access keys are set up; listen on 127.0.0.1, or create an account"
             ),
             Self::Account(account) => write!(f, "account {account:?} is not twelve digits"),
+            Self::Identity(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Io(error) => write!(f, "cannot listen: {error}"),
             Self::Model(reason) => write!(f, "the service model cannot be read: {reason}"),
@@ -97,6 +90,7 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
+            Self::Identity(error) => Some(error),
             _ => None,
         }
     }
@@ -123,38 +117,28 @@ impl std::fmt::Debug for Server {
     }
 }
 
-struct Shared {
-    context: Context,
-    requests: AtomicU64,
-}
-
 impl Server {
     /// Takes the address. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// [`ServerError::OpenToAll`] for an address that is not of this machine only, [`ServerError::Account`],
-    /// [`ServerError::Tls`], [`ServerError::Io`].
-    pub async fn bind(config: &ServerConfig, catalog: TenantCatalog) -> Result<Self, ServerError> {
-        if !config.listen.ip().is_loopback() {
+    /// [`ServerError::OpenToAll`] for an address that is not of this machine only while there are no accounts,
+    /// [`ServerError::Account`], [`ServerError::Tls`], [`ServerError::Identity`],
+    /// [`ServerError::Io`].
+    pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
+        if !config.listen.ip().is_loopback() && !identity.is_closed() {
             return Err(ServerError::OpenToAll(config.listen));
         }
-        if config.account.len() != 12 || !config.account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account_id(&config.account) {
             return Err(ServerError::Account(config.account.clone()));
         }
-        let context = Context {
-            catalog,
-            account: config.account.clone(),
-            region: config.region.clone(),
-            tokens: Tokens::new(random_key()?),
-            model: Model::glue().map_err(ServerError::Model)?,
+        let model = Model::glue().map_err(ServerError::Model)?;
+        let lists = match identity.lists_key().map_err(ServerError::Identity)? {
+            Some(key) => key,
+            None => random()?,
         };
-        let probe = probe(&context.catalog);
-        let shared = Arc::new(Shared {
-            context,
-            requests: AtomicU64::new(0),
-        });
-        let router = Router::new().route("/", post(serve)).with_state(shared);
-        Ok(Self(listening(config, router, probe).await?))
+        let (account, region) = (config.account.clone(), config.region.clone());
+        let dispatch = Dispatch::new(identity.clone(), model, account, region, lists);
+        Ok(Self(listening(config, dispatch, identity).await?))
     }
 
     /// Where it listens.
@@ -195,10 +179,14 @@ impl Server {
 /// What is around the operations.
 async fn listening(
     config: &ServerConfig,
-    glue: Router,
-    probe: Probe,
+    dispatch: Dispatch,
+    identity: Identity,
 ) -> Result<Listening, ServerError> {
     let tls = config.tls.as_ref().map(Tls::open).transpose()?;
+    let listener = TcpListener::bind(config.listen).await?;
+    if tls.is_none() && !config.listen.ip().is_loopback() {
+        tracing::warn!("requests are not encrypted; give a certificate, or let a proxy do it");
+    }
     let (stage, stages) = watch::channel(Stage::Serving);
     let metrics = Arc::new(Metrics::new());
     let health = Health::new(
@@ -206,13 +194,13 @@ async fn listening(
         config.metrics,
         Arc::clone(&metrics),
         stages.clone(),
-        probe,
+        probe(identity.clone(), config.account.clone()),
     );
-    let router = routes::all(glue, Arc::new(health));
-    let ids = Tokens::new(random_key()?);
+    let router = routes::all(dispatch.router(), Arc::new(health), identity);
+    let ids = Tokens::new(random()?);
     let front = Front::new(router, config.limits, Arc::clone(&metrics), ids, stages);
     Ok(Listening {
-        listener: TcpListener::bind(config.listen).await?,
+        listener,
         tls,
         front: Arc::new(front),
         limits: config.limits,
@@ -221,36 +209,10 @@ async fn listening(
     })
 }
 
-/// A read of the store, for readiness.
-fn probe(catalog: &TenantCatalog) -> Probe {
-    let catalog = catalog.clone();
-    Arc::new(move || match catalog.list_databases(None, 1) {
-        Ok(_) => Ok(()),
+/// A read of the store, for readiness; that there is no such account is an answer.
+fn probe(identity: Identity, account: String) -> Probe {
+    Arc::new(move || match identity.account(&account) {
+        Ok(_) | Err(IdentityError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.to_string()),
     })
-}
-
-async fn serve(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let number = shared.requests.fetch_add(1, Ordering::Relaxed);
-    let request_id = shared.context.tokens.request_id(number);
-    let outcome = match wire::operation(&headers).map(str::to_owned) {
-        Ok(operation) => perform(shared, operation, body).await,
-        Err(fault) => Err(fault),
-    };
-    wire::answer(outcome, &request_id)
-}
-
-/// The store blocks, so every operation runs on a thread for that; what panics there is an answer, not an end.
-async fn perform(shared: Arc<Shared>, operation: String, body: Bytes) -> Result<Value, Fault> {
-    let work = move || glue::perform(&shared.context, &operation, &wire::input(&body)?);
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(failed) => Err(Fault::internal(&failed.to_string())),
-    }
-}
-
-fn random_key() -> io::Result<[u8; 32]> {
-    let mut key = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-    Ok(key)
 }

@@ -1,14 +1,18 @@
 //! [`Tokens`]: where a list goes on, as a token that callers can neither read into another list nor change.
 //!
 //! ```text
-//! token = hex( HMAC-SHA256(key, account | operation | what is listed | cursor) first 16 bytes | cursor )
+//! key of a tenant = HMAC-SHA256(key of all lists, tenant)
+//! token = hex( HMAC-SHA256(key of a tenant, account | operation | what is listed | cursor) first 16 bytes | cursor )
 //! ```
 //!
-//! A cursor is the last item's name, not a count, so items that come or go meanwhile move nothing. The key is
-//! made when the server starts: a list that was begun before a restart begins again.
+//! A cursor is the last item's name, not a count, so items that come or go meanwhile move nothing. The key of
+//! all lists is made of the master key. A server that has none draws it when it starts: a list that was begun
+//! before a restart begins again.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use tenon_catalog::Tenant;
 
 use crate::fault::Fault;
 
@@ -24,6 +28,13 @@ impl Tokens {
         Self { key }
     }
 
+    /// Tokens that no other tenant's open.
+    pub(crate) fn of_tenant(&self, tenant: Tenant) -> Self {
+        Self {
+            key: self.full_mac(&["tenant"], &tenant.number().to_string()),
+        }
+    }
+
     /// The token for `cursor` in the list that `scope` names completely.
     pub(crate) fn seal(&self, scope: &[&str], cursor: &str) -> String {
         hex(&[&self.mac(scope, cursor), cursor.as_bytes()].concat())
@@ -35,13 +46,7 @@ impl Tokens {
         let bytes = unhex(token).ok_or_else(refused)?;
         let (mac, cursor) = bytes.split_at_checked(MAC_BYTES).ok_or_else(refused)?;
         let cursor = std::str::from_utf8(cursor).map_err(|_| refused())?;
-        let expected = self.mac(scope, cursor);
-        // Every byte is looked at, so that the time tells nothing.
-        let difference = expected
-            .iter()
-            .zip(mac)
-            .fold(0, |all, (a, b)| all | (a ^ b));
-        if difference == 0 {
+        if bool::from(self.mac(scope, cursor).ct_eq(mac)) {
             Ok(cursor.to_owned())
         } else {
             Err(refused())
@@ -63,6 +68,12 @@ impl Tokens {
     }
 
     fn mac(&self, scope: &[&str], cursor: &str) -> [u8; MAC_BYTES] {
+        let mut short = [0; MAC_BYTES];
+        short.copy_from_slice(&self.full_mac(scope, cursor)[..MAC_BYTES]);
+        short
+    }
+
+    fn full_mac(&self, scope: &[&str], cursor: &str) -> [u8; 32] {
         let mut key = [0; 64];
         key[..32].copy_from_slice(&self.key);
         let mut mac = Hmac::<Sha256>::new(&key.into());
@@ -70,19 +81,18 @@ impl Tokens {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
-        let full = mac.finalize().into_bytes();
-        let mut short = [0; MAC_BYTES];
-        short.copy_from_slice(&full[..MAC_BYTES]);
-        short
+        mac.finalize().into_bytes().into()
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Small hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+/// The bytes that hexadecimal digits stand for; `None` for any other text.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     (0..text.len())
@@ -108,6 +118,12 @@ mod tests {
         Tokens::new([8; 32])
             .open(&["1", "GetTables", "db"], &token)
             .unwrap_err();
+        let (one, two) = (
+            tokens.of_tenant(Tenant::new(1)),
+            tokens.of_tenant(Tenant::new(2)),
+        );
+        one.open(&["x"], &one.seal(&["x"], "c")).unwrap();
+        two.open(&["x"], &one.seal(&["x"], "c")).unwrap_err();
         for at in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };

@@ -12,13 +12,13 @@ use crate::fault::Fault;
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 const TARGET_PREFIX: &str = "AWSGlue.";
 
-/// The operation in `X-Amz-Target`.
-pub(crate) fn operation(headers: &HeaderMap) -> Result<&str, Fault> {
+/// The operation of Glue in `X-Amz-Target`; `Err` is the target of another service, `None` is none.
+pub(crate) fn operation(headers: &HeaderMap) -> Option<Result<&str, &str>> {
     let target = headers
-        .get("x-amz-target")
-        .and_then(|value| value.to_str().ok());
-    let operation = target.and_then(|target| target.strip_prefix(TARGET_PREFIX));
-    operation.ok_or_else(|| unknown(target.unwrap_or("(none)")))
+        .get("x-amz-target")?
+        .to_str()
+        .unwrap_or("(not text)");
+    Some(target.strip_prefix(TARGET_PREFIX).ok_or(target))
 }
 
 /// What the answer is to an operation that does not exist or is not supported.

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use tenon_catalog::{Catalog, Tenant};
-use tenon_server::{Server, ServerConfig, ServerError};
+use tenon_server::{Identity, IdentityConfig, Server, ServerConfig, ServerError};
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 
 fn config(listen: &str) -> ServerConfig {
@@ -20,10 +19,11 @@ fn config(listen: &str) -> ServerConfig {
     }
 }
 
-fn catalog(dir: &Path) -> tenon_catalog::TenantCatalog {
+fn identity(dir: &Path) -> Identity {
     let clock = Arc::new(SystemClock);
-    let store = SledStore::open(dir, &StoreConfig::default(), clock.as_ref()).expect("a store");
-    Catalog::open(Arc::new(store), clock).tenant(Tenant::new(1))
+    let store = SledStore::open(&dir.join("store"), &StoreConfig::default(), clock.as_ref());
+    let store = Arc::new(store.expect("a store"));
+    Identity::open(store, clock, IdentityConfig::new(dir)).expect("identity")
 }
 
 fn runs(command: &mut Command) -> bool {
@@ -62,7 +62,7 @@ fn every_script_passes() {
     let dir = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let server = runtime
-        .block_on(Server::bind(&config("127.0.0.1:0"), catalog(dir.path())))
+        .block_on(Server::bind(&config("127.0.0.1:0"), identity(dir.path())))
         .expect("a server");
     let endpoint = format!("http://{}", server.address().expect("an address"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -90,7 +90,7 @@ fn every_script_passes() {
 fn an_address_that_others_reach_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let bound = runtime.block_on(Server::bind(&config("0.0.0.0:0"), catalog(dir.path())));
+    let bound = runtime.block_on(Server::bind(&config("0.0.0.0:0"), identity(dir.path())));
     let error = bound.expect_err("refused");
     assert!(matches!(error, ServerError::OpenToAll(_)), "{error}");
     assert!(

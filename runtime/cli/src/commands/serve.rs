@@ -32,14 +32,19 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         region: args.region.clone(),
         ..ServerConfig::default()
     };
-    let catalog = setup::catalog(shell)?;
+    let identity = setup::identity(shell)?;
+    let keys = if identity.is_closed() {
+        "requests must be signed with a key of an account"
+    } else {
+        "any access key is accepted until an account is created"
+    };
     // A runtime of its own: Ctrl-C ends a server in order, it does not interrupt it.
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
-        let server = Server::bind(&config, catalog).await.map_err(failure)?;
+        let server = Server::bind(&config, identity).await.map_err(failure)?;
         let address = server.address().map_err(failure)?;
         shell.say(&format!(
-            "serving Glue on http://{address}: set AWS_ENDPOINT_URL_GLUE to it; any access key is accepted"
+            "serving Glue on http://{address}: set AWS_ENDPOINT_URL_GLUE to it; {keys}"
         ));
         let stop = async move {
             tokio::select! {

@@ -9,6 +9,7 @@ use tenon_connect::Place;
 use tenon_engine::{Engine, EngineConfig, Error, GrantsFile, LimitsFile, Progress};
 use tenon_host::{Host, HostConfig, LimitSettings, Meter, Run};
 use tenon_registry::Registry;
+use tenon_server::{Identity, IdentityConfig};
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,11 +29,24 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// # Errors
 /// Another process has it open, it is damaged, or the folder cannot be used.
 pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
-    let clock = Arc::new(SystemClock);
+    Ok(Catalog::open(store(shell)?, Arc::new(SystemClock)).tenant(TENANT))
+}
+
+/// Accounts, keys and the audit log in the same store, with the master key in `<data>/master.key`.
+///
+/// # Errors
+/// As [`catalog`]; the master key is missing or cannot be used.
+pub(crate) fn identity(shell: &Shell) -> Result<Identity, Failure> {
+    let config = IdentityConfig::new(&shell.data()?);
+    let identity = Identity::open(store(shell)?, Arc::new(SystemClock), config);
+    identity.map_err(|error| Failure::from(error).with_exit(Exit::Failed))
+}
+
+fn store(shell: &Shell) -> Result<Arc<SledStore>, Failure> {
     let store = SledStore::open(
         &shell.data()?.join("store"),
         &StoreConfig::default(),
-        clock.as_ref(),
+        &SystemClock,
     );
     let store = store.map_err(|error| {
         let exit = if matches!(error, tenon_store::Error::Locked { .. }) {
@@ -42,7 +56,7 @@ pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
         };
         Failure::from(error).with_exit(exit)
     })?;
-    Ok(Catalog::open(Arc::new(store), clock).tenant(TENANT))
+    Ok(Arc::new(store))
 }
 
 /// The sandbox, with its cache in `<data>/compiled`. What is not there yet is compiled in a process of its own.

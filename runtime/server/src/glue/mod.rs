@@ -8,22 +8,29 @@ mod partition;
 mod table;
 mod version;
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tenon_catalog::{Page, TenantCatalog};
 
 use crate::fault::Fault;
+use crate::identity::Principal;
 use crate::model::Model;
 use crate::token::Tokens;
 use crate::wire;
 
-/// What operations work with.
+/// What an operation works with, made for each request: the caller's own and nothing else.
 pub(crate) struct Context {
+    /// The catalog of the caller's tenant; every change of it writes the request's audit entry.
     pub(crate) catalog: TenantCatalog,
     pub(crate) account: String,
     pub(crate) region: String,
+    /// Makes tokens that are good for the caller's tenant only.
     pub(crate) tokens: Tokens,
-    pub(crate) model: Model,
+    pub(crate) model: Arc<Model>,
+    pub(crate) principal: Principal,
+    pub(crate) request_id: String,
 }
 
 type Operation = fn(&Context, &Value) -> Result<Value, Fault>;
@@ -102,7 +109,56 @@ pub(crate) fn perform(context: &Context, operation: &str, input: &Value) -> Resu
     let (_, function) = found.ok_or_else(|| wire::unknown(operation))?;
     context.model.check(operation, input)?;
     context.check_catalog_id(input)?;
-    function(context, input)
+    let mut answer = function(context, input)?;
+    show_owner(&mut answer, &context.account);
+    Ok(answer)
+}
+
+/// Whether an operation is one that changes something.
+pub(crate) fn is_mutation(operation: &str) -> bool {
+    const READS: [&str; 6] = ["BatchGet", "Check", "Describe", "Get", "List", "Search"];
+    supported().binary_search(&operation).is_ok()
+        && !READS.iter().any(|read| operation.starts_with(read))
+}
+
+/// Whether an operation may change things in several transactions, of which only the first may happen.
+pub(crate) fn has_steps(operation: &str) -> bool {
+    operation.starts_with("Batch") || operation == "DeleteDatabase"
+}
+
+/// Members of answers that are, or hold, things of the account: their `CatalogId` is the account, whatever it
+/// was when they were stored. Elsewhere it is the caller's own word, as in `TargetTable`.
+const OWN: &[&str] = &[
+    "Database",
+    "DatabaseList",
+    "Partition",
+    "Partitions",
+    "Table",
+    "TableList",
+    "TableVersion",
+    "TableVersions",
+    "UnfilteredPartition",
+    "UnfilteredPartitions",
+    "UserDefinedFunction",
+    "UserDefinedFunctions",
+];
+
+fn show_owner(answer: &mut Value, account: &str) {
+    for (name, value) in answer.as_object_mut().into_iter().flatten() {
+        if !OWN.contains(&name.as_str()) {
+            continue;
+        }
+        let things: &mut [Value] = match value {
+            Value::Array(items) => items,
+            thing => std::slice::from_mut(thing),
+        };
+        for thing in things {
+            if let Some(id) = thing.get_mut("CatalogId") {
+                *id = json!(account);
+            }
+            show_owner(thing, account);
+        }
+    }
 }
 
 impl Context {
@@ -136,14 +192,10 @@ impl Context {
         [&[self.account.as_str(), self.region.as_str()], scope].concat()
     }
 
-    /// A stored object as callers see it: in their account.
+    /// A stored object as callers see it.
+    #[expect(clippy::unused_self, reason = "what is shown is the caller's")]
     fn show(&self, object: &impl serde::Serialize) -> Result<Value, Fault> {
-        let mut shown =
-            serde_json::to_value(object).map_err(|error| Fault::internal(&error.to_string()))?;
-        if let Some(id) = shown.get_mut("CatalogId") {
-            *id = json!(self.account);
-        }
-        Ok(shown)
+        serde_json::to_value(object).map_err(|error| Fault::internal(&error.to_string()))
     }
 
     fn show_all<T: serde::Serialize>(&self, objects: &[T]) -> Result<Vec<Value>, Fault> {
@@ -224,6 +276,37 @@ fn fill<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn things_show_their_owner_at_every_depth_and_targets_do_not() {
+        let target = json!({"CatalogId": "000000000001", "Name": "t"});
+        let table = |id: &str| json!({"CatalogId": id, "TargetTable": target, "Parameters": {"CatalogId": "1"}});
+        let mut answer = json!({
+            "TableVersions": [{"VersionId": "1", "Table": table("000000000001")}],
+            "UnfilteredPartitions": [{"Partition": {"CatalogId": "000000000001"}}],
+            "Table": table("000000000001"),
+        });
+        show_owner(&mut answer, "111122223333");
+        let expected = json!({
+            "TableVersions": [{"VersionId": "1", "Table": table("111122223333")}],
+            "UnfilteredPartitions": [{"Partition": {"CatalogId": "111122223333"}}],
+            "Table": table("111122223333"),
+        });
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn what_changes_something_is_told_from_the_name() {
+        let reads = supported().into_iter().filter(|name| !is_mutation(name));
+        for read in reads {
+            let first = ["Get", "BatchGet", "List", "Search", "Check", "Describe"];
+            assert!(
+                first.iter().any(|prefix| read.starts_with(prefix)),
+                "{read}"
+            );
+        }
+        assert!(is_mutation("BatchDeleteTable") && !is_mutation("CreateUnicorn"));
+    }
 
     #[test]
     fn the_table_is_sorted_and_its_page_is_the_committed_one() {

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_catalog::TableVersion;
 
 use super::{Context, page_size};
 use crate::fault::Fault;
@@ -21,7 +20,7 @@ pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
         context
             .catalog
             .get_table_version(&input.database_name, &input.table_name, version_id)?;
-    Ok(json!({"TableVersion": show(context, &version)?}))
+    Ok(json!({"TableVersion": context.show(&version)?}))
 }
 
 pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
@@ -77,18 +76,6 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
     let page = context
         .catalog
         .get_table_versions(&database, &table, cursor.as_deref(), limit)?;
-    let list = page
-        .items
-        .iter()
-        .map(|version| show(context, version))
-        .collect::<Result<Vec<_>, _>>()?;
+    let list = context.show_all(&page.items)?;
     Ok(context.with_next(json!({"TableVersions": list}), &scope, page.next))
-}
-
-fn show(context: &Context, version: &TableVersion) -> Result<Value, Fault> {
-    let mut shown = context.show(version)?;
-    if let Some(table) = &version.table {
-        shown["Table"] = context.show(table)?;
-    }
-    Ok(shown)
 }

@@ -3,13 +3,17 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{ToResponse, ToSchema};
 
 use crate::fault::Fault;
 use crate::front::Told;
 
 /// Why a request was not served.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema, ToResponse)]
+#[response(
+    description = "Why the request was not served",
+    content_type = "application/problem+json"
+)]
 pub(crate) struct Problem {
     /// `urn:tenon:problem:` and the problem's name; the same for all of its kind.
     #[schema(example = "urn:tenon:problem:EntityNotFoundException")]

@@ -19,8 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenon_catalog::{Catalog, Tenant, TenantCatalog};
-use tenon_server::{Limits, Server, ServerConfig, ServerError, Watchers};
+use tenon_server::{Identity, IdentityConfig, Limits, Server, ServerConfig, ServerError, Watchers};
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,13 +40,15 @@ struct Running {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Result<(), ServerError>>,
+    identity: Identity,
     dir: tempfile::TempDir,
 }
 
-fn catalog(dir: &Path) -> TenantCatalog {
+fn identity(dir: &Path) -> Identity {
     let clock = Arc::new(SystemClock);
-    let store = SledStore::open(dir, &StoreConfig::default(), clock.as_ref()).expect("a store");
-    Catalog::open(Arc::new(store), clock).tenant(Tenant::new(1))
+    let store = SledStore::open(&dir.join("store"), &StoreConfig::default(), clock.as_ref());
+    let store = Arc::new(store.expect("a store"));
+    Identity::open(store, clock, IdentityConfig::new(dir)).expect("identity")
 }
 
 fn local() -> ServerConfig {
@@ -71,7 +72,8 @@ fn limits(change: impl FnOnce(&mut Limits)) -> ServerConfig {
 
 async fn start(config: &ServerConfig) -> Running {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::bind(config, catalog(dir.path()))
+    let identity = identity(dir.path());
+    let server = Server::bind(config, identity.clone())
         .await
         .expect("a server");
     let address = server.address().expect("an address");
@@ -83,6 +85,7 @@ async fn start(config: &ServerConfig) -> Running {
         address,
         stop: Some(stop),
         serving,
+        identity,
         dir,
     }
 }

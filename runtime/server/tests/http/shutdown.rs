@@ -1,7 +1,9 @@
 //! The end: what is under way is finished, what was acknowledged is there, and nothing waits for ever.
 
 use super::*;
+
 use std::time::Instant;
+use tenon_catalog::{Catalog, Tenant};
 
 #[tokio::test]
 async fn requests_under_way_are_finished_and_kept() {
@@ -32,10 +34,12 @@ async fn requests_under_way_are_finished_and_kept() {
         assert_eq!(answer.header("connection"), Some("close"));
     }
     let dir = server.ended().await;
-    let found = catalog(dir.path())
-        .list_databases(None, 100)
-        .expect("a list");
-    assert_eq!(found.items.len(), 20);
+    let clock = Arc::new(SystemClock);
+    let store = dir.path().join("store");
+    let store = SledStore::open(&store, &StoreConfig::default(), clock.as_ref());
+    let catalog = Catalog::open(Arc::new(store.expect("a store")), clock);
+    let found = catalog.tenant(Tenant::new(1)).list_databases(None, 100);
+    assert_eq!(found.expect("a list").items.len(), 20);
 }
 
 #[tokio::test]

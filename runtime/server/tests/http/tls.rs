@@ -156,7 +156,7 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
     let dir = tempfile::tempdir().expect("a folder");
     let config = secure(&files(dir.path()), |_| {});
     let data = tempfile::tempdir().expect("a folder");
-    let error = Server::bind(&config, catalog(data.path()))
+    let error = Server::bind(&config, identity(data.path()))
         .await
         .expect_err("refused");
     assert!(matches!(error, ServerError::Tls(_)));

@@ -1,0 +1,483 @@
+//! Who a caller is: accounts, access keys, sessions, bearer tokens.
+//!
+//! ```text
+//! request ── sigv4: what the signature says ── key or session: its secret ── signature holds
+//!         ── account: which tenant, which quotas ── Caller
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `account` | [`Account`], [`Quotas`] |
+//! | `key` | [`AccessKey`], [`NewKey`], [`Secret`] |
+//! | `session` | keys that last for a while, for AssumeRole |
+//! | `bearer` | [`BearerToken`], for what is not Glue's protocol |
+//! | `sigv4` | signatures |
+//! | `limits` | rates, and signatures that were used before |
+//! | `vault` | the master key |
+//! | `records`, `error` | how it is stored; [`IdentityError`] |
+//!
+//! **Two modes.** As long as no account was ever created, everyone is the account itself, with any key and
+//! unchecked; such a server listens on loopback addresses only. From the first account on, every request must
+//! be signed with a key of an account, for good: deleting the last account does not open the server again.
+//!
+//! **Absent and foreign are one.** A caller reaches its own tenant's records only, so what another account has
+//! is not found, in the same words as what nobody has.
+
+mod account;
+mod bearer;
+mod error;
+mod key;
+mod limits;
+mod records;
+mod session;
+pub(crate) mod sigv4;
+mod vault;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tenon_catalog::Catalog;
+use tenon_store::{Clock, Store, Tenant, Transaction, Tree};
+
+pub use account::{Account, Quotas};
+pub use bearer::{BearerToken, NewToken, TokenScope};
+pub use error::IdentityError;
+pub use key::{AccessKey, NewKey, Secret};
+
+pub(crate) use account::is_account_id;
+pub(crate) use limits::lock;
+pub(crate) use records::{SCHEMA, decode, encode};
+pub(crate) use session::{Credentials, SessionFor, unique_id};
+pub(crate) use vault::random;
+
+use crate::audit::{AuditEntry, AuditLog, AuditPage, AuditQuery, SUCCESS, unix_millis};
+use crate::fault::Fault;
+use crate::token::hex;
+use limits::{Limits, Replays};
+use records::Records;
+use sigv4::{Request, Scope, Signed};
+use vault::{LISTS, Vault};
+
+/// The user that is the account itself.
+const ROOT: &str = "root";
+
+/// The tenant of a server without accounts.
+const OPEN_TENANT: Tenant = Tenant::new(1);
+
+/// Settings of identity.
+#[derive(Debug, Clone)]
+pub struct IdentityConfig {
+    /// The file of the key that encrypts secrets; made, for the owner only, when it is needed first. Without it
+    /// no access key works any more: keep a copy, apart from the backups of the data.
+    pub master_key: PathBuf,
+    /// How long the audit log goes back. Default 90 days. An entry takes about half a kilobyte.
+    pub audit_retention: Duration,
+}
+
+impl IdentityConfig {
+    /// The defaults, with the master key in `<data>/master.key`.
+    #[must_use]
+    pub fn new(data: &Path) -> Self {
+        Self {
+            master_key: data.join("master.key"),
+            audit_retention: Duration::from_secs(90 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// Accounts, keys and tokens of a server, and its audit log. Cheap to clone; every method blocks on the store.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use tenon_server::{Identity, IdentityConfig, TokenScope};
+/// # use tenon_store::{SledStore, StoreConfig, SystemClock};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let data = dir.path();
+/// let clock = Arc::new(SystemClock);
+/// let store = SledStore::open(&data.join("store"), &StoreConfig::default(), clock.as_ref())?;
+/// let identity = Identity::open(Arc::new(store), clock, IdentityConfig::new(data))?;
+/// let (account, first) = identity.create_account("cli", Some("111122223333"), "analytics")?;
+/// println!("{} {}", first.key.id, first.secret.reveal());
+/// let token = identity.create_token("cli", "dashboards", TokenScope::Account(account.id), None)?;
+/// assert_eq!(identity.check_token(token.text.reveal())?, Some(token.token));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Identity(Arc<Inner>);
+
+struct Inner {
+    records: Records,
+    clock: Arc<dyn Clock>,
+    vault: Vault,
+    /// Held while the fingerprint of the master key is compared and written.
+    claiming: Mutex<()>,
+    audit: AuditLog,
+    closed: AtomicBool,
+    limits: Limits,
+    replays: Replays,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+/// Who a caller is.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) tenant: Tenant,
+    pub(crate) account: String,
+    pub(crate) principal: Principal,
+    pub(crate) quotas: Quotas,
+}
+
+/// Whom a request comes from, as it appears in ARNs and in the audit log.
+#[derive(Debug, Clone)]
+pub(crate) struct Principal {
+    pub(crate) arn: String,
+    pub(crate) user_id: String,
+    /// The key the request is signed with.
+    pub(crate) access_key: Option<String>,
+    /// The lasting key behind it, which is the same but in a session.
+    pub(crate) source_key: Option<String>,
+    pub(crate) in_session: bool,
+    pub(crate) is_role: bool,
+}
+
+impl Principal {
+    fn user(account: &str, user: &str, access_key: Option<&str>) -> Self {
+        let (name, user_id) = match user {
+            ROOT => (ROOT.to_owned(), account.to_owned()),
+            user => (format!("user/{user}"), unique_id("AIDA", account, user)),
+        };
+        Self {
+            arn: format!("arn:aws:iam::{account}:{name}"),
+            user_id,
+            access_key: access_key.map(str::to_owned),
+            source_key: access_key.map(str::to_owned),
+            in_session: false,
+            is_role: false,
+        }
+    }
+
+    fn of_session(session: session::Session, access_key: &str) -> Self {
+        Self {
+            arn: session.arn,
+            user_id: session.user_id,
+            access_key: Some(access_key.to_owned()),
+            source_key: session.source_key,
+            in_session: true,
+            is_role: session.is_role,
+        }
+    }
+}
+
+/// A refused caller, and whose key it claimed to have.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    pub(crate) fault: Fault,
+    /// The tenant whose audit log is to say so, with the key that was named.
+    pub(crate) claimed: Option<(Tenant, String)>,
+}
+
+impl From<Fault> for Denied {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            claimed: None,
+        }
+    }
+}
+
+impl From<IdentityError> for Denied {
+    fn from(error: IdentityError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<IdentityError> for Fault {
+    fn from(error: IdentityError) -> Self {
+        Self::internal(&error.to_string())
+    }
+}
+
+impl Identity {
+    /// Identity as it is kept in `store`.
+    ///
+    /// # Errors
+    /// [`IdentityError::MasterKey`] when the file is missing that encrypted what is stored, is another one, or
+    /// can be read by others; [`IdentityError::Store`].
+    pub fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        config: IdentityConfig,
+    ) -> Result<Self, IdentityError> {
+        let audit = AuditLog {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            retention: config.audit_retention,
+        };
+        let identity = Self(Arc::new(Inner {
+            records: Records { store },
+            clock,
+            vault: Vault::open(config.master_key)?,
+            claiming: Mutex::new(()),
+            audit,
+            closed: AtomicBool::new(false),
+            limits: Limits::new(),
+            replays: Replays::new(),
+        }));
+        let records = &identity.0.records;
+        if records
+            .get::<String>(Tree::Object, &records::fingerprint())?
+            .is_some()
+        {
+            identity.claim_master_key()?;
+        }
+        if records
+            .get::<u32>(Tree::Object, &records::next_tenant())?
+            .is_some()
+        {
+            identity.close();
+        }
+        Ok(identity)
+    }
+
+    /// Whether requests must be signed: whether an account was ever created.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
+    /// The audit log of an account, or of the server itself: of accounts, keys and tokens.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`], [`IdentityError::Invalid`] for a page token that is none,
+    /// [`IdentityError::Store`].
+    pub fn audit(
+        &self,
+        account: Option<&str>,
+        query: &AuditQuery,
+    ) -> Result<AuditPage, IdentityError> {
+        let tenant = match account {
+            None => Tenant::SYSTEM,
+            Some(_) if !self.is_closed() => OPEN_TENANT,
+            Some(id) => self.account(id)?.tenant(),
+        };
+        self.0.audit.list(tenant, query)
+    }
+
+    pub(crate) fn audit_log(&self) -> &AuditLog {
+        &self.0.audit
+    }
+
+    /// The catalog in the same store.
+    pub(crate) fn catalog(&self) -> Catalog {
+        Catalog::open(Arc::clone(&self.0.records.store), Arc::clone(&self.0.clock))
+    }
+
+    /// The key of pagination tokens that survives a restart, when there is a master key to make it of.
+    pub(crate) fn lists_key(&self) -> Result<Option<[u8; 32]>, IdentityError> {
+        let vault = &self.0.vault;
+        vault.exists().then(|| vault.key(LISTS)).transpose()
+    }
+
+    pub(crate) fn admits(&self, caller: &Caller) -> bool {
+        self.0.limits.admits(&caller.account, &caller.quotas)
+    }
+
+    pub(crate) fn creating(&self, tenant: Tenant) -> Arc<Mutex<()>> {
+        self.0.limits.creating(tenant)
+    }
+
+    /// Who sends a request. `account` is the one of a server without accounts. With `once`, a signature that
+    /// was used earlier is refused.
+    pub(crate) fn authenticate(
+        &self,
+        request: &Request<'_>,
+        scope: &Scope<'_>,
+        account: &str,
+        once: bool,
+    ) -> Result<Caller, Denied> {
+        if !self.is_closed() {
+            return Ok(self.anyone(request, account)?);
+        }
+        let signed = Signed::read(request.headers)?;
+        signed.check_scope(scope)?;
+        let now = self.0.clock.now();
+        signed.check_time(now)?;
+        let (caller, secret, ends) = match signed.session_token {
+            Some(token) => self.session_caller(&signed, token)?,
+            None => self.key_caller(signed.key_id)?,
+        };
+        signed
+            .check_signature(request, secret.reveal())
+            .map_err(|fault| self.denied(fault, &caller))?;
+        if ends.is_some_and(|ends| ends <= unix_millis(now)) {
+            let fault = Fault::forbidden(
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            );
+            return Err(self.denied(fault, &caller));
+        }
+        if once && self.0.replays.is_replay(signed.signature, now) {
+            let fault = Fault::forbidden(
+                "InvalidSignatureException",
+                "This signature was used before: sign every request anew.",
+            );
+            return Err(self.denied(fault, &caller));
+        }
+        Ok(caller)
+    }
+
+    /// The caller of a server without accounts.
+    fn anyone(&self, request: &Request<'_>, account: &str) -> Result<Caller, IdentityError> {
+        let signed = Signed::read(request.headers).ok();
+        let key_id = signed.map(|signed| signed.key_id);
+        let session = match signed.and_then(|it| Some((it.key_id, it.session_token?))) {
+            Some((key_id, token)) => self.session(key_id, token)?,
+            None => None,
+        };
+        let principal = match session.zip(key_id) {
+            Some((session, key_id)) => Principal::of_session(session, key_id),
+            None => Principal::user(account, ROOT, key_id),
+        };
+        Ok(Caller {
+            tenant: OPEN_TENANT,
+            account: account.to_owned(),
+            principal,
+            quotas: Quotas::default(),
+        })
+    }
+
+    fn key_caller(&self, key_id: &str) -> Result<(Caller, Secret, Option<u64>), Denied> {
+        let (account, stored) = self.usable_key(key_id)?.ok_or_else(unrecognized)?;
+        let secret = self.secret(&account, &stored)?;
+        let principal = Principal::user(&account.id, &stored.key.user, Some(key_id));
+        Ok((caller(account, principal), secret, None))
+    }
+
+    fn session_caller(
+        &self,
+        signed: &Signed<'_>,
+        token: &str,
+    ) -> Result<(Caller, Secret, Option<u64>), Denied> {
+        let session = self.session(signed.key_id, token)?;
+        let session = session.ok_or_else(unrecognized)?;
+        let source = session.source_key.as_deref().unwrap_or_default();
+        let (account, _) = self.usable_key(source)?.ok_or_else(unrecognized)?;
+        if (account.id.as_str(), account.tenant) != (session.account.as_str(), session.tenant) {
+            return Err(unrecognized().into());
+        }
+        let (secret, ends) = (
+            Secret::new(session.secret.clone()),
+            session.expires_unix_millis,
+        );
+        let principal = Principal::of_session(session, signed.key_id);
+        Ok((caller(account, principal), secret, Some(ends)))
+    }
+
+    /// A key that may be used, with its account.
+    fn usable_key(&self, key_id: &str) -> Result<Option<(Account, key::StoredKey)>, IdentityError> {
+        let Some(stored) = self.stored_key(key_id)? else {
+            return Ok(None);
+        };
+        let stored = stored.value;
+        let account = self.stored_account(&stored.key.account)?;
+        Ok(account
+            .map(|account| account.value)
+            .filter(|account| {
+                stored.key.enabled && !account.deleting && account.tenant() != Tenant::SYSTEM
+            })
+            .map(|account| (account, stored)))
+    }
+
+    fn denied(&self, fault: Fault, caller: &Caller) -> Denied {
+        let key = caller.principal.access_key.clone().unwrap_or_default();
+        let recorded = self.0.limits.records_failure(&caller.account);
+        Denied {
+            fault,
+            claimed: recorded.then_some((caller.tenant, key)),
+        }
+    }
+
+    fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+    }
+
+    fn now(&self) -> u64 {
+        unix_millis(self.0.clock.now())
+    }
+
+    /// Makes sure that the master key is the one that everything stored was encrypted with.
+    fn claim_master_key(&self) -> Result<(), IdentityError> {
+        let _claiming = lock(&self.0.claiming);
+        let (records, vault) = (&self.0.records, &self.0.vault);
+        let key = records::fingerprint();
+        match records.get::<String>(Tree::Object, &key)? {
+            None => {
+                let fingerprint = encode(&vault.fingerprint()?)?;
+                let transaction = Records::transaction();
+                records.commit(transaction.put(Tree::Object, key, SCHEMA, fingerprint))
+            }
+            Some(_) if !vault.exists() => Err(vault.refuse(
+                "the file is missing, and what it encrypted cannot be read without it; restore it from a copy",
+            )),
+            Some(stored) if stored.value != vault.fingerprint()? => {
+                Err(vault.refuse("it is not the key of this store; restore the one that is"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Adds an entry of the server's audit log to a change.
+    fn noted(
+        &self,
+        transaction: Transaction,
+        by: &str,
+        operation: &str,
+        names: &[(&str, &str)],
+    ) -> Result<Transaction, IdentityError> {
+        let id: [u8; 16] =
+            random().map_err(|error| IdentityError::invalid(format!("no randomness: {error}")))?;
+        let names = names
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let entry = AuditEntry {
+            time_unix_millis: self.now(),
+            request_id: hex(&id),
+            principal: by.to_owned(),
+            access_key: None,
+            source: None,
+            operation: operation.to_owned(),
+            resource: names.collect::<BTreeMap<_, _>>(),
+            outcome: SUCCESS.to_owned(),
+        };
+        AuditLog::add(transaction, &entry)
+    }
+}
+
+fn caller(account: Account, principal: Principal) -> Caller {
+    Caller {
+        tenant: account.tenant(),
+        quotas: account.quotas,
+        account: account.id,
+        principal,
+    }
+}
+
+fn unrecognized() -> Fault {
+    Fault::forbidden(
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid.",
+    )
+}

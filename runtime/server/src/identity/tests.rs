@@ -1,0 +1,1 @@
+//! Tests of identity as a whole: over a store, with a clock that stands.
