@@ -226,7 +226,7 @@ impl Identity {
     }
 
     /// Deletes every record of a tenant. The server's own records are no tenant's.
-    fn erase(&self, tenant: Tenant) -> Result<(), IdentityError> {
+    pub(super) fn erase(&self, tenant: Tenant) -> Result<(), IdentityError> {
         if tenant == Tenant::SYSTEM {
             return Err(IdentityError::invalid("the server itself is no account"));
         }

@@ -54,7 +54,7 @@ pub struct NewToken {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredToken {
+pub(super) struct StoredToken {
     #[serde(flatten)]
     token: BearerToken,
     secret_sha256: String,

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_signature_is_good_for_its_own_second_only() {
         let replays = Replays::new();
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds);
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds);
         assert!(!replays.is_replay([1; 32], at(0)));
         assert!(!replays.is_replay([1; 32], at(1)));
         assert!(replays.is_replay([1; 32], at(3)));

@@ -385,6 +385,45 @@ fn invalid(message: &str) -> Fault {
     Fault::forbidden("InvalidSignatureException", message)
 }
 
+/// Headers of a `POST /` that is signed right.
+#[cfg(test)]
+pub(crate) fn signed_post(
+    (key_id, secret): (&str, &str),
+    session_token: Option<&str>,
+    time_text: &str,
+    scope: &str,
+    body: &[u8],
+) -> HeaderMap {
+    let mut names = vec!["host", "x-amz-date"];
+    let mut headers = HeaderMap::new();
+    headers.insert("host", "localhost:8080".parse().unwrap());
+    headers.insert("x-amz-date", time_text.parse().unwrap());
+    if let Some(token) = session_token {
+        headers.insert("x-amz-security-token", token.parse().unwrap());
+        names.push("x-amz-security-token");
+    }
+    let names = names.join(";");
+    let text = |signature: &str| {
+        let date = &time_text[..8];
+        format!(
+            "{ALGORITHM} Credential={key_id}/{date}/{scope}/aws4_request, SignedHeaders={names}, Signature={signature}"
+        )
+    };
+    let mut unsigned = headers.clone();
+    unsigned.insert("authorization", text(&"0".repeat(64)).parse().unwrap());
+    let signed = Signed::read(&unsigned).unwrap();
+    let request = Request {
+        method: "POST",
+        path: "/",
+        query: "",
+        headers: &unsigned,
+        body,
+    };
+    let signature = signed.sign(&signed.canonical_request(&request).unwrap(), secret);
+    headers.insert("authorization", text(&hex(&signature)).parse().unwrap());
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderName, HeaderValue};
