@@ -7,11 +7,13 @@
 //! | `/health/live`, `/health/ready`, `/metrics` | see `health` |
 //! | `/v1/...` | see `rest` |
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
@@ -24,8 +26,9 @@ use crate::rest;
 
 /// All paths. `glue` gets what is posted to `/`.
 pub(crate) fn all(glue: Router, health: Arc<Health>, identity: Identity) -> Router {
+    let pages = from_fn_with_state(identity.clone(), local_pages_only);
     Router::new()
-        .route("/", get(welcome).post_service(glue))
+        .route("/", get(welcome).post_service(glue.layer(pages)))
         .merge(health::router(Arc::clone(&health)))
         .merge(rest::router(health, identity))
         .fallback(unknown_path)
@@ -64,6 +67,38 @@ async fn welcome(headers: HeaderMap) -> Response {
         ..Told::default()
     });
     response
+}
+
+/// Where no key is asked for, whatever a browser sends would be obeyed, and a page of any site can make it send
+/// requests to this machine, under a name of its own. Browsers say which page that is; clients of AWS say nothing.
+async fn local_pages_only(
+    State(identity): State<Identity>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let foreign = request.headers().get(header::ORIGIN);
+    if foreign.is_some_and(|page| !is_local(page)) && !identity.is_closed() {
+        let message = "pages of other sites are not served while no key is asked for";
+        let fault = Fault {
+            status: 403,
+            name: "AccessDeniedException",
+            message: message.to_owned(),
+        };
+        return Style::Glue.answer(fault, &id);
+    }
+    next.run(request).await
+}
+
+/// Whether the page of this `Origin` is on this machine.
+fn is_local(page: &HeaderValue) -> bool {
+    let page: Option<Uri> = page.to_str().ok().and_then(|page| page.parse().ok());
+    let host = page.as_ref().and_then(Uri::host).unwrap_or_default();
+    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+    match address {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
 }
 
 /// What the caller calls this server, if it looks like an address.
@@ -115,4 +150,32 @@ async fn unknown_method(
         message: format!("{method} means nothing at this path; {hint}"),
     };
     Style::of(&uri).answer(fault, &id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_this_machine_are_told_from_others() {
+        let local = |page: &str| is_local(&HeaderValue::from_str(page).unwrap());
+        for page in [
+            "http://localhost:3000",
+            "http://127.0.0.1",
+            "https://[::1]:8080",
+            "http://a.localhost",
+        ] {
+            assert!(local(page), "{page}");
+        }
+        for page in [
+            "http://localhost.example",
+            "http://example:8080",
+            "null",
+            "",
+            "http://10.0.0.1",
+            "file://",
+        ] {
+            assert!(!local(page), "{page}");
+        }
+    }
 }

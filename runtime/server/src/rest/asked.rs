@@ -128,7 +128,7 @@ impl Asked {
         let (token, account) = (self.bearer(identity)?, self.path("account"));
         match &token.scope {
             TokenScope::Account(own) if own != account => {
-                Err(IdentityError::not_found("account", account)).map_err(fault)
+                Err(fault(IdentityError::not_found("account", account)))
             }
             _ => Ok(Caller::of(&token)),
         }

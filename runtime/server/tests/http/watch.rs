@@ -113,3 +113,45 @@ async fn wrong_paths_and_methods_get_a_hint() {
     let strange = "GET / HTTP/1.1\r\nhost: <script>\r\nconnection: close\r\n\r\n";
     assert!(!server.exchange(strange).await.body.contains("script"));
 }
+
+#[tokio::test]
+async fn pages_of_other_sites_do_not_use_a_server_without_keys() {
+    let server = start(&limits(|_| {})).await;
+    let from = |page: &str| {
+        post("GetDatabases", "{}").replacen(
+            "host: test",
+            &format!("host: test\r\norigin: {page}"),
+            1,
+        )
+    };
+    let mut stream = server.connect().await;
+    for (page, status) in [
+        ("http://rebound.example:8080", 403),
+        ("null", 403),
+        ("http://localhost:3000", 200),
+    ] {
+        stream
+            .write_all(from(page).as_bytes())
+            .await
+            .expect("taken");
+        let answer = Answer::next(&mut stream).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(answer.header("access-control-allow-origin").is_none());
+    }
+    // Where keys are asked for, they decide.
+    server
+        .identity
+        .create_account("test", None, "first")
+        .expect("an account");
+    stream
+        .write_all(from("http://rebound.example").as_bytes())
+        .await
+        .expect("taken");
+    let answer = Answer::next(&mut stream).await;
+    assert_ne!(
+        answer.header("x-amzn-errortype"),
+        Some("accessdeniedexception"),
+        "{answer:?}"
+    );
+    assert_ne!(answer.status, 200);
+}
