@@ -12,19 +12,21 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tenon_catalog::{Catalog, Note, TenantCatalog};
+use tracing::Span;
 
 use crate::audit::{self, AuditEntry, AuditLog};
 use crate::fault::Fault;
+use crate::front::{RequestId, Told};
 use crate::glue::{self, Context};
 use crate::identity::sigv4::{Request, Scope, Signed};
 use crate::identity::{Caller, Denied, Identity, lock};
@@ -50,8 +52,6 @@ pub(crate) struct Dispatch {
     reach: Arc<Reach>,
     model: Arc<Model>,
     lists: Tokens,
-    ids: Tokens,
-    requests: AtomicU64,
     audited: AtomicU64,
 }
 
@@ -63,6 +63,8 @@ struct Call {
     headers: HeaderMap,
     body: Bytes,
     source: Option<IpAddr>,
+    /// Whose it is, once that is known.
+    account: OnceLock<String>,
 }
 
 /// What a request is for.
@@ -74,7 +76,6 @@ enum Target {
 }
 
 impl Dispatch {
-    /// `ids` is a key of this run of the server: the same id never comes twice.
     pub(crate) fn new(
         identity: Identity,
         model: Model,
@@ -82,7 +83,6 @@ impl Dispatch {
         region: String,
         reach: Reach,
         lists: [u8; 32],
-        ids: [u8; 32],
     ) -> Self {
         Self {
             catalog: identity.catalog(),
@@ -92,8 +92,6 @@ impl Dispatch {
             reach: Arc::new(reach),
             model: Arc::new(model),
             lists: Tokens::new(lists),
-            ids: Tokens::new(ids),
-            requests: AtomicU64::new(0),
             audited: AtomicU64::new(0),
         }
     }
@@ -110,12 +108,22 @@ impl Dispatch {
             let (name, request_id) = (fault.name, &call.id);
             tracing::debug!(request_id, name, "a request was refused");
         }
-        match target {
+        let told = Told {
+            operation: match &target {
+                Target::Query(_, operation) => query::known(operation),
+                Target::Glue(_) | Target::Unknown(..) => None,
+            },
+            account: call.account.get().cloned(),
+            outcome: outcome.as_ref().err().map(|fault| fault.name),
+        };
+        let mut response = match target {
             Target::Query(service, operation) => {
                 query::answer(service, &operation, outcome, &call.id)
             }
             Target::Glue(_) | Target::Unknown(..) => wire::answer(outcome, &call.id),
-        }
+        };
+        response.extensions_mut().insert(told);
+        response
     }
 
     fn perform(&self, call: &Call, target: &Target) -> Result<Value, Fault> {
@@ -128,6 +136,7 @@ impl Dispatch {
             Ok(caller) => caller,
             Err(denied) => return Err(self.denied(denied, entry)),
         };
+        let _ = call.account.set(caller.account.clone());
         if let Some(entry) = &mut entry {
             entry.principal.clone_from(&caller.principal.arn);
             entry.access_key.clone_from(&caller.principal.access_key);
@@ -374,23 +383,25 @@ impl Target {
 
 async fn serve(
     State(dispatch): State<Arc<Dispatch>>,
+    Extension(RequestId(id)): Extension<RequestId>,
     extensions: Extensions,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let number = dispatch.requests.fetch_add(1, Ordering::Relaxed);
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     let call = Call {
-        id: dispatch.ids.request_id(number),
+        id: id.to_string(),
         method,
         uri,
         headers,
         body,
         source: peer.map(|ConnectInfo(address)| address.ip()),
+        account: OnceLock::new(),
     };
-    let work = move || dispatch.answer(&call);
+    let span = Span::current();
+    let work = move || span.in_scope(|| dispatch.answer(&call));
     match tokio::task::spawn_blocking(work).await {
         Ok(response) => response,
         Err(failed) => {

@@ -1,6 +1,8 @@
 //! HTTP: Glue's wire protocol over the catalog, for many accounts.
 //!
 //! ```text
+//! connection ── listen: how many, TLS, the end ── socket: clocks
+//!   ── front: size, time, request id, log, numbers
 //! POST /  X-Amz-Target: AWSGlue.<Operation>
 //!   ── dispatch, identity: who asks, which tenant that is, what its account may
 //!   ── wire: which operation, JSON in, JSON or fault out, request id
@@ -11,7 +13,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `server` | [`Server`], [`ServerConfig`]: the address, who may reach it, shutdown |
+//! | `server` | [`Server`], [`ServerConfig`]: the address, who may reach it |
+//! | `listen`, `socket`, `tls` | connections: accepting, [`TlsFiles`], clocks, an orderly end |
+//! | `front`, `limits` | around every request: [`Limits`], record |
+//! | `routes`, `health`, `rest` | paths besides Glue's; [`openapi`] |
+//! | `metrics`, `telemetry`, `otlp` | numbers, [`telemetry`]: log and traces |
 //! | `dispatch` | from a request to its operation and back |
 //! | `identity` | [`Identity`]: accounts, access keys, signatures, bearer tokens, quotas |
 //! | `audit` | [`AuditEntry`]: who changed what |
@@ -39,20 +45,35 @@
 mod audit;
 mod dispatch;
 mod fault;
+mod front;
 mod glue;
+mod health;
 mod identity;
+mod limits;
+mod listen;
+mod metrics;
 mod model;
+mod otlp;
 mod query;
 mod reach;
+mod rest;
+mod routes;
 mod server;
+mod socket;
+pub mod telemetry;
+mod tls;
 mod token;
 mod wire;
 
 pub use audit::{AuditEntry, AuditPage, AuditQuery};
 pub use glue::{coverage, supported};
+pub use health::Watchers;
 pub use identity::{
     AccessKey, Account, BearerToken, Identity, IdentityConfig, IdentityError, NewKey, NewToken,
     Quotas, Secret, TokenScope,
 };
+pub use limits::Limits;
 pub use reach::Network;
+pub use rest::openapi;
 pub use server::{Server, ServerConfig, ServerError};
+pub use tls::{TlsError, TlsFiles};

@@ -2,18 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::dispatch::Dispatch;
+use crate::front::{Front, Stage};
+use crate::health::{Health, Probe, Watchers};
 use crate::identity::{Identity, IdentityError, is_account_id, random};
+use crate::limits::Limits;
+use crate::listen::Listening;
+use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::reach::{Network, Reach};
-
-/// Largest request, in bytes; Glue's own limit on a table's definition is far below.
-const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+use crate::routes;
+use crate::tls::{Tls, TlsError, TlsFiles};
+use crate::token::Tokens;
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -27,6 +32,14 @@ pub struct ServerConfig {
     /// Networks, beside public ones, that connections may be tested in: loopback and private ones are closed
     /// unless they are here. Default none.
     pub reachable: Vec<Network>,
+    /// The certificate. Default none: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// How much one caller may have.
+    pub limits: Limits,
+    /// Who reaches `/health/live` and `/health/ready`. Default everyone.
+    pub health: Watchers,
+    /// Who reaches `/metrics`, which is about all tenants together. Default this machine.
+    pub metrics: Watchers,
 }
 
 impl Default for ServerConfig {
@@ -36,6 +49,10 @@ impl Default for ServerConfig {
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
             reachable: Vec::new(),
+            tls: None,
+            limits: Limits::default(),
+            health: Watchers::Everyone,
+            metrics: Watchers::ThisMachine,
         }
     }
 }
@@ -50,6 +67,8 @@ pub enum ServerError {
     Account(String),
     /// What is stored of accounts cannot be used.
     Identity(IdentityError),
+    /// The certificate cannot be used.
+    Tls(TlsError),
     /// The system refused.
     Io(io::Error),
     /// The built-in rules cannot be read: a fault of the build.
@@ -65,6 +84,7 @@ impl std::fmt::Display for ServerError {
             ),
             Self::Account(account) => write!(f, "account {account:?} is not twelve digits"),
             Self::Identity(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
             Self::Io(error) => write!(f, "cannot listen: {error}"),
             Self::Model(reason) => write!(f, "the service model cannot be read: {reason}"),
         }
@@ -81,6 +101,12 @@ impl std::error::Error for ServerError {
     }
 }
 
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
+
 impl From<io::Error> for ServerError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -88,10 +114,12 @@ impl From<io::Error> for ServerError {
 }
 
 /// A server that has its address and does not serve yet.
-#[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
-    router: Router,
+pub struct Server(Listening);
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Server").field(&self.0.listener).finish()
+    }
 }
 
 impl Server {
@@ -99,7 +127,8 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerError::OpenToAll`] for an address that is not of this machine only while there are no accounts,
-    /// [`ServerError::Account`], [`ServerError::Identity`], [`ServerError::Io`].
+    /// [`ServerError::Account`], [`ServerError::Tls`], [`ServerError::Identity`],
+    /// [`ServerError::Io`].
     pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
         if !config.listen.ip().is_loopback() && !identity.is_closed() {
             return Err(ServerError::OpenToAll(config.listen));
@@ -115,11 +144,8 @@ impl Server {
         let (account, region) = (config.account.clone(), config.region.clone());
         let listener = TcpListener::bind(config.listen).await?;
         let reach = Reach::new(&config.reachable, listener.local_addr()?);
-        let dispatch = Dispatch::new(identity, model, account, region, reach, lists, random()?);
-        let router = dispatch
-            .router()
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-        Ok(Self { listener, router })
+        let dispatch = Dispatch::new(identity.clone(), model, account, region, reach, lists);
+        Ok(Self(listening(config, listener, dispatch, identity)?))
     }
 
     /// Where it listens.
@@ -127,22 +153,73 @@ impl Server {
     /// # Errors
     /// [`ServerError::Io`].
     pub fn address(&self) -> Result<SocketAddr, ServerError> {
-        Ok(self.listener.local_addr()?)
+        Ok(self.0.listener.local_addr()?)
     }
 
-    /// Serves until `stop` is ready, then finishes the requests that are under way.
+    /// Serves until `stop` is ready, then finishes the requests that are under way, for as long as
+    /// [`Limits::drain_timeout`] says.
     ///
     /// # Errors
-    /// [`ServerError::Io`].
+    /// None yet; a listener that broke would be one.
     pub async fn run(
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
-        let service = self
-            .router
-            .into_make_service_with_connect_info::<SocketAddr>();
-        Ok(axum::serve(self.listener, service)
-            .with_graceful_shutdown(stop)
-            .await?)
+        self.0.run(stop).await;
+        Ok(())
     }
+
+    /// The address for `AWS_ENDPOINT_URL_GLUE`.
+    ///
+    /// # Errors
+    /// [`ServerError::Io`].
+    pub fn url(&self) -> Result<String, ServerError> {
+        let scheme = if self.0.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        Ok(format!("{scheme}://{}", self.address()?))
+    }
+}
+
+/// What is around the operations.
+fn listening(
+    config: &ServerConfig,
+    listener: TcpListener,
+    dispatch: Dispatch,
+    identity: Identity,
+) -> Result<Listening, ServerError> {
+    let tls = config.tls.as_ref().map(Tls::open).transpose()?;
+    if tls.is_none() && !config.listen.ip().is_loopback() {
+        tracing::warn!("requests are not encrypted; give a certificate, or let a proxy do it");
+    }
+    let (stage, stages) = watch::channel(Stage::Serving);
+    let metrics = Arc::new(Metrics::new());
+    let health = Health::new(
+        config.health,
+        config.metrics,
+        Arc::clone(&metrics),
+        stages.clone(),
+        probe(identity.clone(), config.account.clone()),
+    );
+    let router = routes::all(dispatch.router(), Arc::new(health), identity);
+    let ids = Tokens::new(random()?);
+    let front = Front::new(router, config.limits, Arc::clone(&metrics), ids, stages);
+    Ok(Listening {
+        listener,
+        tls,
+        front: Arc::new(front),
+        limits: config.limits,
+        metrics,
+        stage,
+    })
+}
+
+/// A read of the store, for readiness; that there is no such account is an answer.
+fn probe(identity: Identity, account: String) -> Probe {
+    Arc::new(move || match identity.account(&account) {
+        Ok(_) | Err(IdentityError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    })
 }

@@ -1,8 +1,11 @@
 //! `tenon serve`: the catalog as a Glue endpoint.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use tenon_server::{Network, Server, ServerConfig, ServerError};
+use tenon_server::telemetry::{self, TelemetryConfig};
+use tenon_server::{Limits, Network, Server, ServerConfig, ServerError, TlsFiles, Watchers};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::setup;
@@ -13,41 +16,76 @@ use crate::shell::Shell;
 /// Arguments of `tenon serve`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to listen; port 0 takes a free one.
+    /// Where to listen; port 0 takes a free one. What other machines reach needs an account.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// The account that clients see, twelve digits.
+    /// The account that clients see as long as there is none, twelve digits.
     #[arg(long, value_name = "ID", default_value = "000000000000")]
     account: String,
-    /// The region in names of resources.
+    /// The region in names of resources, and the one that requests are signed for.
     #[arg(long, value_name = "NAME", default_value = "us-east-1")]
     region: String,
+    /// The certificate, and those that vouch for it, in PEM. It is read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// A network, beside public ones, that connections may be tested in, such as 10.0.0.0/8; may be repeated.
     #[arg(long, value_name = "NETWORK")]
     reachable: Vec<Network>,
+    /// Who reads /metrics, which is about all accounts together.
+    #[arg(long, value_name = "WHO", default_value = "machine")]
+    metrics: Who,
+    /// Who reads /health/live and /health/ready.
+    #[arg(long, value_name = "WHO", default_value = "everyone")]
+    health: Who,
+    /// When told to stop: how long requests under way may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+}
+
+/// Who reaches an address that asks for no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Who {
+    /// Whoever reaches the port.
+    Everyone,
+    /// Connections from this machine.
+    Machine,
+    /// No one.
+    Nobody,
+}
+
+impl From<Who> for Watchers {
+    fn from(who: Who) -> Self {
+        match who {
+            Who::Everyone => Self::Everyone,
+            Who::Machine => Self::ThisMachine,
+            Who::Nobody => Self::Nobody,
+        }
+    }
 }
 
 /// Serves until it is told to stop, then finishes what is under way.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    let config = ServerConfig {
-        listen: args.listen,
-        account: args.account.clone(),
-        region: args.region.clone(),
-        reachable: args.reachable.clone(),
-    };
+    let telemetry = TelemetryConfig::from_env(|name| std::env::var(name).ok());
+    let telemetry = telemetry.map_err(|error| Failure::from(error).with_exit(Exit::Usage))?;
     let identity = setup::identity(shell)?;
     let keys = if identity.is_closed() {
         "requests must be signed with a key of an account"
     } else {
-        "any access key is accepted until an account is created"
+        "any access key is accepted until there is an account (`tenon account create NAME`)"
     };
+    let config = config(args);
     // A runtime of its own: Ctrl-C ends a server in order, it does not interrupt it.
     tokio::runtime::Runtime::new()?.block_on(async {
+        // Until the last line is written and the last trace is sent.
+        let _telemetry = telemetry::init(&telemetry)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let server = Server::bind(&config, identity).await.map_err(failure)?;
-        let address = server.address().map_err(failure)?;
+        let url = server.url().map_err(failure)?;
         shell.say(&format!(
-            "serving Glue on http://{address}: set AWS_ENDPOINT_URL_GLUE to it; {keys}"
+            "serving Glue on {url}: set AWS_ENDPOINT_URL_GLUE to it; {keys}"
         ));
         let stop = async move {
             tokio::select! {
@@ -59,11 +97,33 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     })
 }
 
+fn config(args: &Args) -> ServerConfig {
+    let mut limits = Limits::default();
+    limits.drain_timeout = Duration::from_secs(args.drain);
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+    ServerConfig {
+        listen: args.listen,
+        account: args.account.clone(),
+        region: args.region.clone(),
+        tls: tls.map(|(certificate, key)| TlsFiles::new(certificate, key)),
+        limits,
+        reachable: args.reachable.clone(),
+        health: args.health.into(),
+        metrics: args.metrics.into(),
+    }
+}
+
 fn failure(error: ServerError) -> Failure {
     let exit = match &error {
         ServerError::OpenToAll(_) => Exit::NotAllowed,
-        ServerError::Account(_) => Exit::Usage,
+        ServerError::Account(_) | ServerError::Tls(_) => Exit::Usage,
         _ => Exit::Failed,
     };
-    Failure::from(error).with_exit(exit)
+    let failure = Failure::from(error).with_exit(exit);
+    match exit {
+        Exit::NotAllowed => {
+            failure.with_hint("`tenon account create NAME` makes an account and its first key")
+        }
+        _ => failure,
+    }
 }

@@ -53,6 +53,17 @@ impl Service {
     }
 }
 
+/// The operation's name, if it is one of those below.
+pub(crate) fn known(operation: &str) -> Option<&'static str> {
+    const KNOWN: [&str; 4] = [
+        "AssumeRole",
+        "GetCallerIdentity",
+        "GetRole",
+        "GetSessionToken",
+    ];
+    KNOWN.into_iter().find(|known| *known == operation)
+}
+
 /// Whether an operation gives something away and belongs into the audit log.
 pub(crate) fn is_mutation(operation: &str) -> bool {
     matches!(operation, "AssumeRole" | "GetSessionToken")
@@ -253,7 +264,7 @@ mod tests {
         for bad in ["a=%", "a=%4", "a=%zz", "a=%ff", "%=1"] {
             assert_eq!(read(bad).unwrap_err().name, "MalformedInput", "{bad}");
         }
-        let many = vec!["a=1&"; 3].concat();
+        let many = ["a=1&"; 3].concat();
         input(&Bytes::from(many)).unwrap();
         let many: String = (0..=MAX_MEMBERS).map(|n| format!("m{n}=1&")).collect();
         input(&Bytes::from(many)).unwrap_err();

@@ -1,0 +1,209 @@
+//! [`Asked`]: a request of the REST interface, who sends it, and how it is answered.
+//!
+//! Callers send a token: `Authorization: Bearer tn_...`. One of the administrator does everything; one of an account
+//! reads what concerns that account. What a caller may not see does not exist for it.
+
+use std::collections::HashMap;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tracing::Span;
+
+use super::answer;
+use crate::fault::Fault;
+use crate::front::{RequestId, Style, Told};
+use crate::identity::{BearerToken, Identity, IdentityError, TokenScope};
+use crate::{query, wire};
+
+/// A request: all of it, since it arrives complete.
+pub(crate) struct Asked {
+    id: String,
+    token: Option<String>,
+    path: HashMap<String, String>,
+    query: Value,
+    body: Bytes,
+}
+
+impl<S: Send + Sync> axum::extract::FromRequest<S> for Asked {
+    type Rejection = Response;
+
+    async fn from_request(request: Request<Body>, state: &S) -> Result<Self, Response> {
+        let (mut head, body) = request.into_parts();
+        let id = head.extensions.get::<RequestId>();
+        let id = id.map(|RequestId(id)| id.to_string()).unwrap_or_default();
+        let refuse = |fault| Style::Problem.answer(fault, &id);
+        let path = path(&mut head, state).await.map_err(refuse)?;
+        let text = head.uri.query().unwrap_or_default().to_owned();
+        let query = query::input(&Bytes::from(text))
+            .map_err(|_| refuse(Fault::invalid("the query cannot be read")))?;
+        // Its size was checked when it arrived.
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let token = head.headers.get(header::AUTHORIZATION);
+        let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        Ok(Self {
+            token: token.map(|token| token.trim().to_owned()),
+            id,
+            path,
+            query,
+            body,
+        })
+    }
+}
+
+async fn path<S: Send + Sync>(
+    head: &mut Parts,
+    state: &S,
+) -> Result<HashMap<String, String>, Fault> {
+    let found = RawPathParams::from_request_parts(head, state).await;
+    let found = found.map_err(|_| Fault::invalid("the path is not text"))?;
+    let pairs = found
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Ok(pairs.collect())
+}
+
+/// Whoever may do what was asked.
+pub(crate) struct Caller {
+    /// As the audit log names it.
+    pub(crate) name: String,
+}
+
+impl Asked {
+    /// A part of the path, by its name in the route.
+    pub(crate) fn path(&self, name: &str) -> &str {
+        self.path.get(name).map_or("", String::as_str)
+    }
+
+    /// A member of the query.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query
+            .get(name)?
+            .as_str()
+            .filter(|text| !text.is_empty())
+    }
+
+    /// A number of the query.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Fault> {
+        let text = self.query(name);
+        let number = text.map(str::parse).transpose();
+        number.map_err(|_| Fault::invalid(format!("{name} is not a whole number")))
+    }
+
+    /// How many items a page may have: 1 to 1000.
+    pub(crate) fn limit(&self) -> Result<usize, Fault> {
+        match self.number("limit")?.unwrap_or(100) {
+            limit @ 1..=1000 => Ok(usize::try_from(limit).unwrap_or(1000)),
+            limit => Err(Fault::invalid(format!("limit is {limit}; give 1 to 1000"))),
+        }
+    }
+
+    /// The body. Members that nobody knows are refused: they may be misspelt.
+    pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        let input = wire::input(&self.body)?;
+        serde_json::from_value(input)
+            .map_err(|error| Fault::invalid(format!("the body cannot be used: {error}")))
+    }
+
+    /// An administrator.
+    pub(crate) fn admin(&self, identity: &Identity) -> Result<Caller, Fault> {
+        let token = self.bearer(identity)?;
+        match token.scope {
+            TokenScope::Admin => Ok(Caller::of(&token)),
+            TokenScope::Account(_) => Err(Fault {
+                status: 403,
+                name: "AccessDeniedException",
+                message: "this takes a token of the administrator".to_owned(),
+            }),
+        }
+    }
+
+    /// An administrator, or someone of the account that the path names.
+    pub(crate) fn admin_or_owner(&self, identity: &Identity) -> Result<Caller, Fault> {
+        let (token, account) = (self.bearer(identity)?, self.path("account"));
+        match &token.scope {
+            TokenScope::Account(own) if own != account => {
+                Err(fault(IdentityError::not_found("account", account)))
+            }
+            _ => Ok(Caller::of(&token)),
+        }
+    }
+
+    fn bearer(&self, identity: &Identity) -> Result<BearerToken, Fault> {
+        let refused = |message: &str| Fault {
+            status: 401,
+            name: "UnauthorizedException",
+            message: message.to_owned(),
+        };
+        let text = self.token.as_deref();
+        let text = text.ok_or_else(|| refused("send a token: Authorization: Bearer tn_..."))?;
+        let token = identity.check_token(text).map_err(fault)?;
+        token.ok_or_else(|| refused("the token is unknown, revoked or over; make another"))
+    }
+}
+
+impl Caller {
+    fn of(token: &BearerToken) -> Self {
+        Self {
+            name: format!("token/{}", token.id),
+        }
+    }
+}
+
+/// Does what was asked on a thread that may block, and answers.
+pub(crate) async fn perform<T: Serialize + Send + 'static>(
+    operation: &'static str,
+    success: StatusCode,
+    asked: Asked,
+    work: impl FnOnce(&Asked) -> Result<T, Fault> + Send + 'static,
+) -> Response {
+    let id = asked.id.clone();
+    let span = Span::current();
+    let work = move || span.in_scope(|| work(&asked));
+    let outcome = tokio::task::spawn_blocking(work).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(Fault::internal("an operation panicked")));
+    match outcome {
+        Ok(_) if success == StatusCode::NO_CONTENT => {
+            super::named(operation, success.into_response())
+        }
+        Ok(body) => answer(operation, success, &body),
+        Err(fault) => refuse(operation, fault, &id),
+    }
+}
+
+fn refuse(operation: &'static str, fault: Fault, id: &str) -> Response {
+    let (status, name) = (fault.status, fault.name);
+    let mut response = Style::Problem.answer(fault, id);
+    response.extensions_mut().insert(Told {
+        operation: Some(operation),
+        outcome: Some(name),
+        account: None,
+    });
+    if status == 401 {
+        let bearer = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, bearer);
+    }
+    response
+}
+
+/// What callers of this interface see of an error about accounts.
+pub(crate) fn fault(error: IdentityError) -> Fault {
+    let (status, name) = match &error {
+        IdentityError::NotFound { .. } => (404, "EntityNotFoundException"),
+        IdentityError::AlreadyExists { .. } => (409, "AlreadyExistsException"),
+        IdentityError::Invalid(_) => (400, "InvalidInputException"),
+        _ => return Fault::internal(&error.to_string()),
+    };
+    Fault {
+        status,
+        name,
+        message: error.to_string(),
+    }
+}
