@@ -115,64 +115,96 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn objects(&mut self) -> Result<()> {
-        self.each(Tree::Object, &stored::databases(), "database", |check, key, record| {
-            check.readable::<Database>(Tree::Object, key, record);
-            Ok(())
-        })?;
+        self.each(
+            Tree::Object,
+            &stored::databases(),
+            "database",
+            |check, key, record| {
+                check.readable::<Database>(Tree::Object, key, record);
+                Ok(())
+            },
+        )?;
         for kind in stored::OF_DATABASES {
-            self.each(Tree::Object, &Key::new().with_u8(kind), name(kind), |check, key, record| {
-                match kind {
-                    stored::TABLE => check.readable::<Table>(Tree::Object, key, record),
-                    stored::FUNCTION => {
-                        check.readable::<UserDefinedFunction>(Tree::Object, key, record);
+            self.each(
+                Tree::Object,
+                &Key::new().with_u8(kind),
+                name(kind),
+                |check, key, record| {
+                    match kind {
+                        stored::TABLE => check.readable::<Table>(Tree::Object, key, record),
+                        stored::FUNCTION => {
+                            check.readable::<UserDefinedFunction>(Tree::Object, key, record);
+                        }
+                        _ => {}
                     }
-                    _ => {}
-                }
-                match stored::database_of(key) {
-                    Some(database) => {
-                        let parent = stored::database(&database);
-                        check.dangling(Tree::Object, key, record, Tree::Object, &parent)
+                    match stored::database_of(key) {
+                        Some(database) => {
+                            let parent = stored::database(&database);
+                            check.dangling(Tree::Object, key, record, Tree::Object, &parent)
+                        }
+                        None => check.strange(Tree::Object, key),
                     }
-                    None => check.strange(Tree::Object, key),
-                }
-            })?;
+                },
+            )?;
         }
         for kind in stored::OF_TABLES {
-            self.each(Tree::Object, &Key::new().with_u8(kind), name(kind), |check, key, record| {
-                match kind {
-                    stored::TABLE_STATISTICS => check.readable::<Columns>(Tree::Object, key, record),
-                    stored::PARTITION_INDEXES => {
-                        check.readable::<Vec<IndexDefinition>>(Tree::Object, key, record);
+            self.each(
+                Tree::Object,
+                &Key::new().with_u8(kind),
+                name(kind),
+                |check, key, record| {
+                    match kind {
+                        stored::TABLE_STATISTICS => {
+                            check.readable::<Columns>(Tree::Object, key, record)
+                        }
+                        stored::PARTITION_INDEXES => {
+                            check.readable::<Vec<IndexDefinition>>(Tree::Object, key, record);
+                        }
+                        stored::DESCRIPTOR => {
+                            check.readable::<StorageDescriptor>(Tree::Object, key, record);
+                        }
+                        _ => {}
                     }
-                    stored::DESCRIPTOR => {
-                        check.readable::<StorageDescriptor>(Tree::Object, key, record);
-                    }
-                    _ => {}
-                }
-                check.of_table(Tree::Object, key, record)
-            })?;
+                    check.of_table(Tree::Object, key, record)
+                },
+            )?;
         }
         Ok(())
     }
 
     fn versions(&mut self) -> Result<()> {
-        self.each(Tree::Version, &stored::all_tables(), "table version", |check, key, record| {
-            check.readable::<Table>(Tree::Version, key, record);
-            check.of_table(Tree::Version, key, record)
-        })
+        self.each(
+            Tree::Version,
+            &stored::all_tables(),
+            "table version",
+            |check, key, record| {
+                check.readable::<Table>(Tree::Version, key, record);
+                check.of_table(Tree::Version, key, record)
+            },
+        )
     }
 
     fn partitions(&mut self) -> Result<()> {
-        self.each(Tree::Partition, &stored::all_tables(), "partition", |check, key, record| {
-            check.of_table(Tree::Partition, key, record)?;
-            check.partition(key, record)
-        })?;
+        self.each(
+            Tree::Partition,
+            &stored::all_tables(),
+            "partition",
+            |check, key, record| {
+                check.of_table(Tree::Partition, key, record)?;
+                check.partition(key, record)
+            },
+        )?;
         let below = stored::all_partition_statistics();
-        self.each(Tree::Partition, &below, "partition statistics", |check, key, record| {
-            check.readable::<Columns>(Tree::Partition, key, record);
-            let parent = stored::partition_of_statistics(key);
-            check.dangling(Tree::Partition, key, record, Tree::Partition, &parent)
-        })
+        self.each(
+            Tree::Partition,
+            &below,
+            "partition statistics",
+            |check, key, record| {
+                check.readable::<Columns>(Tree::Partition, key, record);
+                let parent = stored::partition_of_statistics(key);
+                check.dangling(Tree::Partition, key, record, Tree::Partition, &parent)
+            },
+        )
     }
 
     fn partition(&mut self, key: &Key, record: &Record) -> Result<()> {
@@ -217,7 +249,10 @@ impl Check<'_> {
             };
             if definition.index_status != IndexStatus::Active
                 || self.catalog.object_version(Tree::Index, &entry)?.is_some()
-                || self.catalog.object_version(Tree::Partition, partition)?.is_none()
+                || self
+                    .catalog
+                    .object_version(Tree::Partition, partition)?
+                    .is_none()
             {
                 continue;
             }
@@ -233,32 +268,37 @@ impl Check<'_> {
     }
 
     fn entries(&mut self) -> Result<()> {
-        self.each(Tree::Index, &stored::all_tables(), "index entry", |check, key, record| {
-            let Some((database, name)) = stored::table_of(key) else {
-                return check.strange(Tree::Index, key);
-            };
-            let table = stored::table(&database, &name);
-            let indexes = check.indexes(&table)?;
-            let partition = indexes.definitions.iter().find_map(|definition| {
-                let below = stored::index_entries(&table, definition.id);
-                if !key.starts_with(&below) {
-                    return None;
+        self.each(
+            Tree::Index,
+            &stored::all_tables(),
+            "index entry",
+            |check, key, record| {
+                let Some((database, name)) = stored::table_of(key) else {
+                    return check.strange(Tree::Index, key);
+                };
+                let table = stored::table(&database, &name);
+                let indexes = check.indexes(&table)?;
+                let partition = indexes.definitions.iter().find_map(|definition| {
+                    let below = stored::index_entries(&table, definition.id);
+                    if !key.starts_with(&below) {
+                        return None;
+                    }
+                    let (values, _) = definition.values(key, below.as_bytes().len())?;
+                    let same = definition.entry(below, &values)? == *key;
+                    same.then(|| values.iter().fold(table.clone(), Key::with_part))
+                });
+                match partition {
+                    Some(partition) => {
+                        check.dangling(Tree::Index, key, record, Tree::Partition, &partition)
+                    }
+                    None => {
+                        let mend = indexes.expect(check.catalog.transaction());
+                        let problem = "it belongs to no index";
+                        check.surplus(Tree::Index, key, record, problem, mend)
+                    }
                 }
-                let (values, _) = definition.values(key, below.as_bytes().len())?;
-                let same = definition.entry(below, &values)? == *key;
-                same.then(|| values.iter().fold(table.clone(), Key::with_part))
-            });
-            match partition {
-                Some(partition) => {
-                    check.dangling(Tree::Index, key, record, Tree::Partition, &partition)
-                }
-                None => {
-                    let mend = indexes.expect(check.catalog.transaction());
-                    let problem = "it belongs to no index";
-                    check.surplus(Tree::Index, key, record, problem, mend)
-                }
-            }
-        })
+            },
+        )
     }
 
     /// The definitions of a table, kept while its records are checked.
@@ -268,7 +308,9 @@ impl Check<'_> {
         }
         let indexes = match self.catalog.indexes(table) {
             // It is reported where it lies.
-            Err(Error::Store(tenon_store::Error::DamagedRecord { .. })) => return self.no_indexes(table),
+            Err(Error::Store(tenon_store::Error::DamagedRecord { .. })) => {
+                return self.no_indexes(table);
+            }
             outcome => outcome?,
         };
         self.table = Some(Known {
@@ -414,7 +456,9 @@ impl Check<'_> {
                     }
                 }
                 // One by one up to the damaged record.
-                Err(Error::Store(tenon_store::Error::DamagedRecord { .. })) if batch > 1 => batch = 1,
+                Err(Error::Store(tenon_store::Error::DamagedRecord { .. })) if batch > 1 => {
+                    batch = 1
+                }
                 Err(Error::Store(tenon_store::Error::DamagedRecord { key, reason, .. })) => {
                     let own = self.catalog.own(&key);
                     self.find(tree, &own, &reason, Remedy::Restore);

@@ -80,8 +80,8 @@ mod settings;
 mod statistics;
 mod stored;
 mod table;
-mod transfer;
 mod tag;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -120,5 +120,5 @@ pub use statistics::{
 };
 pub use table::UpdateTable;
 pub use tag::{MAX_TAGS, Resource, Tags};
-pub use transfer::{Counts, ImportReport, TransferError};
 pub use tenon_store::{Clock, Tenant};
+pub use transfer::{Counts, ImportReport, TransferError};

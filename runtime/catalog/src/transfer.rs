@@ -205,7 +205,11 @@ impl TenantCatalog {
         let mut counts = Counts::new();
         for (kind, tree, prefix) in [
             ("Database", Tree::Object, stored::databases()),
-            ("Function", Tree::Object, Key::new().with_u8(stored::FUNCTION)),
+            (
+                "Function",
+                Tree::Object,
+                Key::new().with_u8(stored::FUNCTION),
+            ),
             ("Table", Tree::Object, stored::all_tables()),
             ("TableVersion", Tree::Version, stored::all_tables()),
             ("Partition", Tree::Partition, stored::all_tables()),
@@ -701,7 +705,10 @@ impl TenantCatalog {
     }
 
     fn import_function(&self, function: UserDefinedFunction) -> Result<(), Error> {
-        let database = fold("database", function.database_name.as_deref().unwrap_or_default())?;
+        let database = fold(
+            "database",
+            function.database_name.as_deref().unwrap_or_default(),
+        )?;
         let function = UserDefinedFunction {
             function_name: fold("function", &function.function_name)?,
             database_name: Some(database.clone()),
@@ -721,7 +728,10 @@ impl TenantCatalog {
             })
         };
         let table = own(whole.table)?;
-        let database = fold("database", table.database_name.as_deref().unwrap_or_default())?;
+        let database = fold(
+            "database",
+            table.database_name.as_deref().unwrap_or_default(),
+        )?;
         let key = stored::table(&database, &table.name);
         let mut transaction = self
             .new_table(self.transaction(), &database, &table)?
