@@ -226,12 +226,14 @@ fn pages_go_on_whatever_comes_and_goes() {
             .create_partition("db", "t", partition(&["eu", day, "2020-01-01"]))
             .unwrap();
     }
-    let options = |token| ListPartitions {
-        expression: "day in (1, 2, 3, 4, 5, 6)",
-        token,
-        limit: 2,
-        ..ListPartitions::default()
-    };
+    fn options(token: Option<&str>) -> ListPartitions<'_> {
+        ListPartitions {
+            expression: "day in (1, 2, 3, 4, 5, 6)",
+            token,
+            limit: 2,
+            ..ListPartitions::default()
+        }
+    }
     let first = catalog.list_partitions("db", "t", &options(None)).unwrap();
     // The last of the page goes, one comes before and one behind it.
     catalog
