@@ -15,6 +15,9 @@ use crate::stored;
 /// How often an operation starts again when others change what it is about.
 const ATTEMPTS: usize = 16;
 
+/// The same for deleting, which whoever writes below stands in the way of.
+pub(crate) const DELETE_ATTEMPTS: usize = 1000;
+
 /// Items of a page, at most.
 pub(crate) const MAX_PAGE: usize = 1000;
 
@@ -348,13 +351,24 @@ impl TenantCatalog {
         name: &str,
         attempt: impl Fn() -> Result<T>,
     ) -> Result<T> {
-        for _ in 0..ATTEMPTS {
+        self.retry_often(ATTEMPTS, kind, name, attempt)
+    }
+
+    /// As [`TenantCatalog::retry`], for what must get through among many writers.
+    pub(crate) fn retry_often<T>(
+        &self,
+        attempts: usize,
+        kind: Kind,
+        name: &str,
+        attempt: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        for _ in 0..attempts {
             match attempt() {
                 Err(error) if error.is_store_conflict() => {}
                 outcome => return outcome,
             }
         }
-        let reason = format!("it changed during each of {ATTEMPTS} attempts");
+        let reason = format!("it changed during each of {attempts} attempts");
         Err(Error::Conflict {
             kind,
             name: name.to_owned(),

@@ -2,7 +2,7 @@
 
 use tenon_store::{Expected, Tree};
 
-use crate::catalog::{Page, Stored, TenantCatalog};
+use crate::catalog::{DELETE_ATTEMPTS, Page, Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Database, DatabaseInput};
 use crate::name::fold;
@@ -107,7 +107,7 @@ impl TenantCatalog {
     /// or changed all the time, [`Error::Store`].
     pub fn delete_database(&self, name: &str) -> Result<()> {
         let name = fold("database", name)?;
-        while !self.retry(Kind::Database, &name, || {
+        while !self.retry_often(DELETE_ATTEMPTS, Kind::Database, &name, || {
             self.delete_database_step(&name, DELETED_AT_ONCE)
         })? {}
         Ok(())

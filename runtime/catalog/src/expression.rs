@@ -361,7 +361,7 @@ fn is_like(text: &[char], pattern: &[Wild]) -> bool {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Text,
     Integer,
     Decimal,
@@ -377,7 +377,8 @@ fn type_name(key: &Column) -> String {
         .to_lowercase()
 }
 
-fn kind(key: &Column) -> Option<Kind> {
+/// The kind of a key's type, if values of it can be compared.
+pub(crate) fn kind(key: &Column) -> Option<Kind> {
     let name = type_name(key);
     Some(match name.split('(').next().unwrap_or_default().trim() {
         "string" | "varchar" | "char" => Kind::Text,
@@ -398,11 +399,16 @@ pub(crate) fn is_text(key: &Column) -> bool {
 pub(crate) fn value(key: &Column, text: &str) -> Option<Value> {
     match kind(key)? {
         Kind::Text => Some(Value::Text(text.to_owned())),
-        Kind::Integer => text.trim().parse().ok().map(Value::Integer),
-        Kind::Decimal => decimal(text.trim()).map(Value::Decimal),
-        Kind::Date => date(text.trim()).map(Value::Text),
-        Kind::Timestamp => timestamp(text.trim()).map(Value::Text),
+        Kind::Integer => trim(text).parse().ok().map(Value::Integer),
+        Kind::Decimal => decimal(trim(text)).map(Value::Decimal),
+        Kind::Date => date(trim(text)).map(Value::Text),
+        Kind::Timestamp => timestamp(trim(text)).map(Value::Text),
     }
+}
+
+/// Without blanks around it, as Java has them: the characters up to the space.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
 }
 
 fn decimal(text: &str) -> Option<Decimal> {

@@ -2,7 +2,7 @@
 
 use tenon_store::{Expected, Key, Tree};
 
-use crate::catalog::{MAX_PAGE, Page, Stored, TenantCatalog};
+use crate::catalog::{DELETE_ATTEMPTS, MAX_PAGE, Page, Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
 use crate::index::PartitionIndex;
 use crate::model::{Column, Table, TableInput, TableVersion};
@@ -139,7 +139,7 @@ impl TenantCatalog {
         let database = fold("database", database)?;
         let name = fold("table", name)?;
         let full_name = full_name(&database, &name);
-        while !self.retry(Kind::Table, &full_name, || {
+        while !self.retry_often(DELETE_ATTEMPTS, Kind::Table, &full_name, || {
             self.delete_table_step(&database, &name, DELETED_AT_ONCE)
         })? {}
         Ok(())

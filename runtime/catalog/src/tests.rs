@@ -10,6 +10,9 @@ use tenon_store::{Key, ManualClock, SledStore, Store, StoreConfig, Tree};
 
 use super::*;
 
+mod integrity;
+mod partitions;
+
 struct Fixture {
     dir: TempDir,
     clock: Arc<ManualClock>,

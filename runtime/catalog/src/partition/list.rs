@@ -8,18 +8,19 @@
 //! an index        spans of its entries, each entry then leads to its partition
 //! ```
 //!
-//! A path is the natural order or an ACTIVE index; the one with more keys bound by equality wins. Texts are bound
-//! by ranges of the natural key; numbers and dates have several spellings there and are bound in indexes only.
-//! Within a span, a filter that fails at one key skips all that has the same values up to it.
+//! A path is the natural order or an ACTIVE index; the one with more keys bound by equality wins. Numbers and dates
+//! have several spellings in the natural key: see `spelling`; ranges of them are bound in indexes only. Within a span, a filter that fails at one key skips all that has the same values up to it.
 //!
 //! A page ends with the values of its last partition: what comes or goes meanwhile moves nothing.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 use tenon_store::{Key, Record, Tree};
 
 use super::record::Unpacker;
+use super::spelling::spellings;
 use crate::catalog::{MAX_PAGE, Page, TenantCatalog};
 use crate::error::{Error, Result};
 use crate::expression::{Conjunct, Expression, Value, is_text};
@@ -68,7 +69,7 @@ struct Token {
 }
 
 /// Keys in one range.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Span {
     below: Key,
     after: Option<Key>,
@@ -216,67 +217,148 @@ fn order(index: &IndexDefinition, keys: usize) -> Vec<usize> {
     indexed.chain(others).collect()
 }
 
-/// The ranges in which everything lies that passes, and how well they are bound.
+/// The ranges in which everything lies that passes, in their order, and how well they are bound.
 fn spans(
     below: &Key,
     index: &IndexDefinition,
     keys: &[Column],
     conjuncts: &[Conjunct<'_>],
 ) -> (Vec<Span>, usize) {
-    let mut prefixes = vec![below.clone()];
+    let mut spans = Spans {
+        open: vec![below.clone()],
+        closed: Vec::new(),
+    };
     let mut bound = 0;
     for (place, position) in order(index, keys.len()).into_iter().enumerate() {
         let indexed = place < index.keys.len();
-        // Behind indexed values come spellings, which a filter does not tell.
-        let behind = !indexed && place > 0 && place == index.keys.len();
-        let usable = match keys.get(position) {
-            Some(column) if indexed => is_ordered(column),
-            Some(column) => is_text(column) && !behind,
-            None => false,
+        let Some(column) = keys.get(position) else {
+            break;
         };
-        if !usable {
+        // Behind indexed values come spellings, which a filter does not tell.
+        if !indexed && !index.keys.is_empty() {
             break;
         }
-        let with = |key: &Key, value: &Value| match (indexed, value) {
-            (false, Value::Text(text)) => key.clone().with_part(text),
-            (_, value) => with_value(key.clone(), value),
-        };
         let points = conjuncts.iter().find_map(|one| one.points(position));
-        if let Some(points) = points
-            && prefixes.len() * points.len() <= MAX_SPANS
-        {
-            bound += 2;
-            let longer = prefixes
-                .iter()
-                .flat_map(|prefix| points.iter().map(|point| with(prefix, point)));
-            prefixes = longer.collect();
-            continue;
+        if let Some(points) = points {
+            let narrower = match indexed {
+                true => spans.at_values(column, &points),
+                false => spans.at_texts(column, &points),
+            };
+            if let Some(narrower) = narrower {
+                spans = narrower;
+                bound += 2;
+                continue;
+            }
         }
         let (low, high) = range(conjuncts, position);
-        if (&low, &high) == (&Bound::Unbounded, &Bound::Unbounded) {
-            break;
+        let bounded = (&low, &high) != (&Bound::Unbounded, &Bound::Unbounded);
+        if bounded && (indexed && is_ordered(column) || is_text(column)) {
+            spans = spans.between(&low, &high, indexed);
+            bound += 1;
         }
+        break;
+    }
+    (spans.in_order(), bound)
+}
+
+/// Ranges that are becoming narrower.
+struct Spans {
+    /// Prefixes that the next key makes longer.
+    open: Vec<Key>,
+    /// Ranges that stay as they are.
+    closed: Vec<Span>,
+}
+
+impl Spans {
+    /// Only these values of an indexed key.
+    fn at_values(&self, column: &Column, points: &BTreeSet<Value>) -> Option<Self> {
+        if !is_ordered(column) || self.open.len() * points.len() > MAX_SPANS {
+            return None;
+        }
+        let longer = |prefix: &Key| -> Vec<_> {
+            points
+                .iter()
+                .map(|point| with_value(prefix.clone(), point))
+                .collect()
+        };
+        Some(Self {
+            open: self.open.iter().flat_map(longer).collect(),
+            closed: Vec::new(),
+        })
+    }
+
+    /// Only these values of a key that lies as it was written.
+    fn at_texts(&self, column: &Column, points: &BTreeSet<Value>) -> Option<Self> {
+        let (mut exact, mut ranges) = (BTreeSet::new(), BTreeSet::new());
+        for point in points {
+            let spellings = spellings(column, point)?;
+            exact.extend(spellings.exact);
+            ranges.extend(spellings.ranges);
+        }
+        let more = self.open.len() * (exact.len() + ranges.len());
+        if more + self.closed.len() > MAX_SPANS {
+            return None;
+        }
+        let mut narrower = Self {
+            open: Vec::new(),
+            closed: self.closed.clone(),
+        };
+        for prefix in &self.open {
+            let with = |text: &String| prefix.clone().with_part(text);
+            narrower.open.extend(exact.iter().map(with));
+            let span = |(from, until): &(String, String)| Span {
+                below: prefix.clone(),
+                after: Some(before_text(&with(from))),
+                until: Some(before_text(&with(until))),
+            };
+            narrower.closed.extend(ranges.iter().map(span));
+        }
+        Some(narrower)
+    }
+
+    /// Only values between these.
+    fn between(self, low: &Bound<Value>, high: &Bound<Value>, indexed: bool) -> Self {
+        let with = |key: &Key, value: &Value| match value {
+            Value::Text(text) if !indexed => key.clone().with_part(text),
+            value => with_value(key.clone(), value),
+        };
+        let before = |key: Key, value: &Value| match value {
+            Value::Text(_) => before_text(&key),
+            // More follows a number in every entry.
+            _ => key,
+        };
         let span = |prefix: Key| Span {
-            after: match &low {
-                Bound::Included(value) => Some(before(&with(&prefix, value), value)),
+            after: match low {
+                Bound::Included(value) => Some(before(with(&prefix, value), value)),
                 Bound::Excluded(value) => Some(behind_all(with(&prefix, value).as_bytes())),
                 Bound::Unbounded => None,
             },
-            until: match &high {
+            until: match high {
                 Bound::Included(value) => Some(behind_all(with(&prefix, value).as_bytes())),
-                Bound::Excluded(value) => Some(before(&with(&prefix, value), value)),
+                Bound::Excluded(value) => Some(before(with(&prefix, value), value)),
                 Bound::Unbounded => None,
             },
             below: prefix,
         };
-        return (prefixes.into_iter().map(span).collect(), bound + 1);
+        let mut closed = self.closed;
+        closed.extend(self.open.into_iter().map(span));
+        Self {
+            open: Vec::new(),
+            closed,
+        }
     }
-    let whole = |below| Span {
-        below,
-        after: None,
-        until: None,
-    };
-    (prefixes.into_iter().map(whole).collect(), bound)
+
+    fn in_order(self) -> Vec<Span> {
+        let whole = |below| Span {
+            below,
+            after: None,
+            until: None,
+        };
+        let open = self.open.into_iter().map(whole);
+        let mut spans: Vec<_> = self.closed.into_iter().chain(open).collect();
+        spans.sort_by_cached_key(|span| span.after.clone().unwrap_or_else(|| span.below.clone()));
+        spans
+    }
 }
 
 /// Between what a key must lie by all parts of a filter.
@@ -304,13 +386,10 @@ fn limit(bound: &Bound<Value>) -> Option<&Value> {
     }
 }
 
-/// A key before all that begin with `prefix`, which ends with `value`, and after all that come before those.
-fn before(prefix: &Key, value: &Value) -> Key {
-    match (value, prefix.as_bytes()) {
-        (Value::Text(_), [start @ .., _]) => Key::from_bytes(start.to_vec()),
-        // More follows a number in every entry.
-        (_, bytes) => Key::from_bytes(bytes.to_vec()),
-    }
+/// A key before all that begin with `prefix`, which ends with a text, and after all that come before those.
+fn before_text(prefix: &Key) -> Key {
+    let bytes = prefix.as_bytes();
+    Key::from_bytes(bytes[..bytes.len().saturating_sub(1)].to_vec())
 }
 
 /// A key after all that begin with `prefix`, and before all that come after those.

@@ -5,6 +5,7 @@
 
 mod list;
 mod record;
+mod spelling;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
