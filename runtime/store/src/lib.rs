@@ -57,13 +57,24 @@
     )
 )]
 
+mod backup;
+mod checkpoint;
 mod clock;
 mod config;
+mod digest;
 mod disk;
 mod engine;
 mod envelope;
 mod error;
+mod folder;
+mod history;
+mod journal;
+mod keeper;
 mod key;
+mod maintenance;
+mod marker;
+mod recovery;
+mod state;
 mod store;
 mod transaction;
 mod tree;
@@ -73,11 +84,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{BackupReport, backup, restore};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::StoreConfig;
-pub use disk::{Disk, SystemDisk};
+pub use config::{StoreConfig, VerifyOnOpen};
+pub use disk::{Disk, DiskFile, SystemDisk};
 pub use error::{Error, Result};
+pub use history::{Change, Touched};
+pub use keeper::{Status, Verified};
 pub use key::{BadKey, Key, KeyReader, MAX_KEY_BYTES, Tenant};
+pub use maintenance::{CheckpointReport, Report, migrate, repair, verify};
 pub use store::{Page, Record, SledStore, Store};
 pub use transaction::{Commit, Expected, Transaction};
 pub use tree::Tree;
