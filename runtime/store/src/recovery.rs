@@ -555,6 +555,9 @@ impl<'a, E: Engine> Loader<'a, E> {
     }
 
     fn flush(&mut self) -> Result<()> {
+        if self.ops.is_empty() {
+            return Ok(());
+        }
         self.engine.apply(&self.ops)?;
         self.ops.clear();
         self.bytes = 0;

@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod kill;
 mod loop_device;
+mod maintenance;
 mod model;
 mod power;
 mod simulated;

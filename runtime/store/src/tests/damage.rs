@@ -2,6 +2,7 @@
 //! ever read back.
 
 use std::fs;
+use std::path::PathBuf;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -276,8 +277,9 @@ fn a_journal_damaged_before_its_end_is_refused_by_the_number_of_the_record() {
 }
 
 /// What sled holds is changed behind the store's back, in a way its own checks cannot see.
-fn tamper(dir: &Path) {
-    let store = database(dir);
+fn tamper(dir: &Path) -> PathBuf {
+    let live = dir.join("live");
+    let store = database(&live);
     store.commit(put("a", b"x")).unwrap();
     store.commit(put("b", b"x")).unwrap();
     let delete = Op {
@@ -288,19 +290,20 @@ fn tamper(dir: &Path) {
     store.shared().engine.apply(&[delete]).unwrap();
     store.shared().engine.sync().unwrap();
     // As a killed process leaves it.
-    copy(dir, &dir.join("copy"));
+    let killed = dir.join("killed");
+    copy(&live, &killed);
     drop(store);
+    killed
 }
 
 #[test]
 fn a_record_missing_from_the_engine_is_found_before_serving_and_repaired() {
     let dir = tempfile::tempdir().unwrap();
-    tamper(dir.path());
+    let copy = tamper(dir.path());
     let strict = StoreConfig {
         verify_on_open: VerifyOnOpen::Always,
         ..config()
     };
-    let copy = dir.path().join("copy");
     let store = SledStore::open(&copy, &strict, &clock()).unwrap();
     let status = store.status();
     assert!(
@@ -316,8 +319,7 @@ fn a_record_missing_from_the_engine_is_found_before_serving_and_repaired() {
 #[test]
 fn a_record_missing_from_the_engine_is_found_beside_the_work_and_stops_the_store() {
     let dir = tempfile::tempdir().unwrap();
-    tamper(dir.path());
-    let copy = dir.path().join("copy");
+    let copy = tamper(dir.path());
     let store = SledStore::open(&copy, &config(), &clock()).unwrap();
     while store.status().verified == Verified::Pending {
         std::thread::yield_now();
