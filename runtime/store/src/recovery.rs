@@ -278,14 +278,14 @@ impl Opening<'_> {
                 return Err(self.damaged(reason));
             }
         }
+        let next = position.seq + 1;
+        let first = self.segments()?.first().map_or(next, |(seq, _)| *seq);
+        if next < first {
+            let reason = format!("its engine ends before the journal begins, with record {first}");
+            return Err(self.damaged(reason));
+        }
         let checkpoint = self.checkpoints()?.last().map(|(seq, _)| *seq);
-        let first = self
-            .segments()?
-            .first()
-            .map_or(position.seq + 1, |(seq, _)| *seq);
-        let from = checkpoint
-            .map_or(first, |seq| seq + 1)
-            .min(position.seq + 1);
+        let from = checkpoint.map_or(first, |seq| seq + 1).min(next);
         let mut replay = Replay::new(self.dir, &engine, position);
         let end = match self.read(from, &mut |entry| replay.take(entry)) {
             // A checkpoint of the very state the store was closed in: the journal is not needed.

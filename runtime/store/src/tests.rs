@@ -17,6 +17,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tempfile::TempDir;
+
 use super::*;
 use crate::engine::Engine;
 use crate::engine::redb::RedbEngine;
@@ -64,6 +66,12 @@ pub(super) fn payload_of(store: &dyn Store, name: &str) -> Option<Vec<u8>> {
         .get(TENANT, Tree::Object, &key(name))
         .unwrap()
         .map(|record| record.payload)
+}
+
+/// A folder in memory where the system has one: what these tests are about does not depend on the disk, and
+/// they would spend their time in its syncs.
+pub(super) fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
 /// Copies a folder, also one that is being written to.

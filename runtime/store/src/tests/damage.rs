@@ -23,7 +23,7 @@ fn database(dir: &Path) -> Database<SledEngine> {
 
 #[test]
 fn a_directory_in_use_is_named_with_what_to_do() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let _first = try_open(dir.path()).unwrap();
     let error = try_open(dir.path()).unwrap_err();
     assert_eq!(
@@ -37,7 +37,7 @@ fn a_directory_in_use_is_named_with_what_to_do() {
 
 #[test]
 fn a_newer_format_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(try_open(dir.path()).unwrap());
     let lines = "tenon-store 3\nrunning somewhere\n";
     let marker = format!("{lines}{:08x}\n", crc32c::crc32c(lines.as_bytes()));
@@ -51,7 +51,7 @@ fn a_newer_format_is_refused() {
 
 #[test]
 fn a_path_that_is_no_directory_is_named() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let file = dir.path().join("file");
     fs::write(&file, "x").unwrap();
     let text = try_open(&file).unwrap_err().to_string();
@@ -60,7 +60,7 @@ fn a_path_that_is_no_directory_is_named() {
 
 #[test]
 fn a_damaged_value_is_an_error_that_names_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = database(dir.path());
     store.commit(put("good", b"x")).unwrap();
     store.commit(put("bad", b"x")).unwrap();
@@ -103,7 +103,7 @@ fn a_damaged_value_is_an_error_that_names_it() {
 
 #[test]
 fn damaged_chunks_are_noticed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = database(dir.path());
     store.commit(put("a", &[1; 10_000])).unwrap();
     let mut chunks = Vec::new();
@@ -199,9 +199,9 @@ fn damage(dir: &Path, random: &mut StdRng) -> String {
 #[test]
 fn flipped_bits_and_cut_files_are_repaired_or_refused_and_never_served() {
     const TRIALS: u32 = 300;
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let (store, expected) = sample(dir.path());
-    let (killed, closed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (killed, closed) = (scratch(), scratch());
     copy(dir.path(), killed.path());
     drop(store);
     copy(dir.path(), closed.path());
@@ -209,7 +209,7 @@ fn flipped_bits_and_cut_files_are_repaired_or_refused_and_never_served() {
     let (mut refused, mut rebuilt, mut intact) = (0, 0, 0);
     for trial in 0..TRIALS {
         let mut random = StdRng::seed_from_u64(u64::from(trial));
-        let damaged = tempfile::tempdir().unwrap();
+        let damaged = scratch();
         let base = if trial % 2 == 0 { &killed } else { &closed };
         copy(base.path(), damaged.path());
         // The first two are the control: nothing is damaged.
@@ -255,9 +255,9 @@ fn flipped_bits_and_cut_files_are_repaired_or_refused_and_never_served() {
 
 #[test]
 fn a_journal_damaged_before_its_end_is_refused_by_the_number_of_the_record() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let (store, _) = sample(dir.path());
-    let killed = tempfile::tempdir().unwrap();
+    let killed = scratch();
     copy(dir.path(), killed.path());
     drop(store);
     let segments = crate::journal::segments(&SystemDisk, &killed.path().join("journal")).unwrap();
@@ -298,7 +298,7 @@ fn tamper(dir: &Path) -> PathBuf {
 
 #[test]
 fn a_record_missing_from_the_engine_is_found_before_serving_and_repaired() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let copy = tamper(dir.path());
     let strict = StoreConfig {
         verify_on_open: VerifyOnOpen::Always,
@@ -318,7 +318,7 @@ fn a_record_missing_from_the_engine_is_found_before_serving_and_repaired() {
 
 #[test]
 fn a_record_missing_from_the_engine_is_found_beside_the_work_and_stops_the_store() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let copy = tamper(dir.path());
     let store = SledStore::open(&copy, &config(), &clock()).unwrap();
     while store.status().verified == Verified::Pending {

@@ -193,7 +193,7 @@ fn live(dir: &Path, disk: &FaultyDisk) -> BTreeSet<u32> {
 fn no_operation_of_the_disk_may_fail_unnoticed() {
     let mut failed = BTreeSet::new();
     for left in 0.. {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let disk = FaultyDisk::new(left);
         let acknowledged = live(dir.path(), &disk);
         let Some(what) = disk.0.lock().failed.clone() else {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, io};
 
 use parking_lot::Mutex;
@@ -150,6 +150,20 @@ impl Writing {
         }
     }
 
+    /// Lets it live for a random while: in one of four lives from its start, so that opening is met, too, else
+    /// from its first acknowledgement.
+    pub(super) fn live(&self, random: &mut StdRng) {
+        let before = self.acknowledged();
+        if random.random_bool(0.25) {
+            return thread::sleep(Duration::from_millis(random.random_range(1..60)));
+        }
+        let start = Instant::now();
+        while self.acknowledged() == before && start.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(random.random_range(0..60)));
+    }
+
     pub(super) fn acknowledged(&self) -> [u64; WRITERS as usize] {
         *self.acknowledged.lock()
     }
@@ -165,13 +179,12 @@ impl Writing {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_torn() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut random = StdRng::seed_from_u64(4);
     let mut acknowledged = [0; WRITERS as usize];
     for round in 0..KILLS {
-        // Starting takes a good part of it: some are killed while opening.
         let writing = Writing::start(dir.path());
-        thread::sleep(Duration::from_millis(random.random_range(10..90)));
+        writing.live(&mut random);
         let last = writing.kill();
         let store = SledStore::open(dir.path(), &busy(), &clock()).unwrap();
         for writer in 0..WRITERS {

@@ -9,8 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, thread};
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
 use super::kill::{WRITERS, Writing, busy, stored_number};
 use super::*;
@@ -71,7 +71,7 @@ fn a_power_cut_under_ext4_loses_and_tears_nothing() {
     let mut rebuilt = 0;
     for cut in 0..cuts {
         let writing = Writing::start(&mounted.0.join("store"));
-        thread::sleep(Duration::from_millis(random.random_range(15..350)));
+        writing.live(&mut random);
         let process = writing.process.id().to_string();
         assert!(tool("kill", &["-STOP", &process]));
         // What was acknowledged before is in the pipe.

@@ -32,7 +32,7 @@ fn fill(store: &SledStore) {
 
 #[test]
 fn a_sound_directory_is_reported_as_sound() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     fill(&store);
     assert!(matches!(verify(dir.path()), Err(Error::Locked { .. })));
@@ -45,7 +45,7 @@ fn a_sound_directory_is_reported_as_sound() {
     assert_eq!(report.entries["obj"], 8);
     assert!(report.checkpoints.iter().all(|checkpoint| checkpoint.sound));
     assert_eq!(report.journal, Some((1, 30)));
-    let nothing = tempfile::tempdir().unwrap();
+    let nothing = scratch();
     let text = verify(nothing.path()).unwrap_err().to_string();
     assert!(
         text.ends_with("it has neither a journal nor an engine"),
@@ -55,7 +55,7 @@ fn a_sound_directory_is_reported_as_sound() {
 
 #[test]
 fn each_kind_of_damage_is_a_problem_in_the_report() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     fill(&store);
     drop(store);
@@ -82,7 +82,7 @@ fn each_kind_of_damage_is_a_problem_in_the_report() {
 
 #[test]
 fn repair_goes_back_to_a_transaction_and_keeps_what_was() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     for number in 1..=20_u32 {
         store.commit(put(&number.to_string(), b"x")).unwrap();
@@ -107,12 +107,12 @@ fn repair_goes_back_to_a_transaction_and_keeps_what_was() {
 
 #[test]
 fn repair_without_a_number_goes_as_far_as_can_be_read() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     for number in 1..=20_u32 {
         store.commit(put(&number.to_string(), b"x")).unwrap();
     }
-    let killed = tempfile::tempdir().unwrap();
+    let killed = scratch();
     copy(dir.path(), killed.path());
     drop(store);
     let segment = killed.path().join("journal/00000000000000000001.log");
@@ -163,7 +163,7 @@ fn old_directory(dir: &Path, records: &[(&str, &[u8])]) {
 
 #[test]
 fn a_directory_without_a_journal_is_upgraded() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     old_directory(dir.path(), &[("a", b"one"), ("b", b"two")]);
     let report = verify(dir.path()).unwrap();
     assert_eq!(report.problems.len(), 1);
@@ -188,7 +188,7 @@ fn a_directory_without_a_journal_is_upgraded() {
 
 #[test]
 fn a_directory_that_lost_its_journal_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     store.commit(put("a", b"")).unwrap();
     drop(store);
@@ -212,7 +212,7 @@ fn a_directory_that_lost_its_journal_is_refused() {
 
 #[test]
 fn a_backup_of_an_open_store_restores_what_was_acknowledged() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = Arc::new(open(&dir.path().join("store")));
     fill(&store);
     let writer = {
@@ -233,7 +233,7 @@ fn a_backup_of_an_open_store_restores_what_was_acknowledged() {
     }
     writer.join().unwrap();
     for report in &backups {
-        let to = tempfile::tempdir().unwrap();
+        let to = scratch();
         let restored = restore(&report.file, to.path(), &clock()).unwrap();
         assert_eq!(
             (restored.last_seq, &restored.digest),
@@ -248,7 +248,7 @@ fn a_backup_of_an_open_store_restores_what_was_acknowledged() {
     let file = dir.path().join("at-rest");
     let report = backup(&dir.path().join("store"), &file).unwrap();
     assert_eq!(report.last_seq, 430);
-    let to = tempfile::tempdir().unwrap();
+    let to = scratch();
     let restored = restore(&file, to.path(), &clock()).unwrap();
     assert_eq!((restored.last_seq, restored.entries["obj"]), (430, 9));
     assert!(all(&open(to.path())) == expected);
@@ -256,7 +256,7 @@ fn a_backup_of_an_open_store_restores_what_was_acknowledged() {
 
 #[test]
 fn a_damaged_backup_and_a_full_directory_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(&dir.path().join("store"));
     fill(&store);
     let file = dir.path().join("backup");
@@ -299,7 +299,7 @@ fn a_damaged_backup_and_a_full_directory_are_refused() {
 
 #[test]
 fn the_journal_tells_who_changed_what_when_and_to_each_tenant_its_own() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let time = clock();
     let store = SledStore::open(dir.path(), &config(), &time).unwrap();
     time.advance(std::time::Duration::from_millis(1500));

@@ -141,8 +141,8 @@ fn a_power_cut_at_any_moment_loses_and_tears_nothing() {
 
 fn run(seed: u64, seen: &mut BTreeMap<String, u64>) {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut dir = tempfile::tempdir().unwrap();
-    let older = tempfile::tempdir().unwrap();
+    let mut dir = scratch();
+    let older = scratch();
     let older_sled = older.path().join("sled");
     let mut disk = SimulatedDisk::new(dir.path());
     let mut history = vec![Contents::new()];
@@ -207,7 +207,7 @@ fn run(seed: u64, seen: &mut BTreeMap<String, u64>) {
                 if random.random_bool(0.5) {
                     drop(store);
                 } else {
-                    next = tempfile::tempdir().unwrap().keep();
+                    next = scratch().keep();
                     copy(&dir.path().join("sled"), &next.join("sled"));
                     drop(store);
                     fs::remove_dir_all(dir.path().join("sled")).unwrap();
@@ -216,7 +216,7 @@ fn run(seed: u64, seen: &mut BTreeMap<String, u64>) {
                 }
             }
         }
-        let after = tempfile::tempdir().unwrap();
+        let after = scratch();
         let sled = after.path().join("sled");
         if dir.path().join("sled").is_dir() {
             copy(&dir.path().join("sled"), &sled);
