@@ -65,6 +65,12 @@ struct Scan {
     expected: Digest,
 }
 
+/// Called for each entry of a scan with space, key and value.
+pub(crate) type VisitEntry<'a> = dyn FnMut(Space, &[u8], &[u8]) -> Result<()> + 'a;
+
+/// Keys and values, in order.
+type Batch = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// What a scan came to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scanned {
@@ -120,10 +126,7 @@ impl<E: Engine> Shared<E> {
     /// difference is remembered: nothing is served after it.
     ///
     /// The caller holds `upkeep`.
-    pub(crate) fn scan_checked(
-        &self,
-        visit: &mut dyn FnMut(Space, &[u8], &[u8]) -> Result<()>,
-    ) -> Result<Scanned> {
+    pub(crate) fn scan_checked(&self, visit: &mut VisitEntry<'_>) -> Result<Scanned> {
         let scanned = self.scan(visit).inspect_err(|error| {
             if matches!(error, Error::DamagedStore { .. }) {
                 self.damaged(error.to_string());
@@ -133,7 +136,7 @@ impl<E: Engine> Shared<E> {
         scanned
     }
 
-    fn scan(&self, visit: &mut dyn FnMut(Space, &[u8], &[u8]) -> Result<()>) -> Result<Scanned> {
+    fn scan(&self, visit: &mut VisitEntry<'_>) -> Result<Scanned> {
         let view = self.view.write();
         *self.scan.lock() = Some(Scan {
             passed: None,
@@ -170,13 +173,13 @@ impl<E: Engine> Shared<E> {
     }
 
     /// Some entries of a space, from a key on; marks them as passed. `None` after the last.
-    fn batch(&self, space: Space, from: &[u8]) -> Result<Option<Vec<(Vec<u8>, Vec<u8>)>>> {
+    fn batch(&self, space: Space, from: &[u8]) -> Result<Option<Batch>> {
         if self.closing.load(Ordering::Acquire) {
             return Err(Error::Stopped {
                 reason: "the store is being closed".to_owned(),
             });
         }
-        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let (mut batch, mut bytes) = (Batch::new(), 0);
         let view = self.view.read();
         self.engine.range(space, from, None, &mut |key, value| {
             bytes += key.len() + value.len();

@@ -4,6 +4,7 @@
 mod conformance;
 mod damage;
 mod faults;
+mod golden;
 mod kill;
 mod loop_device;
 mod maintenance;

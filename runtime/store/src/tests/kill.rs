@@ -152,7 +152,7 @@ impl Writing {
 
     /// Lets it live for a random while: in one of four lives from its start, so that opening is met, too, else
     /// from its first acknowledgement.
-    pub(super) fn live(&self, random: &mut StdRng) {
+    pub(super) fn live(&self, random: &mut StdRng, most_millis: u64) {
         let before = self.acknowledged();
         if random.random_bool(0.25) {
             return thread::sleep(Duration::from_millis(random.random_range(1..60)));
@@ -161,7 +161,7 @@ impl Writing {
         while self.acknowledged() == before && start.elapsed() < Duration::from_secs(5) {
             thread::sleep(Duration::from_millis(1));
         }
-        thread::sleep(Duration::from_millis(random.random_range(0..60)));
+        thread::sleep(Duration::from_millis(random.random_range(0..most_millis)));
     }
 
     pub(super) fn acknowledged(&self) -> [u64; WRITERS as usize] {
@@ -184,7 +184,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_torn() {
     let mut acknowledged = [0; WRITERS as usize];
     for round in 0..KILLS {
         let writing = Writing::start(dir.path());
-        writing.live(&mut random);
+        writing.live(&mut random, 60);
         let last = writing.kill();
         let store = SledStore::open(dir.path(), &busy(), &clock()).unwrap();
         for writer in 0..WRITERS {

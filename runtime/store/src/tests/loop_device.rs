@@ -71,7 +71,7 @@ fn a_power_cut_under_ext4_loses_and_tears_nothing() {
     let mut rebuilt = 0;
     for cut in 0..cuts {
         let writing = Writing::start(&mounted.0.join("store"));
-        writing.live(&mut random);
+        writing.live(&mut random, 250);
         let process = writing.process.id().to_string();
         assert!(tool("kill", &["-STOP", &process]));
         // What was acknowledged before is in the pipe.
