@@ -1,5 +1,6 @@
 //! [`Clock`]: time is passed in, so that everything that depends on it can be tested without waiting.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -21,15 +22,15 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests: it stands still until told to move.
-#[derive(Debug)]
-pub struct ManualClock(Mutex<SystemTime>);
+/// A clock for tests: it stands still until told to move. Clones show the same time.
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<Mutex<SystemTime>>);
 
 impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub fn new(now: SystemTime) -> Self {
-        Self(Mutex::new(now))
+        Self(Arc::new(Mutex::new(now)))
     }
 
     /// Moves the clock forward.
@@ -47,4 +48,10 @@ impl Clock for ManualClock {
     fn now(&self) -> SystemTime {
         *self.0.lock()
     }
+}
+
+/// Milliseconds since 1970; 0 before that.
+pub(crate) fn unix_millis(clock: &dyn Clock) -> u64 {
+    let age = clock.now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(age.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,11 @@
 pub(crate) mod redb;
 pub(crate) mod sled;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::StoreConfig;
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::tree::Space;
 
@@ -21,9 +26,16 @@ pub(crate) struct Op {
 /// Called for each entry of a range with key and value; returns whether to go on.
 pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool> + 'a;
 
-/// A database under the store. `get` and `range` are called from many threads and may run beside `apply`;
-/// `apply` and `sync` are called by the writer thread only. All may block.
-pub(crate) trait Engine: Send + Sync + 'static {
+/// A database under the store, in a folder of its own that can be thrown away and rebuilt. `get` and `range` are
+/// called from many threads and may run beside `apply` and `sync`; `apply` is called by one thread at a time.
+/// All may block.
+pub(crate) trait Engine: Send + Sync + Sized + 'static {
+    /// Name of the folder, in the store's directory.
+    const FOLDER: &'static str;
+
+    /// Opens or creates the database in the store's directory, which the caller has locked.
+    fn open(dir: &Path, config: &StoreConfig, disk: Arc<dyn Disk>) -> Result<Self>;
+
     /// The value stored under `key`.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
@@ -39,6 +51,7 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Performs all operations or none; of several on one key the last counts. Need not be durable.
     fn apply(&self, ops: &[Op]) -> Result<()>;
 
-    /// Makes everything applied so far durable.
+    /// Makes everything applied so far durable, so that little must be replayed. Nothing rests on it: what was
+    /// acknowledged is in the journal.
     fn sync(&self) -> Result<()>;
 }

@@ -1,7 +1,8 @@
 //! [`Error`]: few kinds, each telling the caller what to do; values are in the message.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::key::Key;
 use crate::transaction::Expected;
@@ -46,7 +47,9 @@ pub enum Error {
     },
 
     /// One stored value fails its check. The rest of the store is usable.
-    #[error("{tree} record {key} is damaged: {reason}; restore the store from a backup")]
+    #[error(
+        "{tree} record {key} is damaged: {reason}; restart to rebuild it from checkpoint and journal"
+    )]
     DamagedRecord {
         /// Tree of the record.
         tree: &'static str,
@@ -56,12 +59,50 @@ pub enum Error {
         reason: String,
     },
 
-    /// The store cannot be opened or read.
-    #[error("the store in {} is damaged: {reason}; restore it from a backup", dir.display())]
+    /// The store cannot be read. Opening it again rebuilds it from checkpoint and journal; when opening says
+    /// this, neither is enough for that.
+    #[error(
+        "the store in {} is damaged: {reason}; restart to rebuild it, or restore it from a backup",
+        dir.display()
+    )]
     DamagedStore {
         /// Directory of the store.
         dir: PathBuf,
         /// What the engine said.
+        reason: String,
+    },
+
+    /// The journal is damaged before its end: acknowledged transactions may be in what cannot be read, so the
+    /// store is not opened.
+    #[error(
+        "record {record} of the journal in {} is damaged: {reason}; restore a backup, or give up that record \
+         and all after it with `tenon store repair --to-seq {}`",
+        file.display(), record.saturating_sub(1)
+    )]
+    DamagedJournal {
+        /// The file, or the folder when no file has the record.
+        file: PathBuf,
+        /// Sequence number of the record.
+        record: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A checkpoint cannot be read. The store uses an older one where it can.
+    #[error("the checkpoint {} is damaged: {reason}; restore a backup", file.display())]
+    DamagedCheckpoint {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A backup cannot be made or used.
+    #[error("the backup {} is not usable: {reason}", file.display())]
+    Backup {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and what to do.
         reason: String,
     },
 
@@ -107,6 +148,16 @@ pub enum Error {
         /// The system's answer.
         reason: String,
     },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path, error: &io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            reason: error.to_string(),
+        }
+    }
 }
 
 /// Displays the version that was found.

@@ -1,31 +1,32 @@
 //! [`Store`]: what the rest of the program sees, and [`SledStore`], which it opens.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
 
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 
+use crate::backup::{self, BackupReport};
+use crate::checkpoint::Info;
 use crate::clock::Clock;
 use crate::config::StoreConfig;
 use crate::disk::{Disk, SystemDisk};
 use crate::engine::Engine;
 use crate::engine::sled::SledEngine;
 use crate::error::{Error, Result};
+use crate::folder::{create_folder, lock};
+use crate::history::{self, Change};
+use crate::keeper::{self, Keeper, Status, Upkeep};
 use crate::key::{Key, Tenant};
+use crate::recovery::{Opened, Opening};
+use crate::state::Shared;
 use crate::transaction::{Commit, Transaction};
 use crate::tree::{Space, Tree};
 use crate::value::{self, Place};
-use crate::writer::{Command, LAST_SEQ, Writer};
-
-/// The stored layout this build writes.
-const FORMAT: u32 = 1;
-
-/// Names in the meta space.
-const FORMAT_NAME: &str = "format";
-const CREATED_NAME: &str = "created-unix-millis";
+use crate::writer::{Command, Writer};
 
 /// A page ends early when it holds this many bytes of payload.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -90,30 +91,74 @@ pub trait Store: Send + Sync {
 }
 
 /// The store that keeps its records in a directory, with sled. One process at a time.
+///
+/// Dropping it closes it: what is queued is finished, a checkpoint is written when it is worth it, and the next
+/// open is fast.
 pub struct SledStore(Database<SledEngine>);
 
 impl SledStore {
-    /// Opens the store in `dir`, creating it if need be.
+    /// Opens the store in `dir`, creating it if need be, recovering it from whatever was left there, and
+    /// upgrading it from the format without a journal.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it, [`Error::DamagedStore`], [`Error::DamagedRecord`],
+    /// [`Error::Locked`] when another process has it, [`Error::DamagedJournal`] when acknowledged transactions
+    /// cannot be read, [`Error::DamagedStore`] when it can neither be used nor rebuilt,
     /// [`Error::NewerFormat`], [`Error::Io`].
-    pub fn open(dir: &Path, config: &StoreConfig, clock: &dyn Clock) -> Result<Self> {
+    pub fn open<C>(dir: &Path, config: &StoreConfig, clock: &C) -> Result<Self>
+    where
+        C: Clock + Clone + 'static,
+    {
         Self::open_with_disk(dir, config, clock, Arc::new(SystemDisk))
     }
 
-    /// As [`SledStore::open`], syncing through `disk`.
+    /// As [`SledStore::open`], with journal, checkpoints and marker on `disk`.
     ///
     /// # Errors
     /// As [`SledStore::open`].
-    pub fn open_with_disk(
+    pub fn open_with_disk<C>(
         dir: &Path,
         config: &StoreConfig,
-        clock: &dyn Clock,
+        clock: &C,
         disk: Arc<dyn Disk>,
-    ) -> Result<Self> {
-        let engine = SledEngine::open(dir, config, disk)?;
-        Ok(Self(Database::start(dir, engine, config, clock)?))
+    ) -> Result<Self>
+    where
+        C: Clock + Clone + 'static,
+    {
+        let clock = Arc::new(clock.clone());
+        Ok(Self(Database::open(dir, config, clock, disk)?))
+    }
+
+    /// How the store is. Does not block on the disk.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.0.status()
+    }
+
+    /// Writes a checkpoint now, beside the writer: after it a rebuild replays only what comes later.
+    ///
+    /// # Errors
+    /// [`Error::DamagedStore`] when the content is not what was written: the store stops serving.
+    /// [`Error::Io`]: nothing is lost, and the older checkpoints are still there.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.0.checkpoint().map(drop)
+    }
+
+    /// Writes a backup of the store to a new file, beside its work: the newest checkpoint and the journal after
+    /// it. [`crate::restore`] makes a store of it.
+    ///
+    /// # Errors
+    /// [`Error::Backup`] when `file` exists, [`Error::DamagedStore`], [`Error::Io`]. No file is then left.
+    pub fn backup(&self, file: &Path) -> Result<BackupReport> {
+        backup::backup_open(&self.0, file)
+    }
+
+    /// The transactions of a tenant after `after_seq`, oldest first, at most `limit`: what happened, when and on
+    /// whose behalf, as far back as the journal is kept. Reads the journal's files.
+    ///
+    /// # Errors
+    /// [`Error::DamagedJournal`], [`Error::Io`].
+    pub fn changes(&self, tenant: Tenant, after_seq: u64, limit: usize) -> Result<Vec<Change>> {
+        history::changes(self.0.shared(), tenant, after_seq, limit)
     }
 }
 
@@ -145,90 +190,112 @@ impl std::fmt::Debug for SledStore {
 }
 
 /// The store over any engine.
-pub(crate) struct Database<E> {
-    engine: Arc<E>,
-    view: Arc<RwLock<()>>,
+pub(crate) struct Database<E: Engine> {
+    shared: Arc<Shared<E>>,
+    upkeep: Arc<Mutex<Upkeep>>,
     /// `None` only while being dropped.
     commands: Option<SyncSender<Command>>,
     writer: Option<JoinHandle<()>>,
+    wake_keeper: Option<SyncSender<()>>,
+    keeper: Option<JoinHandle<()>>,
+    /// Released last.
+    _lock: File,
 }
 
 impl<E: Engine> Database<E> {
-    pub(crate) fn start(
+    pub(crate) fn open(
         dir: &Path,
-        engine: E,
         config: &StoreConfig,
-        clock: &dyn Clock,
+        clock: Arc<dyn Clock>,
+        disk: Arc<dyn Disk>,
     ) -> Result<Self> {
-        check_format(dir, &engine, clock)?;
-        let last_seq = value::read_meta(&engine, LAST_SEQ)?.unwrap_or(0);
-        let (engine, view) = (Arc::new(engine), Arc::new(RwLock::new(())));
+        create_folder(dir, &*disk)?;
+        let lock = lock(dir)?;
+        let opening = Opening {
+            dir,
+            config,
+            clock,
+            disk,
+        };
+        let opened = opening.open::<E>()?;
+        Self::start(opened, config, lock)
+    }
+
+    fn start(opened: Opened<E>, config: &StoreConfig, lock: File) -> Result<Self> {
+        let Opened {
+            shared,
+            journal,
+            recovery,
+            newest_checkpoint,
+        } = opened;
+        let shared = Arc::new(shared);
+        let upkeep = Arc::new(Mutex::new(Upkeep::new(recovery, newest_checkpoint)));
         let (commands, receiver) = sync_channel(config.queue_limit);
+        let (wake_keeper, wake) = sync_channel(1);
         let writer = Writer {
-            engine: Arc::clone(&engine),
-            view: Arc::clone(&view),
+            shared: Arc::clone(&shared),
+            journal,
             commands: receiver,
             group_limit: config.group_limit.max(1),
-            last_seq,
-            stopped: None,
+            checkpoint_journal_bytes: config.checkpoint_journal_bytes,
+            wake_keeper: wake_keeper.clone(),
         };
-        let thread = thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer.run());
-        let no_thread = |error| Error::Io {
-            action: "start the writer of",
-            path: dir.to_owned(),
-            reason: format!("{error}"),
-        };
-        let writer = Some(thread.map_err(no_thread)?);
-        Ok(Self {
-            engine,
-            view,
+        let keeper = Keeper::new(Arc::clone(&shared), Arc::clone(&upkeep), wake, config);
+        let mut database = Self {
+            shared,
+            upkeep,
             commands: Some(commands),
-            writer,
-        })
+            writer: None,
+            wake_keeper: Some(wake_keeper),
+            keeper: None,
+            _lock: lock,
+        };
+        database.keeper = Some(database.spawn("store-keeper", move || keeper.run())?);
+        database.writer = Some(database.spawn("store-writer", move || writer.run())?);
+        Ok(database)
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)
+            .map_err(|error| Error::io("start the threads of", &self.shared.dir, &error))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.upkeep.lock().status(&self.shared)
+    }
+
+    pub(crate) fn checkpoint(&self) -> Result<Info> {
+        keeper::checkpoint(&self.shared, &self.upkeep)
+    }
+
+    pub(crate) fn upkeep(&self) -> &Mutex<Upkeep> {
+        &self.upkeep
+    }
+
+    pub(crate) fn shared(&self) -> &Shared<E> {
+        &self.shared
     }
 
     fn read(&self, place: &Place, value: &[u8]) -> Result<Record> {
-        value::read_record(&*self.engine, place, value)
+        value::read_record(&self.shared.engine, place, value)
     }
 
-    #[cfg(test)]
-    pub(crate) fn engine(&self) -> &E {
-        &self.engine
-    }
-}
-
-impl<E: Engine> Store for Database<E> {
-    fn commit(&self, transaction: Transaction) -> Result<Commit> {
-        transaction.validate()?;
-        let ended = || Error::Stopped {
-            reason: "the writer has ended".to_owned(),
-        };
-        let (answer, outcome) = sync_channel(1);
-        let commands = self.commands.as_ref().ok_or_else(ended)?;
-        commands
-            .send(Command {
-                transaction,
-                answer,
-            })
-            .map_err(|_| ended())?;
-        outcome.recv().unwrap_or_else(|_| Err(ended()))
-    }
-
-    fn get(&self, tenant: Tenant, tree: Tree, key: &Key) -> Result<Option<Record>> {
+    fn get_checked(&self, tenant: Tenant, tree: Tree, key: &Key) -> Result<Option<Record>> {
         let place = Place {
             tree,
             stored_key: key.stored(tenant),
         };
-        let _view = self.view.read();
-        match self.engine.get(Space::Records(tree), &place.stored_key)? {
+        let engine = &self.shared.engine;
+        let _view = self.shared.view.read();
+        match engine.get(Space::Records(tree), &place.stored_key)? {
             None => Ok(None),
             Some(value) => self.read(&place, &value).map(Some),
         }
     }
 
-    fn scan(
+    fn scan_checked(
         &self,
         tenant: Tenant,
         tree: Tree,
@@ -244,8 +311,8 @@ impl<E: Engine> Store for Database<E> {
         let limit = limit.max(1);
         let mut page = Page::default();
         let mut bytes = 0;
-        let _view = self.view.read();
-        self.engine.range(
+        let _view = self.shared.view.read();
+        self.shared.engine.range(
             Space::Records(tree),
             &from,
             until.as_deref(),
@@ -268,38 +335,59 @@ impl<E: Engine> Store for Database<E> {
     }
 }
 
-impl<E> Drop for Database<E> {
-    /// Finishes what is queued; everything acknowledged is durable already.
-    fn drop(&mut self) {
-        drop(self.commands.take());
-        if let Some(writer) = self.writer.take() {
-            // A panic of the writer has been reported to those who waited.
-            let _ = writer.join();
-        }
+impl<E: Engine> Store for Database<E> {
+    fn commit(&self, transaction: Transaction) -> Result<Commit> {
+        transaction.validate()?;
+        let ended = || Error::Stopped {
+            reason: "the writer has ended".to_owned(),
+        };
+        let (answer, outcome) = sync_channel(1);
+        let commands = self.commands.as_ref().ok_or_else(ended)?;
+        commands
+            .send(Command {
+                transaction,
+                answer,
+            })
+            .map_err(|_| ended())?;
+        outcome.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    fn get(&self, tenant: Tenant, tree: Tree, key: &Key) -> Result<Option<Record>> {
+        self.shared.check()?;
+        self.shared.watch(self.get_checked(tenant, tree, key))
+    }
+
+    fn scan(
+        &self,
+        tenant: Tenant,
+        tree: Tree,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Page> {
+        self.shared.check()?;
+        self.shared
+            .watch(self.scan_checked(tenant, tree, prefix, after, limit))
     }
 }
 
-/// Refuses a newer layout and marks a new store with ours.
-fn check_format(dir: &Path, engine: &impl Engine, clock: &dyn Clock) -> Result<()> {
-    match value::read_meta(engine, FORMAT_NAME)? {
-        Some(found) if found > u64::from(FORMAT) => {
-            let found = u32::try_from(found).unwrap_or(u32::MAX);
-            Err(Error::NewerFormat {
-                dir: dir.to_owned(),
-                found,
-                supported: FORMAT,
-            })
-        }
-        Some(_) => Ok(()),
-        None => {
-            let age = clock
-                .now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default();
-            let created = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-            let format = value::put_meta(FORMAT_NAME, 0, FORMAT.into());
-            engine.apply(&[format, value::put_meta(CREATED_NAME, 0, created)])?;
-            engine.sync()
+impl<E: Engine> Drop for Database<E> {
+    /// Finishes what is queued and closes the directory; everything acknowledged is durable already.
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        drop(self.wake_keeper.take());
+        // A panic of the writer has been reported to those who waited.
+        let writer = self
+            .writer
+            .take()
+            .is_some_and(|writer| writer.join().is_ok());
+        self.shared.closing.store(true, Ordering::Release);
+        let keeper = self
+            .keeper
+            .take()
+            .is_some_and(|keeper| keeper.join().is_ok());
+        if writer && keeper {
+            keeper::close(&self.shared, &self.upkeep);
         }
     }
 }

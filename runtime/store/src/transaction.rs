@@ -14,6 +14,9 @@ const MAX_STEPS: usize = 100_000;
 /// Bytes of payload in one transaction, at most.
 const MAX_TRANSACTION_BYTES: usize = 64 * 1024 * 1024;
 
+/// Bytes in the name of an actor, at most.
+const MAX_ACTOR_BYTES: usize = 256;
+
 /// A precondition on one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
@@ -65,6 +68,7 @@ impl fmt::Display for Expected {
 #[derive(Debug, Clone)]
 pub struct Transaction {
     pub(crate) tenant: Tenant,
+    pub(crate) actor: String,
     pub(crate) preconditions: Vec<(Tree, Key, Expected)>,
     pub(crate) changes: Vec<(Tree, Key, Change)>,
 }
@@ -81,9 +85,17 @@ impl Transaction {
     pub fn new(tenant: Tenant) -> Self {
         Self {
             tenant,
+            actor: String::new(),
             preconditions: Vec::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// Says on whose behalf it happens, for the journal: at most 256 bytes, such as the id of an access key.
+    #[must_use]
+    pub fn by(mut self, actor: impl Into<String>) -> Self {
+        self.actor = actor.into();
+        self
     }
 
     /// Adds a precondition.
@@ -135,6 +147,11 @@ impl Transaction {
                 format!("it has {steps} preconditions and changes, the limit is {MAX_STEPS}");
             return Err(Error::InvalidTransaction { reason });
         }
+        check_size(
+            || "the name of an actor".to_owned(),
+            self.actor.len(),
+            MAX_ACTOR_BYTES,
+        )?;
         for (_, key, _) in &self.preconditions {
             key.check_length()?;
         }

@@ -90,7 +90,7 @@ pub(crate) enum Space {
     Records(Tree),
     /// Pieces of payloads that are too large for one entry.
     Chunks,
-    /// Format and sequence number.
+    /// Format, sequence number and digest. The engine's own: neither in the journal nor in the digest.
     Meta,
 }
 
@@ -109,6 +109,25 @@ impl Space {
             Self::Meta => "meta",
         }
     }
+
+    /// The stored number, in the journal and in checkpoints. Never reused for another space.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Records(tree) => tree.code(),
+            Self::Chunks => 200,
+            Self::Meta => 201,
+        }
+    }
+
+    /// The space with this number; none for [`Space::Meta`], which is never written down.
+    pub(crate) fn of_code(code: u8) -> Option<Self> {
+        Self::stored().find(|space| space.code() == code)
+    }
+
+    /// Every space that the journal covers, in ascending order.
+    pub(crate) fn stored() -> impl Iterator<Item = Self> {
+        Self::all().filter(|space| *space != Self::Meta)
+    }
 }
 
 #[cfg(test)]
@@ -125,5 +144,9 @@ mod tests {
             (names.len(), codes.len()),
             (Tree::ALL.len() + 2, Tree::ALL.len())
         );
+        let codes: BTreeSet<_> = Space::all().map(Space::code).collect();
+        assert_eq!(codes.len(), Tree::ALL.len() + 2);
+        assert!(Space::stored().is_sorted());
+        assert!(Space::stored().all(|space| Space::of_code(space.code()) == Some(space)));
     }
 }

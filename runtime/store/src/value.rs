@@ -13,10 +13,12 @@
 
 use std::iter;
 
+use crate::digest::Digest;
 use crate::engine::{Engine, Op};
 use crate::envelope::{Envelope, FLAG_CHUNK, FLAG_CHUNKED, HEADER_BYTES, fixed};
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::state::Position;
 use crate::store::Record;
 use crate::tree::{Space, Tree};
 
@@ -253,6 +255,11 @@ fn open<'a>(space: Space, stored_key: &[u8], value: &'a [u8]) -> Result<(Envelop
 
 /// A number in the meta space.
 pub(crate) fn read_meta(engine: &impl Engine, name: &str) -> Result<Option<u64>> {
+    let opened = read_meta_payload(engine, name)?;
+    Ok(opened.map(|(_, payload)| u64::from_be_bytes(fixed(&payload))))
+}
+
+fn read_meta_payload(engine: &impl Engine, name: &str) -> Result<Option<(Envelope, Vec<u8>)>> {
     let Some(value) = engine.get(Space::Meta, name.as_bytes())? else {
         return Ok(None);
     };
@@ -263,8 +270,8 @@ pub(crate) fn read_meta(engine: &impl Engine, name: &str) -> Result<Option<u64>>
         reason,
     };
     let opened = Envelope::open(Space::Meta.name(), name.as_bytes(), &value);
-    let (_, payload) = opened.map_err(unreadable)?;
-    Ok(Some(u64::from_be_bytes(fixed(payload))))
+    let (envelope, payload) = opened.map_err(unreadable)?;
+    Ok(Some((envelope, payload.to_vec())))
 }
 
 /// The operation that stores a number in the meta space.
@@ -281,6 +288,30 @@ pub(crate) fn put_meta(name: &str, seq: u64, number: u64) -> Op {
         envelope,
         &number.to_be_bytes(),
     )
+}
+
+/// Name of sequence number and digest in the meta space.
+const STATE_NAME: &str = "state";
+
+/// The operation that stores what is applied. In the same atomic write as what it speaks of.
+pub(crate) fn put_state(position: Position) -> Op {
+    let envelope = Envelope {
+        schema: 1,
+        flags: 0,
+        version: 1,
+        seq: position.seq,
+    };
+    let payload = position.digest.to_bytes();
+    sealed(Space::Meta, STATE_NAME.into(), envelope, &payload)
+}
+
+/// What is applied; `None` in a new database and in one of the format without a journal.
+pub(crate) fn read_state(engine: &impl Engine) -> Result<Option<Position>> {
+    let opened = read_meta_payload(engine, STATE_NAME)?;
+    Ok(opened.map(|(envelope, payload)| Position {
+        seq: envelope.seq,
+        digest: Digest::from_bytes(fixed(&payload)),
+    }))
 }
 
 /// The first key after all keys that begin with `prefix`; `None` when there is none.

@@ -1,25 +1,27 @@
 //! The one thread that writes.
 //!
-//! It takes the transactions that wait, checks each against the store and those before it in the group, and
-//! applies the survivors as one atomic set of operations. Nothing is answered before that set is durable,
-//! not even a refusal: the change that caused it might still be lost.
+//! It takes the transactions that wait, checks each against the store and those before it in the group, writes
+//! the survivors to the journal with one sync, applies them to the engine as one atomic set of operations, and
+//! answers. Nothing is answered before the group is in the journal, not even a refusal: the change that caused
+//! it might still be lost.
 //!
-//! After the first failure of the engine or the disk it answers everything with [`Error::Stopped`].
+//! After the first failure of the journal or the engine it answers everything with [`Error::Stopped`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use parking_lot::RwLock;
-
+use crate::clock::unix_millis;
+use crate::digest::Digest;
 use crate::engine::{Engine, Op};
 use crate::envelope::Envelope;
 use crate::error::{Error, Result};
+use crate::journal::Journal;
+use crate::journal::record::Stamp;
+use crate::state::{Ledger, Position, Shared};
 use crate::transaction::{Change, Commit, Transaction};
 use crate::value::{self, Head, Place};
-
-/// Name of the sequence number in the meta space.
-pub(crate) const LAST_SEQ: &str = "last-seq";
 
 /// Bytes of payload in one group; a larger transaction makes a group of its own.
 const GROUP_BYTES: usize = 16 * 1024 * 1024;
@@ -31,14 +33,13 @@ pub(crate) struct Command {
 }
 
 pub(crate) struct Writer<E> {
-    pub(crate) engine: Arc<E>,
-    /// Held for writing while operations are applied, so that no read sees half of a transaction.
-    pub(crate) view: Arc<RwLock<()>>,
+    pub(crate) shared: Arc<Shared<E>>,
+    pub(crate) journal: Journal,
     pub(crate) commands: Receiver<Command>,
     pub(crate) group_limit: usize,
-    pub(crate) last_seq: u64,
-    /// Why nothing is written any more.
-    pub(crate) stopped: Option<String>,
+    /// Bytes of journal after which the keeper is woken for a checkpoint.
+    pub(crate) checkpoint_journal_bytes: u64,
+    pub(crate) wake_keeper: SyncSender<()>,
 }
 
 impl<E: Engine> Writer<E> {
@@ -64,7 +65,7 @@ impl<E: Engine> Writer<E> {
     }
 
     fn process(&mut self, group: Vec<Command>) {
-        let outcomes = match &self.stopped {
+        let outcomes = match self.shared.stopped.get() {
             Some(reason) => group.iter().map(|_| Err(stopped(reason))).collect(),
             None => self.write(&group),
         };
@@ -75,35 +76,68 @@ impl<E: Engine> Writer<E> {
     }
 
     fn write(&mut self, group: &[Command]) -> Vec<Result<Commit>> {
-        let mut plan = Plan::new(&*self.engine, self.last_seq);
+        let before = self.shared.position();
+        let mut plan = Plan::new(&self.shared.engine, before.seq);
         let outcomes: Vec<_> = group
             .iter()
-            .map(|command| plan.add(&command.transaction))
+            .map(|command| self.shared.watch(plan.add(&command.transaction)))
             .collect();
-        let (ops, last_seq) = plan.finish();
-        if ops.is_empty() {
+        if plan.records.is_empty() {
             return outcomes;
         }
-        // The journal's place: everything is decided, nothing is touched.
-        match self.apply(&ops) {
-            Ok(()) => {
-                self.last_seq = last_seq;
-                outcomes
-            }
+        let Plan { ops, records, .. } = plan;
+        match self.perform(before, ops, &records) {
+            Ok(()) => outcomes,
             Err(error) => {
                 let reason = error.to_string();
                 tracing::error!(reason, "the store stops accepting writes");
-                self.stopped = Some(reason.clone());
+                // Damage that was found meanwhile is the better reason.
+                let _ = self.shared.stopped.set(reason.clone());
                 group.iter().map(|_| Err(stopped(&reason))).collect()
             }
         }
     }
 
-    fn apply(&self, ops: &[Op]) -> Result<()> {
-        let view = self.view.write();
-        self.engine.apply(ops)?;
-        drop(view);
-        self.engine.sync()
+    /// Journal first, then the engine.
+    fn perform(&mut self, before: Position, ops: Vec<Op>, records: &[Planned]) -> Result<()> {
+        let unix_millis = unix_millis(&*self.shared.clock);
+        let mut ledger = Ledger::new(&self.shared.engine, before.digest);
+        let mut deltas: Vec<Digest> = Vec::with_capacity(ops.len());
+        let mut after = before;
+        let mut entries = Vec::with_capacity(records.len());
+        for record in records {
+            let first = deltas.len();
+            for op in &ops[first..record.ops_end] {
+                deltas.push(ledger.add(op)?);
+            }
+            after = Position {
+                seq: record.seq,
+                digest: ledger.digest,
+            };
+            let stamp = Stamp {
+                seq: record.seq,
+                durable: before.seq,
+                unix_millis,
+                digest: ledger.digest,
+                tenant: record.tenant,
+                actor: record.actor.clone(),
+            };
+            entries.push((stamp, &ops[first..record.ops_end]));
+        }
+        let appending = self.shared.appending.lock();
+        let written = self.journal.append(&entries)?;
+        drop(appending);
+        let total = written
+            + self
+                .shared
+                .journal_bytes
+                .fetch_add(written, Ordering::AcqRel);
+        self.shared.apply(ops, &deltas, after)?;
+        if total >= self.checkpoint_journal_bytes {
+            // Full: it was woken before and has not got to it.
+            let _ = self.wake_keeper.try_send(());
+        }
+        Ok(())
     }
 }
 
@@ -113,12 +147,22 @@ fn stopped(reason: &str) -> Error {
     }
 }
 
+/// A transaction of the group that will happen.
+struct Planned {
+    seq: u64,
+    tenant: u32,
+    actor: String,
+    /// Where its operations end in the group's.
+    ops_end: usize,
+}
+
 /// Decides what a group of transactions does, without doing it.
 struct Plan<'a, E> {
     engine: &'a E,
     /// Records as the transactions accepted so far leave them.
     heads: HashMap<Place, Option<Head>>,
     ops: Vec<Op>,
+    records: Vec<Planned>,
     last_seq: u64,
 }
 
@@ -128,6 +172,7 @@ impl<'a, E: Engine> Plan<'a, E> {
             engine,
             heads: HashMap::new(),
             ops: Vec::new(),
+            records: Vec::new(),
             last_seq,
         }
     }
@@ -170,6 +215,12 @@ impl<'a, E: Engine> Plan<'a, E> {
             .into_iter()
             .filter_map(|(place, old, change)| self.change(place, old, change));
         let versions = versions.collect();
+        self.records.push(Planned {
+            seq: self.last_seq,
+            tenant: transaction.tenant.number(),
+            actor: transaction.actor.clone(),
+            ops_end: self.ops.len(),
+        });
         Ok(Commit {
             seq: self.last_seq,
             versions,
@@ -206,13 +257,5 @@ impl<'a, E: Engine> Plan<'a, E> {
         let head = value::read_head(self.engine, place)?;
         self.heads.insert(place.clone(), head);
         Ok(head)
-    }
-
-    fn finish(mut self) -> (Vec<Op>, u64) {
-        if !self.ops.is_empty() {
-            self.ops
-                .push(value::put_meta(LAST_SEQ, self.last_seq, self.last_seq));
-        }
-        (self.ops, self.last_seq)
     }
 }

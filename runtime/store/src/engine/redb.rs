@@ -1,11 +1,15 @@
 //! An engine that stores with redb, for tests: the second implementation that keeps the trait honest.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 
+use crate::config::StoreConfig;
+use crate::disk::Disk;
 use crate::engine::{Engine, Op, Visit};
 use crate::error::{Error, Result};
+use crate::folder::create_folder;
 use crate::tree::Space;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -15,9 +19,13 @@ pub(crate) struct RedbEngine {
     db: Database,
 }
 
-impl RedbEngine {
-    pub(crate) fn open(dir: &Path) -> Result<Self> {
-        let path = dir.join("redb");
+impl Engine for RedbEngine {
+    const FOLDER: &'static str = "redb";
+
+    fn open(dir: &Path, _config: &StoreConfig, disk: Arc<dyn Disk>) -> Result<Self> {
+        let folder = dir.join(Self::FOLDER);
+        create_folder(&folder, &*disk)?;
+        let path = folder.join("db");
         let db = Database::create(&path).map_err(|error| failed(&path, error))?;
         let engine = Self { path, db };
         engine.try_do(|| {
@@ -30,24 +38,6 @@ impl RedbEngine {
         Ok(engine)
     }
 
-    fn try_do<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T> {
-        work().map_err(|error| failed(&self.path, error))
-    }
-}
-
-fn table(space: Space) -> Table {
-    TableDefinition::new(space.name())
-}
-
-fn failed(path: &Path, error: impl Into<redb::Error>) -> Error {
-    Error::Io {
-        action: "use",
-        path: path.to_owned(),
-        reason: error.into().to_string(),
-    }
-}
-
-impl Engine for RedbEngine {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.try_do(|| {
             let table = self.db.begin_read()?.open_table(table(space))?;
@@ -97,5 +87,23 @@ impl Engine for RedbEngine {
     /// redb's commit is durable.
     fn sync(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl RedbEngine {
+    fn try_do<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T> {
+        work().map_err(|error| failed(&self.path, error))
+    }
+}
+
+fn table(space: Space) -> Table {
+    TableDefinition::new(space.name())
+}
+
+fn failed(path: &Path, error: impl Into<redb::Error>) -> Error {
+    Error::Io {
+        action: "use",
+        path: path.to_owned(),
+        reason: error.into().to_string(),
     }
 }

@@ -1,16 +1,15 @@
 //! The engine that stores with sled.
 //!
 //! ```text
-//! <dir>/LOCK        held while open; who holds it owns the directory
 //! <dir>/sled/       sled's files: conf, db, snap.*, blobs/*
 //! ```
 //!
 //! sled 0.34 is handled with care: its `flush` is followed by our own fsync of its files; it may panic on
 //! damaged files, so every call is guarded; and it releases its own file lock some time after the handle is
-//! dropped, so opening is tried again for a moment while we hold ours.
+//! dropped, so opening is tried again for a moment.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -26,6 +25,7 @@ use crate::config::StoreConfig;
 use crate::disk::Disk;
 use crate::engine::{Engine, Op, Visit};
 use crate::error::{Error, Result};
+use crate::folder::create_folder;
 use crate::tree::Space;
 
 const LOCK_RETRIES: u32 = 50;
@@ -36,16 +36,20 @@ pub(crate) struct SledEngine {
     trees: HashMap<Space, sled::Tree>,
     db: sled::Db,
     files: Files,
-    // Last, so that it is released after sled has let go.
-    _lock: File,
 }
 
 impl SledEngine {
-    /// Opens or creates the database in `dir`.
-    pub(crate) fn open(dir: &Path, config: &StoreConfig, disk: Arc<dyn Disk>) -> Result<Self> {
-        create_folder(dir, &*disk)?;
-        let lock = lock(dir)?;
-        let sled_dir = dir.join("sled");
+    fn tree(&self, space: Space) -> Result<&sled::Tree> {
+        let missing = || damaged(&self.dir, format!("there is no tree {:?}", space.name()));
+        self.trees.get(&space).ok_or_else(missing)
+    }
+}
+
+impl Engine for SledEngine {
+    const FOLDER: &'static str = "sled";
+
+    fn open(dir: &Path, config: &StoreConfig, disk: Arc<dyn Disk>) -> Result<Self> {
+        let sled_dir = dir.join(Self::FOLDER);
         create_folder(&sled_dir, &*disk)?;
         let db = open_patiently(dir, &sled_dir, config)?;
         let open_trees = || -> sled::Result<_> {
@@ -59,24 +63,14 @@ impl SledEngine {
             disk,
             seen: Mutex::default(),
         };
-        let engine = Self {
+        Ok(Self {
             dir: dir.to_owned(),
             trees,
             db,
             files,
-            _lock: lock,
-        };
-        engine.sync()?;
-        Ok(engine)
+        })
     }
 
-    fn tree(&self, space: Space) -> Result<&sled::Tree> {
-        let missing = || damaged(&self.dir, format!("there is no tree {:?}", space.name()));
-        self.trees.get(&space).ok_or_else(missing)
-    }
-}
-
-impl Engine for SledEngine {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let tree = self.tree(space)?;
         guard(&self.dir, || Ok(tree.get(key)?.map(|value| value.to_vec())))
@@ -181,7 +175,7 @@ impl Files {
     fn names(&self) -> Result<BTreeSet<PathBuf>> {
         let mut names = BTreeSet::new();
         for folder in [self.dir.clone(), self.dir.join("blobs")] {
-            let failed = |error: io::Error| io_error("list", &folder, &error);
+            let failed = |error: io::Error| Error::io("list", &folder, &error);
             for entry in fs::read_dir(&folder).map_err(failed)? {
                 let path = entry.map_err(failed)?.path();
                 if !path.ends_with("db") && !path.ends_with("blobs") {
@@ -196,36 +190,15 @@ impl Files {
     fn sync_new(&self, path: &Path) -> Result<()> {
         match self.disk.sync(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            outcome => outcome.map_err(|error| io_error("sync", path, &error)),
+            outcome => outcome.map_err(|error| Error::io("sync", path, &error)),
         }
     }
 
     fn sync_path(&self, path: &Path) -> Result<()> {
         self.disk
             .sync(path)
-            .map_err(|error| io_error("sync", path, &error))
+            .map_err(|error| Error::io("sync", path, &error))
     }
-}
-
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("LOCK");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
-    let file = file.map_err(|error| io_error("open", &path, &error))?;
-    // A process that is just being started by its owner holds the file, too, until it runs its own program.
-    for _ in 0..LOCK_RETRIES / 5 {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_RETRY_PAUSE),
-            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path, &error)),
-        }
-    }
-    Err(Error::Locked {
-        dir: dir.to_owned(),
-    })
 }
 
 fn open_patiently(dir: &Path, sled_dir: &Path, config: &StoreConfig) -> Result<sled::Db> {
@@ -239,7 +212,7 @@ fn open_patiently(dir: &Path, sled_dir: &Path, config: &StoreConfig) -> Result<s
         match catch_unwind(AssertUnwindSafe(|| sled_config.open())) {
             Ok(Ok(db)) => return Ok(db),
             Ok(Err(error)) if is_lock_error(&error) => thread::sleep(LOCK_RETRY_PAUSE),
-            Ok(Err(sled::Error::Io(error))) => return Err(io_error("open", sled_dir, &error)),
+            Ok(Err(sled::Error::Io(error))) => return Err(Error::io("open", sled_dir, &error)),
             Ok(Err(error)) => return Err(damaged(dir, sled_text(&error))),
             Err(panic) => return Err(damaged(dir, panic_text(&*panic))),
         }
@@ -254,25 +227,11 @@ fn is_lock_error(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
-/// Creates `dir` so that it survives a power cut.
-fn create_folder(dir: &Path, disk: &dyn Disk) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(dir).map_err(|error| io_error("create", dir, &error))?;
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    disk.sync(parent)
-        .map_err(|error| io_error("sync", parent, &error))
-}
-
 /// Runs sled code; errors and panics become our errors.
 fn guard<T>(dir: &Path, work: impl FnOnce() -> sled::Result<T>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Io(error))) => Err(io_error("use", dir, &error)),
+        Ok(Err(sled::Error::Io(error))) => Err(Error::io("use", dir, &error)),
         Ok(Err(error)) => Err(damaged(dir, sled_text(&error))),
         Err(panic) => Err(damaged(dir, panic_text(&*panic))),
     }
@@ -296,13 +255,5 @@ fn damaged(dir: &Path, reason: String) -> Error {
     Error::DamagedStore {
         dir: dir.to_owned(),
         reason,
-    }
-}
-
-fn io_error(action: &'static str, path: &Path, error: &io::Error) -> Error {
-    Error::Io {
-        action,
-        path: path.to_owned(),
-        reason: error.to_string(),
     }
 }

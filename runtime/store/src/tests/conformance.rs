@@ -51,7 +51,7 @@ suite! {
 
 fn run(open: Open, check: fn(&Place)) {
     check(&Place {
-        dir: tempfile::tempdir().unwrap(),
+        dir: scratch(),
         open,
     });
 }

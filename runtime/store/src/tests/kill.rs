@@ -7,20 +7,21 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use std::{env, io};
 
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
 
 const DIR_VARIABLE: &str = "TENON_STORE_TEST_DIR";
-const WRITERS: u32 = 4;
-const KILLS: u64 = 25;
+pub(super) const WRITERS: u32 = 4;
+const KILLS: u64 = 200;
 
 fn write(writer: u32, number: u64) -> Transaction {
     let record = |part: &str| key(&writer.to_string()).with_part(part);
@@ -41,8 +42,18 @@ fn write(writer: u32, number: u64) -> Transaction {
         .put(Tree::Run, record("large"), 1, large)
 }
 
+/// Files of the journal and checkpoints follow each other so fast that many kills meet one.
+pub(super) fn busy() -> StoreConfig {
+    StoreConfig {
+        segment_bytes: 128 * 1024,
+        checkpoint_interval: Duration::from_millis(15),
+        checkpoint_journal_bytes: 256 * 1024,
+        ..StoreConfig::default()
+    }
+}
+
 /// The number all three records of a writer hold; 0 before its first transaction.
-fn stored_number(store: &dyn Store, writer: u32) -> u64 {
+pub(super) fn stored_number(store: &dyn Store, writer: u32) -> u64 {
     let places = [
         (Tree::Object, "primary"),
         (Tree::Version, "secondary"),
@@ -78,7 +89,7 @@ fn child_process_that_writes_until_killed() {
     let Some(dir) = env::var_os(DIR_VARIABLE).map(PathBuf::from) else {
         return;
     };
-    let store: Arc<dyn Store> = open_sled(&dir).into();
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&dir, &busy(), &clock()).unwrap());
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let store = Arc::clone(&store);
@@ -97,51 +108,87 @@ fn child_process_that_writes_until_killed() {
     writers.into_iter().for_each(|writer| drop(writer.join()));
 }
 
-/// Runs the child for a while and kills it; returns the last number acknowledged to each writer.
-fn run_and_kill(dir: &Path, lifetime: Duration) -> [u64; WRITERS as usize] {
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "tests::kill::child_process_that_writes_until_killed",
-            "--nocapture",
-        ])
-        .env(DIR_VARIABLE, dir)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let reader = thread::spawn(move || {
-        let mut last = [0; WRITERS as usize];
-        for line in lines {
-            let line = line.unwrap();
-            let mut words = line
-                .strip_prefix("acknowledged ")
-                .into_iter()
-                .flat_map(|rest| rest.split(' '));
-            if let (Some(writer), Some(number)) = (words.next(), words.next()) {
-                last[writer.parse::<usize>().unwrap()] = number.parse().unwrap();
+/// The child, and what it acknowledged so far: the last number of each writer.
+pub(super) struct Writing {
+    pub(super) process: Child,
+    acknowledged: Arc<Mutex<[u64; WRITERS as usize]>>,
+    reader: JoinHandle<()>,
+}
+
+impl Writing {
+    pub(super) fn start(dir: &Path) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "tests::kill::child_process_that_writes_until_killed",
+                "--nocapture",
+            ])
+            .env(DIR_VARIABLE, dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let acknowledged = Arc::new(Mutex::new([0; WRITERS as usize]));
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let noted = Arc::clone(&acknowledged);
+        let reader = thread::spawn(move || {
+            for line in lines {
+                let line = line.unwrap();
+                let Some(rest) = line.strip_prefix("acknowledged ") else {
+                    continue;
+                };
+                // The last line may be cut by the kill.
+                if let Some((writer, number)) = rest.split_once(' ') {
+                    noted.lock()[writer.parse::<usize>().unwrap()] = number.parse().unwrap();
+                }
             }
+        });
+        Self {
+            process,
+            acknowledged,
+            reader,
         }
-        last
-    });
-    thread::sleep(lifetime);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    reader.join().unwrap()
+    }
+
+    /// Lets it live for a random while: in one of four lives from its start, so that opening is met, too, else
+    /// from its first acknowledgement.
+    pub(super) fn live(&self, random: &mut StdRng, most_millis: u64) {
+        let before = self.acknowledged();
+        if random.random_bool(0.25) {
+            return thread::sleep(Duration::from_millis(random.random_range(1..60)));
+        }
+        let start = Instant::now();
+        while self.acknowledged() == before && start.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(random.random_range(0..most_millis)));
+    }
+
+    pub(super) fn acknowledged(&self) -> [u64; WRITERS as usize] {
+        *self.acknowledged.lock()
+    }
+
+    /// Kills the child; returns the last number acknowledged to each writer.
+    pub(super) fn kill(mut self) -> [u64; WRITERS as usize] {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.reader.join().unwrap();
+        *self.acknowledged.lock()
+    }
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_torn() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut random = StdRng::seed_from_u64(4);
     let mut acknowledged = [0; WRITERS as usize];
     for round in 0..KILLS {
-        let lifetime = Duration::from_millis(random.random_range(20..200));
-        let last = run_and_kill(dir.path(), lifetime);
-        let store = open_sled(dir.path());
+        let writing = Writing::start(dir.path());
+        writing.live(&mut random, 60);
+        let last = writing.kill();
+        let store = SledStore::open(dir.path(), &busy(), &clock()).unwrap();
         for writer in 0..WRITERS {
-            let stored = stored_number(&*store, writer);
+            let stored = stored_number(&store, writer);
             let told = acknowledged[writer as usize].max(last[writer as usize]);
             assert!(
                 stored >= told,

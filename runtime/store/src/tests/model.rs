@@ -79,7 +79,7 @@ fn check(store: &dyn Store, model: &Model) -> Result<(), TestCaseError> {
 }
 
 fn run(open: Open, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     let mut model = Model::new();
     for step in steps {

@@ -1,0 +1,238 @@
+//! Reading the journal back, and telling a torn end from damage.
+//!
+//! The last group may have been on its way when the power went: any part of it may be missing, and it was
+//! acknowledged to nobody. Everything before it was synced. So the first record that cannot be read is either
+//! the torn end, which is cut, or damage, which is refused because acknowledged records lie there. It is damage
+//!
+//! - when another segment follows: that one was begun after this one was synced;
+//! - when a later valid record vouches for it by its `durable` number;
+//! - when the file is shorter than its header says;
+//! - when its bytes cannot come from a tear: a disk writes whole sectors, so a torn record has a sector that
+//!   still holds the zeros that were there before.
+//!
+//! What else proves that records existed (the engine's state, the marker of a clean shutdown) is compared with
+//! the end by the caller.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, read_all};
+use crate::error::{Error, Result};
+use crate::journal::record::{self, ALIGNMENT, Entry, HEAD_BYTES};
+use crate::journal::{HEADER_BYTES, parse_header, segments};
+
+/// The least a disk writes at once, in bytes.
+const SECTOR_BYTES: usize = 512;
+
+/// Where the journal ends.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// Sequence number of the next record.
+    pub(crate) next_seq: u64,
+    /// Checksum of the last record.
+    pub(crate) crc: u32,
+    /// Bytes of the records visited.
+    pub(crate) bytes: u64,
+    /// `None` when a new segment is needed.
+    pub(crate) tail: Option<Tail>,
+}
+
+/// The end of the last segment.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) path: PathBuf,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    /// What must be written before new records: records nothing vouches for, and zeros over what is torn.
+    pub(crate) rewrite: Vec<u8>,
+    pub(crate) rewrite_at: u64,
+}
+
+/// Called for each record in order.
+pub(crate) type Visit<'a> = dyn FnMut(Entry) -> Result<()> + 'a;
+
+/// Visits all records from `from_seq` on.
+///
+/// # Errors
+/// [`Error::DamagedJournal`] naming the first record that is missing or damaged, [`Error::Io`], and what
+/// `visit` returns.
+pub(crate) fn read(
+    disk: &dyn Disk,
+    folder: &Path,
+    from_seq: u64,
+    visit: &mut Visit<'_>,
+) -> Result<End> {
+    let all = segments(disk, folder)?;
+    let Some(first) = all.iter().rposition(|(seq, _)| *seq <= from_seq) else {
+        let reason = match all.first() {
+            Some((seq, _)) => format!("the journal begins with record {seq}"),
+            None => "the journal has no files".to_owned(),
+        };
+        return Err(damaged(folder, from_seq, reason));
+    };
+    let mut reading = Reading {
+        from_seq,
+        next_seq: all[first].0,
+        crc: None,
+        bytes: 0,
+        visit,
+    };
+    let mut tail = None;
+    for (index, (seq, path)) in all.iter().enumerate().skip(first) {
+        tail = Some(reading.segment(disk, *seq, path, index + 1 == all.len())?);
+    }
+    Ok(End {
+        next_seq: reading.next_seq,
+        crc: reading.crc.unwrap_or(0),
+        bytes: reading.bytes,
+        tail,
+    })
+}
+
+struct Reading<'a, 'b> {
+    from_seq: u64,
+    next_seq: u64,
+    /// `None` before the first segment, which begins the chain.
+    crc: Option<u32>,
+    bytes: u64,
+    visit: &'a mut Visit<'b>,
+}
+
+impl Reading<'_, '_> {
+    fn segment(&mut self, disk: &dyn Disk, seq: u64, path: &Path, is_last: bool) -> Result<Tail> {
+        let failed = |error| Error::io("read", path, &error);
+        let file = disk.open(path).map_err(failed)?;
+        let bytes = read_all(&*file).map_err(failed)?;
+        let header = parse_header(&bytes).map_err(|reason| damaged(path, seq, reason))?;
+        if seq != self.next_seq || header.first_seq != seq {
+            let reason = format!("this file begins with record {}", header.first_seq);
+            return Err(damaged(path, self.next_seq, reason));
+        }
+        if self.crc.is_some_and(|crc| crc != header.prev) {
+            let reason = "this file does not continue the one before it";
+            return Err(damaged(path, seq, reason));
+        }
+        self.crc = Some(header.prev);
+        let mut position = HEADER_BYTES;
+        // Records nothing vouches for yet, by number and place.
+        let mut open = VecDeque::new();
+        let problem = loop {
+            match self.record(&bytes, position) {
+                Ok((entry, size)) => {
+                    let durable = entry.stamp.durable;
+                    open.push_back((entry.stamp.seq, position));
+                    while open.front().is_some_and(|(seq, _)| *seq <= durable) {
+                        open.pop_front();
+                    }
+                    position += size;
+                    self.next_seq += 1;
+                    if entry.stamp.seq >= self.from_seq {
+                        self.bytes += size as u64;
+                        (self.visit)(entry)?;
+                    }
+                }
+                Err(reason) => break reason,
+            }
+        };
+        self.check_end(path, &bytes, position, header.length, problem, is_last)?;
+        let rewrite_at = open.front().map_or(position, |(_, position)| *position);
+        let until = last_used(&bytes).max(position).max(rewrite_at);
+        let mut rewrite = bytes[rewrite_at..until].to_vec();
+        rewrite[position - rewrite_at..].fill(0);
+        Ok(Tail {
+            path: path.to_owned(),
+            offset: position as u64,
+            length: header.length,
+            rewrite,
+            rewrite_at: rewrite_at as u64,
+        })
+    }
+
+    /// The record at `position`, if it is the next one.
+    fn record(&mut self, bytes: &[u8], position: usize) -> Result<(Entry, usize), &'static str> {
+        let found = record::decode(bytes.get(position..).unwrap_or_default())?;
+        if Some(found.prev) != self.crc || found.entry.stamp.seq != self.next_seq {
+            return Err("it does not continue the record before it");
+        }
+        self.crc = Some(found.crc);
+        Ok((found.entry, found.size))
+    }
+
+    /// Whether what cannot be read at `position` may be a torn end.
+    fn check_end(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        position: usize,
+        length: u64,
+        problem: &str,
+        is_last: bool,
+    ) -> Result<()> {
+        let seq = self.next_seq;
+        if (bytes.len() as u64) < length {
+            let reason = format!("its file has {} of {length} bytes", bytes.len());
+            return Err(damaged(path, seq, reason));
+        }
+        if !is_last {
+            // A full segment ends anywhere; whether it is complete, the next one's header says.
+            return Ok(());
+        }
+        if let Some(witness) = witness(bytes, position, seq) {
+            let reason = format!("{problem}, and record {witness} was written after it was safe");
+            return Err(damaged(path, seq, reason));
+        }
+        if !can_be_torn(bytes, position) {
+            return Err(damaged(path, seq, problem));
+        }
+        Ok(())
+    }
+}
+
+/// A later record that was written when `seq` was on disk.
+fn witness(bytes: &[u8], position: usize, seq: u64) -> Option<u64> {
+    let used = last_used(bytes);
+    (position..used)
+        .step_by(ALIGNMENT)
+        .filter(|start| bytes[*start..].starts_with(&record::MAGIC))
+        .filter_map(|start| record::decode(&bytes[start..]).ok())
+        .map(|found| found.entry.stamp)
+        .find(|stamp| stamp.durable >= seq && stamp.seq > seq)
+        .map(|stamp| stamp.seq)
+}
+
+/// Whether a sector of the record at `position` is as it was before it was written.
+fn can_be_torn(bytes: &[u8], position: usize) -> bool {
+    let claimed = bytes.get(position + 4..position + 8).map_or(0, |length| {
+        u32::from_be_bytes(crate::envelope::fixed(length)) as usize
+    });
+    let end = position
+        .saturating_add(HEAD_BYTES)
+        .saturating_add(claimed)
+        .max(last_used(bytes))
+        .min(bytes.len());
+    let mut start = position;
+    while start < end {
+        let sector_end = (start + 1).next_multiple_of(SECTOR_BYTES).min(end);
+        if bytes[start..sector_end].iter().all(|&byte| byte == 0) {
+            return true;
+        }
+        start = sector_end;
+    }
+    start == position
+}
+
+/// Where the zeros at the end begin.
+fn last_used(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |last| last + 1)
+}
+
+pub(crate) fn damaged(file: &Path, record: u64, reason: impl Into<String>) -> Error {
+    Error::DamagedJournal {
+        file: file.to_owned(),
+        record,
+        reason: reason.into(),
+    }
+}
