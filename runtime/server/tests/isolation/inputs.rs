@@ -53,11 +53,13 @@ impl Names {
 
 /// Members that are sent although they are not required.
 const OPTIONAL: &[&str] = &[
+    "ClassName",
     "ColumnNames",
     "Columns",
     "Comment",
     "DatabaseName",
     "Description",
+    "FunctionName",
     "Location",
     "LocationUri",
     "Name",
@@ -108,6 +110,15 @@ impl Inputs {
             input["CatalogId"] = json!(catalog);
         }
         input
+    }
+}
+
+impl Inputs {
+    /// The account, for operations that must be told whose catalog is meant.
+    pub(crate) fn catalog_of<'a>(&self, operation: &str, account: &'a str) -> Option<&'a str> {
+        let shape = self.model["operations"][operation].as_str()?;
+        let required = self.model["shapes"][shape]["required"].as_array()?;
+        required.contains(&json!("CatalogId")).then_some(account)
     }
 }
 
@@ -176,7 +187,8 @@ impl Maker<'_> {
             "PolicyInJson" => json!({"Version": "2012-10-17", "Statement": {
                 "Sid": self.word, "Effect": "Allow", "Principal": "*", "Action": "glue:*", "Resource": "*"}})
             .to_string(),
-            "Name" | "ColumnName" | "ColumnNames" => format!("column_{}", self.word),
+            "Pattern" => "*".to_owned(),
+            "Name" | "ColumnName" | "ColumnNames" | "Keys" => format!("column_{}", self.word),
             _ => self.word.to_owned(),
         }
     }
@@ -196,7 +208,7 @@ impl Maker<'_> {
             "Name" if within.ends_with("Input") => Some(Slot::Thing),
             "Name" if !within.is_empty() => None,
             "Name" if self.operation.ends_with("Database") => Some(Slot::Database),
-            "Name" if self.operation.ends_with("Table") => Some(Slot::Table),
+            "Name" if self.operation.contains("Table") => Some(Slot::Table),
             "Name" => Some(Slot::Thing),
             _ => None,
         }

@@ -70,22 +70,24 @@ fn reads() -> impl Iterator<Item = &'static str> {
 
 /// Creates and changes everything under `names`, with `word` in every text. What needs another thing first
 /// works the second or third time.
-fn plant(client: &Client, inputs: &Inputs, names: &Names, word: &str) {
+fn plant(client: &Client, account: &str, inputs: &Inputs, names: &Names, word: &str) {
     for _ in 0..3 {
         for operation in supported() {
             if !is_read(operation) && !operation.contains("Delete") {
-                client.call(operation, &inputs.input(operation, names, word, None));
+                let catalog = inputs.catalog_of(operation, account);
+                client.call(operation, &inputs.input(operation, names, word, catalog));
             }
         }
     }
 }
 
-/// Every answer to reading what these names stand for.
+/// Every answer that A gets to reading what these names stand for.
 fn snapshot(client: &Client, inputs: &Inputs, names: &[&Names]) -> Vec<(String, Answer)> {
     let mut answers = Vec::new();
     for names in names {
         for operation in reads() {
-            let input = inputs.input(operation, names, "x", None);
+            let catalog = inputs.catalog_of(operation, A);
+            let input = inputs.input(operation, names, "x", catalog);
             answers.push((
                 format!("{operation} {input}"),
                 client.call(operation, &input),
@@ -142,9 +144,9 @@ fn an_account_sees_nothing_of_another() {
     let (own, foreign, absent) = (Names::new("own"), Names::new("for"), Names::new("abs"));
     let hidden = Names::new(CANARY);
     for names in [&own, &foreign, &hidden] {
-        plant(&a, &inputs, names, CANARY);
+        plant(&a, A, &inputs, names, CANARY);
     }
-    plant(&b, &inputs, &own, "benign");
+    plant(&b, B, &inputs, &own, "benign");
     let of_a = [&own, &foreign, &hidden];
     let before = snapshot(&a, &inputs, &of_a);
     the_canary_sings_for_its_owner(&before);
