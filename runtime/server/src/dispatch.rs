@@ -33,6 +33,7 @@ use crate::identity::{Caller, Denied, Identity, lock};
 use crate::model::Model;
 use crate::query::{self, Service};
 use crate::reach::Reach;
+use crate::routes;
 use crate::token::Tokens;
 use crate::wire;
 
@@ -217,10 +218,7 @@ impl Dispatch {
             Target::Query(service, operation) => {
                 query::perform(*service, operation, &context, &self.identity, input)
             }
-            Target::Unknown(what, status) => Err(Fault {
-                status: *status,
-                ..wire::unknown(what)
-            }),
+            Target::Unknown(what, status) => Err(routes::unknown(what, *status)),
         };
         // Whatever unwinds has changed nothing but the store, whose transactions are whole.
         let outcome = catch_unwind(AssertUnwindSafe(work));

@@ -2,7 +2,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `POST /` | Glue, STS, IAM: see `dispatch` |
+//! | `POST /`, and whatever is not below | Glue, STS, IAM: see `dispatch` |
 //! | `GET /` | what this is and how to use it |
 //! | `/health/live`, `/health/ready`, `/metrics` | see `health` |
 //! | `/v1/...` | see `rest` |
@@ -15,23 +15,25 @@ use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::front::{RequestId, Style, Told};
 use crate::health::{self, Health};
 use crate::identity::Identity;
-use crate::rest;
+use crate::{rest, wire};
 
-/// All paths. `glue` gets what is posted to `/`.
+/// All paths. `glue` gets what is no path of ours: where keys are asked for, who sends none learns nothing of paths.
 pub(crate) fn all(glue: Router, health: Arc<Health>, identity: Identity) -> Router {
-    let pages = from_fn_with_state(identity.clone(), local_pages_only);
+    let glue = glue.layer(from_fn_with_state(identity.clone(), local_pages_only));
     Router::new()
-        .route("/", get(welcome).post_service(glue.layer(pages)))
+        .route("/", get(welcome).fallback_service(glue.clone()))
         .merge(health::router(Arc::clone(&health)))
         .merge(rest::router(health, identity))
-        .fallback(unknown_path)
+        .route("/v1", any(unknown_path))
+        .route("/v1/{*rest}", any(unknown_path))
+        .fallback_service(glue)
         .method_not_allowed_fallback(unknown_method)
         // Bodies come complete and bounded.
         .layer(DefaultBodyLimit::disable())
@@ -112,6 +114,25 @@ async fn unknown_path(uri: Uri, Extension(id): Extension<RequestId>) -> Response
     nothing_here(Style::of(&uri), &id)
 }
 
+/// What is said about a request that is none of Glue's: `what` is its path, its method and path, or its target.
+pub(crate) fn unknown(what: &str, status: u16) -> Fault {
+    match status {
+        404 => missing(),
+        405 => {
+            let method = what.split(' ').next().unwrap_or_default();
+            let method: String = method.chars().take(20).collect();
+            Fault {
+                status,
+                message: format!(
+                    "{method} means nothing at this path; Glue is asked by POST with X-Amz-Target"
+                ),
+                ..missing()
+            }
+        }
+        _ => wire::unknown(what),
+    }
+}
+
 fn missing() -> Fault {
     Fault {
         status: 404,
@@ -140,7 +161,6 @@ async fn unknown_method(
         "this method"
     };
     let hint = match Style::of(&uri) {
-        Style::Glue if uri.path() == "/" => "Glue is asked by POST with X-Amz-Target",
         Style::Glue => "use GET",
         Style::Problem => "see /v1/openapi.json",
     };
