@@ -8,6 +8,11 @@
 //! `cargo bench -p tenon-store` prints a table. `TENON_STORE_BENCH_KEYS` sets the size of the store, a million
 //! by default; `TENON_STORE_BENCH_SECONDS` the time for each rate, 5 by default.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that fails should say so at once"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -61,6 +61,8 @@ pub(crate) struct Shared<E> {
 struct Scan {
     /// The last entry that was read.
     passed: Option<(Space, Vec<u8>)>,
+    /// The last space that was read to its end: what comes there now comes too late, also after its last entry.
+    finished: Option<Space>,
     /// Digest of what the scan will have read at its end.
     expected: Digest,
 }
@@ -140,6 +142,7 @@ impl<E: Engine> Shared<E> {
         let view = self.view.write();
         *self.scan.lock() = Some(Scan {
             passed: None,
+            finished: None,
             expected: view.digest,
         });
         drop(view);
@@ -186,8 +189,11 @@ impl<E: Engine> Shared<E> {
             batch.push((key.to_vec(), value.to_vec()));
             Ok(batch.len() < BATCH_ENTRIES && bytes < BATCH_BYTES)
         })?;
-        if let (Some((last, _)), Some(scan)) = (batch.last(), &mut *self.scan.lock()) {
-            scan.passed = Some((space, last.clone()));
+        if let Some(scan) = &mut *self.scan.lock() {
+            match batch.last() {
+                Some((last, _)) => scan.passed = Some((space, last.clone())),
+                None => scan.finished = Some(space),
+            }
         }
         drop(view);
         Ok((!batch.is_empty()).then_some(batch))
@@ -229,11 +235,12 @@ impl<E: Engine> Shared<E> {
 impl Scan {
     /// Takes a change into account that the scan will meet.
     fn note(&mut self, op: &Op, delta: Digest) {
-        let passed = self
+        let read = self
             .passed
             .as_ref()
             .is_some_and(|(space, key)| (op.space, &op.key) <= (*space, key));
-        if !passed {
+        let finished = self.finished.is_some_and(|space| op.space <= space);
+        if !read && !finished {
             self.expected = self.expected.plus(delta);
         }
     }

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -336,4 +338,36 @@ fn a_record_missing_from_the_engine_is_found_beside_the_work_and_stops_the_store
     let store = SledStore::open(&copy, &config(), &clock()).unwrap();
     assert!(store.status().rebuilt.is_some());
     assert_eq!(payload_of(&store, "b"), Some(b"x".to_vec()));
+}
+
+/// Changes of every kind while scans are at every place, also between trees: none may look like damage.
+#[test]
+fn writes_during_a_scan_do_not_look_like_damage() {
+    let dir = scratch();
+    let store = database(dir.path());
+    let writing = AtomicBool::new(true);
+    let mut scans = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = StdRng::seed_from_u64(3);
+            for number in 0..4000_u32 {
+                let tree = Tree::ALL[random.random_range(0..Tree::ALL.len())];
+                let name = random.random_range(0..20).to_string();
+                let size = if random.random_bool(0.1) { 9000 } else { 10 };
+                let transaction = Transaction::new(TENANT);
+                let transaction = if random.random_bool(0.3) {
+                    transaction.delete(tree, key(&name))
+                } else {
+                    transaction.put(tree, key(&name), 1, vec![number as u8; size])
+                };
+                store.commit(transaction).unwrap();
+            }
+            writing.store(false, Ordering::Relaxed);
+        });
+        while writing.load(Ordering::Relaxed) {
+            store.shared().scan_checked(&mut |_, _, _| Ok(())).unwrap();
+            scans += 1;
+        }
+    });
+    assert!(scans > 10, "{scans} scans: nothing was tested");
 }

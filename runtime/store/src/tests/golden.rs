@@ -29,8 +29,8 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Writes what the golden directory holds: puts, a chunked payload, a delete, two tenants, a checkpoint in the
-/// middle.
-fn write(dir: &Path) {
+/// middle; left as a killed process leaves it, because closing would write another checkpoint.
+fn write(dir: &Path, killed: &Path) {
     let small = StoreConfig {
         segment_bytes: 4096,
         ..config()
@@ -44,24 +44,22 @@ fn write(dir: &Path) {
     store.commit(other).unwrap();
     let delete = Transaction::new(TENANT).delete(Tree::Object, key("large"));
     store.commit(delete).unwrap();
-    // As a killed process leaves it: closing would write another checkpoint.
-    copy(dir, &dir.join("killed"));
+    copy(dir, killed);
 }
 
 #[test]
 fn a_directory_of_this_format_is_written_byte_for_byte_and_opens() {
-    let dir = scratch();
-    write(dir.path());
-    let written = dir.path().join("killed");
+    let (dir, written) = (scratch(), scratch());
+    write(dir.path(), written.path());
     if let Some(target) = env::var_os(WRITE_VARIABLE).map(PathBuf::from) {
-        for (name, bytes) in files(&written) {
+        for (name, bytes) in files(written.path()) {
             let path = target.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
     }
     assert!(
-        files(&written) == files(&golden()),
+        files(written.path()) == files(&golden()),
         "the stored layout must not change without a new format"
     );
 
