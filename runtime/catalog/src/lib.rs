@@ -6,15 +6,21 @@
 //! ```text
 //! obj  1|database                      Database
 //! obj  2|database|table                Table, with its VersionId
-//! obj  3|database                      empty; written whenever a table is created there
-//! obj  4|database|table                empty; written whenever a partition is created there
+//! obj  3|database                      empty; written whenever a table or function is created there
+//! obj  4|database|table                empty; written whenever a partition or index entry is written there
+//! obj  5|database|function             UserDefinedFunction
+//! obj  6|database|table                ColumnStatistics by column
+//! obj  8|database|table                definitions of partition indexes
+//! obj  9|database|table|digest         StorageDescriptor that partitions share
 //! obj  16|connection                   Connection, without secrets
 //! obj  17|key of an object             its tags
 //! obj  18, 19                          resource policy, encryption settings
 //! obj  20|name                         SecurityConfiguration
 //! obj  21 to 24                        nested catalogs: see the module
 //! *    255|number|key                  the same keys, of a nested catalog
-//! part 2|database|table|value|...      Partition
+//! part 2|database|table|value|...      Partition, without what the key and the shared descriptor say
+//! part 7|database|table|value|...      ColumnStatistics by column
+//! idx  2|database|table|index|...      empty; entries of partition indexes
 //! ver  2|database|table|MAX - version  Table, replaced by an update; newest first
 //! secret 16|connection                 encrypted secrets of a connection
 //! ```
@@ -23,6 +29,8 @@
 //! |---|---|
 //! | `model` | [`Database`], [`Table`] and what they consist of, as in Glue's JSON |
 //! | `catalog`, `database`, `table`, `partition` | the operations |
+//! | `function`, `statistics`, `index` | what lies in a database or beside tables and partitions |
+//! | `fsck`, `transfer` | checking and mending, export and import |
 //! | `connection`, `tag`, `policy`, `settings`, `nested` | as many nouns, each with its model and operations |
 //! | `scope` | which of a tenant's catalogs an operation is about |
 //! | `expression` | filters over partitions |

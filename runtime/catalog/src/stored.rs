@@ -337,6 +337,28 @@ mod tests {
     }
 
     #[test]
+    fn golden_records_beside_tables_load_and_are_what_is_written() {
+        fn same<T: DeserializeOwned + Serialize>(golden: &str) {
+            let record = Record {
+                schema: 1,
+                version: 1,
+                seq: 1,
+                payload: golden.trim_end().into(),
+            };
+            let decoded: T = decode(Tree::Object, &Key::new(), &record).unwrap();
+            assert_eq!(
+                String::from_utf8(encode(&decoded).unwrap()).unwrap(),
+                golden.trim_end()
+            );
+        }
+        same::<crate::UserDefinedFunction>(include_str!("../test-data/function-v1.json"));
+        same::<crate::statistics::Columns>(include_str!("../test-data/statistics-v1.json"));
+        same::<Vec<crate::index::IndexDefinition>>(include_str!(
+            "../test-data/partition-indexes-v1.json"
+        ));
+    }
+
+    #[test]
     fn a_newer_layout_is_refused() {
         let record = Record {
             schema: 2,
