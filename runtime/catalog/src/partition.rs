@@ -67,15 +67,22 @@ impl TenantCatalog {
         let (database, table) = (fold("database", database)?, fold("table", table)?);
         self.retry(Kind::Table, &full_name(&database, &table), || {
             let found = self.read_table(&database, &table)?;
-            let mut transaction = self.with_marker(&database, &table, &found);
-            let (mut outcomes, mut taken) = (Vec::new(), BTreeSet::new());
+            let (mut outcomes, mut writes, mut taken) = (Vec::new(), Vec::new(), BTreeSet::new());
             for input in &inputs {
-                let outcome =
-                    self.add_partition(transaction.clone(), &found.value, input, &mut taken);
-                outcomes.push(outcome.map(|next| transaction = next));
+                let made = self.new_partition(&found.value, input, &mut taken);
+                outcomes.push(made.map(|(key, payload)| writes.push((key, payload))));
             }
-            if !taken.is_empty() {
-                self.commit(transaction)?;
+            if !writes.is_empty() {
+                let begin = self.with_marker(&database, &table, &found);
+                self.commit(
+                    writes
+                        .into_iter()
+                        .fold(begin, |transaction, (key, payload)| {
+                            transaction
+                                .expect(Tree::Partition, key.clone(), Expected::Absent)
+                                .put(Tree::Partition, key, stored::SCHEMA, payload)
+                        }),
+                )?;
             }
             Ok(outcomes)
         })
@@ -166,12 +173,46 @@ impl TenantCatalog {
             .expect(Tree::Partition, key.clone(), Expected::Present)
             .delete(Tree::Partition, key);
         match self.commit(transaction) {
-            Err(error) if error.is_store_conflict() => Err(Error::not_found(
-                Kind::Partition,
-                partition_name(&database, &table, values),
-            )),
+            Err(error) if error.is_store_conflict() => Err(missing(&database, &table, values)),
             outcome => outcome,
         }
+    }
+
+    /// Deletes several partitions in one transaction; those that cannot be deleted have their error in the answer, at
+    /// the place they have in `list`.
+    ///
+    /// # Errors
+    /// As [`TenantCatalog::delete_partition`], for the table and the store; [`Error::Conflict`] when the partitions
+    /// are changed all the time.
+    pub fn delete_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        list: &[Vec<String>],
+    ) -> Result<Vec<Result<()>>> {
+        let (database, table) = (fold("database", database)?, fold("table", table)?);
+        self.retry(Kind::Table, &full_name(&database, &table), || {
+            let found = self.read_table(&database, &table)?.value;
+            let (mut outcomes, mut keys) = (Vec::new(), BTreeSet::new());
+            for values in list {
+                let key = self.existing(&found, values);
+                outcomes.push(key.and_then(|key| match keys.insert(key) {
+                    true => Ok(()),
+                    false => Err(missing(&database, &table, values)),
+                }));
+            }
+            if !keys.is_empty() {
+                self.commit(
+                    keys.into_iter()
+                        .fold(self.transaction(), |transaction, key| {
+                            transaction
+                                .expect(Tree::Partition, key.clone(), Expected::Present)
+                                .delete(Tree::Partition, key)
+                        }),
+                )?;
+            }
+            Ok(outcomes)
+        })
     }
 
     /// Partitions in the order of their values. Equal texts of the first keys choose a range, within which
@@ -238,13 +279,13 @@ impl TenantCatalog {
             )
     }
 
-    fn add_partition(
+    /// Key and payload of a partition that does not exist, nor in `taken`.
+    fn new_partition(
         &self,
-        transaction: Transaction,
         table: &Table,
         input: &PartitionInput,
         taken: &mut BTreeSet<Key>,
-    ) -> Result<Transaction> {
+    ) -> Result<(Key, Vec<u8>)> {
         check_values(table, &input.values)?;
         let database = table.database_name.as_deref().unwrap_or_default();
         let key = stored::partition(database, &table.name, &input.values);
@@ -258,9 +299,19 @@ impl TenantCatalog {
         if !taken.insert(key.clone()) {
             return Err(taken_already(database, &table.name, &input.values));
         }
-        Ok(transaction
-            .expect(Tree::Partition, key.clone(), Expected::Absent)
-            .put(Tree::Partition, key, stored::SCHEMA, payload))
+        Ok((key, payload))
+    }
+
+    /// The key of a partition that exists.
+    fn existing(&self, table: &Table, values: &[String]) -> Result<Key> {
+        check_values(table, values)?;
+        let database = table.database_name.as_deref().unwrap_or_default();
+        let key = stored::partition(database, &table.name, values);
+        key_fits(&key)?;
+        match self.object_version(Tree::Partition, &key)? {
+            Some(_) => Ok(key),
+            None => Err(missing(database, &table.name, values)),
+        }
     }
 
     fn check_free(&self, table: &Table, values: &[String], key: &Key) -> Result<()> {
@@ -281,9 +332,7 @@ impl TenantCatalog {
         values: &[String],
     ) -> Result<Stored<Partition>> {
         let found = self.read(Tree::Partition, &stored::partition(database, table, values))?;
-        found.ok_or_else(|| {
-            Error::not_found(Kind::Partition, partition_name(database, table, values))
-        })
+        found.ok_or_else(|| missing(database, table, values))
     }
 
     fn partition_of(&self, table: &Table, input: PartitionInput) -> Partition {
@@ -361,6 +410,10 @@ fn taken_already(database: &str, table: &str, values: &[String]) -> Error {
         kind: Kind::Partition,
         name: partition_name(database, table, values),
     }
+}
+
+fn missing(database: &str, table: &str, values: &[String]) -> Error {
+    Error::not_found(Kind::Partition, partition_name(database, table, values))
 }
 
 fn partition_name(database: &str, table: &str, values: &[String]) -> String {

@@ -1,29 +1,24 @@
-//! Real clients from PyPI against a server in this process: every script in `tests/clients`.
+//! Real clients from PyPI against servers in this process: every script in `tests/clients`, all at once, each with
+//! a server and a store of its own.
 //!
-//! The clients live in a virtual environment below cargo's target folder. Where pip cannot install them the test
-//! says so and passes.
+//! The clients live in a virtual environment below cargo's target folder, named by the hash of their
+//! `requirements.txt`, so it is made once for each set of versions. Where pip cannot install them the test says
+//! so and passes.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod support;
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use tenon_catalog::{Catalog, Tenant};
+use support::Running;
 use tenon_server::{Server, ServerConfig, ServerError};
-use tenon_store::{SledStore, StoreConfig, SystemClock};
 
-fn config(listen: &str) -> ServerConfig {
-    ServerConfig {
-        listen: listen.parse().expect("an address"),
-        ..ServerConfig::default()
-    }
-}
-
-fn catalog(dir: &Path) -> tenon_catalog::TenantCatalog {
-    let clock = Arc::new(SystemClock);
-    let store = SledStore::open(dir, &StoreConfig::default(), clock.as_ref()).expect("a store");
-    Catalog::open(Arc::new(store), clock).tenant(Tenant::new(1))
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients")
 }
 
 fn runs(command: &mut Command) -> bool {
@@ -33,64 +28,90 @@ fn runs(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The environment's Python, with boto3.
+/// The environment's Python. A mark in the folder says that everything was installed, also when a test was killed
+/// half-way.
 fn python() -> Option<PathBuf> {
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    let python = environment.join("bin/python");
-    if runs(
-        Command::new(&python)
-            .args(["-c", "import boto3"])
-            .stderr(Stdio::null()),
-    ) {
-        return Some(python);
+    let requirements = scripts().join("requirements.txt");
+    let mut hasher = DefaultHasher::new();
+    fs::read(&requirements)
+        .expect("requirements")
+        .hash(&mut hasher);
+    let name = format!("clients-{:016x}", hasher.finish());
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let (python, mark) = (
+        environment.join("bin/python"),
+        environment.join("installed"),
+    );
+    if !mark.exists() {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(&environment);
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "-r"])
+            .arg(&requirements);
+        if !(runs(&mut venv) && runs(&mut pip)) {
+            return None;
+        }
+        fs::write(&mark, "").expect("a mark");
     }
-    let made = runs(
-        Command::new("python3")
-            .args(["-m", "venv"])
-            .arg(&environment),
-    ) && runs(Command::new(&python).args(["-m", "pip", "install", "--quiet", "boto3"]));
-    made.then_some(python)
+    Some(python)
+}
+
+/// Runs one script against a server of its own; what it said when it failed.
+fn run(python: &Path, script: &Path) -> Result<(), String> {
+    let server = Running::start();
+    let started = std::time::Instant::now();
+    let output = Command::new(python)
+        .arg(script)
+        .arg(format!("http://{}", server.address))
+        .stdin(Stdio::null())
+        .output()
+        .expect("python");
+    server.stop();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (name, said) = (script.display(), text(&output.stdout));
+    println!("{name} in {:.1?}\n{said}", started.elapsed());
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{name} failed:\n{said}{}", text(&output.stderr)))
+    }
 }
 
 #[test]
 fn every_script_passes() {
     let Some(python) = python() else {
-        println!("skipped: pip cannot install boto3 here");
+        println!("skipped: pip cannot install tests/clients/requirements.txt here");
         return;
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients");
-    let dir = tempfile::tempdir().expect("a folder");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let server = runtime
-        .block_on(Server::bind(&config("127.0.0.1:0"), catalog(dir.path())))
-        .expect("a server");
-    let endpoint = format!("http://{}", server.address().expect("an address"));
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = runtime.spawn(server.run(async {
-        let _ = stopped.await;
-    }));
-    let mut scripts = 0;
-    for script in std::fs::read_dir(folder).expect("scripts").flatten() {
-        assert!(
-            runs(Command::new(&python).arg(script.path()).arg(&endpoint)),
-            "{:?} failed",
-            script.path()
-        );
-        scripts += 1;
-    }
-    assert!(scripts > 0, "there is no script");
-    let _ = stop.send(());
-    runtime
-        .block_on(serving)
-        .expect("no panic")
-        .expect("an orderly end");
+    let files = fs::read_dir(scripts()).expect("scripts").flatten();
+    let files: Vec<_> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .collect();
+    assert!(!files.is_empty(), "there is no script");
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let python = &python;
+        let threads: Vec<_> = files
+            .iter()
+            .map(|script| scope.spawn(move || run(python, script).err()))
+            .collect();
+        let ended = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"));
+        ended.flatten().collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 #[test]
 fn an_address_that_others_reach_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let bound = runtime.block_on(Server::bind(&config("0.0.0.0:0"), catalog(dir.path())));
+    let config = ServerConfig {
+        listen: "0.0.0.0:0".parse().expect("an address"),
+        ..ServerConfig::default()
+    };
+    let bound = runtime.block_on(Server::bind(&config, support::catalog(dir.path())));
     let error = bound.expect_err("refused");
     assert!(matches!(error, ServerError::OpenToAll(_)), "{error}");
     assert!(

@@ -106,14 +106,10 @@ pub(super) struct BatchDelete {
 
 pub(super) fn batch_delete(context: &Context, input: BatchDelete) -> Result<Value, Fault> {
     let (database, table) = (&input.database_name, &input.table_name);
-    context.catalog.get_table(database, table)?;
-    let outcomes = input.partitions_to_delete.into_iter().map(|list| {
-        let outcome = context
-            .catalog
-            .delete_partition(database, table, &list.values);
-        (list.values, outcome)
-    });
-    Ok(errors(outcomes, "PartitionValues"))
+    let lists = input.partitions_to_delete.into_iter();
+    let lists: Vec<_> = lists.map(|list| list.values).collect();
+    let outcomes = context.catalog.delete_partitions(database, table, &lists)?;
+    Ok(errors(lists.into_iter().zip(outcomes), "PartitionValues"))
 }
 
 #[derive(Deserialize)]
