@@ -80,13 +80,19 @@ impl Generator {
         }
     }
 
-    /// A supported operation.
+    /// A supported operation and its input's shape. What deletes is rare, so that there is something to meet.
     pub(crate) fn operation(&mut self) -> (String, String) {
         let all = self.model["operations"].as_object().into_iter().flatten();
         let supported: Vec<_> = all
             .filter_map(|(name, input)| Some((name.clone(), input.as_str()?.to_owned())))
             .collect();
-        self.random.pick(&supported).clone()
+        let rare =
+            |name: &str| ["DeleteDatabase", "DeleteTable", "BatchDeleteTable"].contains(&name);
+        let picked = self.random.pick(&supported).clone();
+        match rare(&picked.0) && self.random.chance(80) {
+            true => self.operation(),
+            false => picked,
+        }
     }
 
     /// An operation of the service that is not supported, or of no service at all.

@@ -125,15 +125,21 @@ fn one(worker: &mut Worker, generator: &mut Generator) -> Result<Outcome, String
             )
         }
     }
+    let (exact, performed) = (body.is_none(), kind < 97);
     let body = body.unwrap_or_else(|| input.to_string().into_bytes());
     let outcome = worker.send(&target, &body)?;
     if let Outcome::Done(output) = &outcome {
         if let Some(token) = output["NextToken"].as_str() {
             generator.tokens.push(token.to_owned());
         }
+        // A name with a space behind is a name to HTTP, so another operation may have been done.
+        if !performed {
+            return Ok(outcome);
+        }
         // Bytes that were not quite the input may say something else.
         let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-        worker.after(&operation, &said, output)?;
+        let kept = worker.after(&operation, &said, output, exact);
+        kept.map_err(|reason| format!("{reason}\nafter {operation} {said}"))?;
     }
     Ok(outcome)
 }
