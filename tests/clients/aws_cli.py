@@ -28,8 +28,8 @@ os.environ.update(
 
 from awscli.clidriver import create_clidriver  # noqa: E402  (reads the variables above)
 
-# What aws-cli exits with when the service, or its own check of parameters, refuses.
-SERVICE_ERROR, USAGE_ERROR = 255, 252
+# What aws-cli exits with when the service, or its own reading of the command line, refuses.
+SERVICE_ERROR, USAGE_ERROR = 255, 2
 
 
 def run(*arguments):

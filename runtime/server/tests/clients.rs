@@ -46,7 +46,7 @@ fn python() -> Option<PathBuf> {
         let mut venv = Command::new("python3");
         venv.args(["-m", "venv", "--clear"]).arg(&environment);
         let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "-r"])
+        pip.args(["-m", "pip", "install", "--quiet", "--no-compile", "-r"])
             .arg(&requirements);
         if !(runs(&mut venv) && runs(&mut pip)) {
             return None;
