@@ -25,6 +25,7 @@ check: ## format, lints, docs, rooms, one version of each heavy dependency
 
 bench: plugins peers ## the benchmarks; results are explained in docs/benchmarks.md
 	TENON_PEER_ARROW_UDF=$(PEERS)/arrow-udf TENON_PEER_PYTHON=$(PEERS)/pyspark/bin/python \
+		TENON_PEER_MOTO=$(PEERS)/moto/bin/python \
 		$(CARGO) bench --workspace --quiet
 
 # What the benchmarks compare with. One that cannot be had is absent from the tables.
@@ -32,6 +33,8 @@ peers:
 	-tests/peers/arrow-udf/build.sh $(PEERS)/arrow-udf
 	-test -x $(PEERS)/pyspark/bin/python || python3 -m venv $(PEERS)/pyspark
 	-$(PEERS)/pyspark/bin/python -m pip install --quiet --requirement tests/peers/pyspark/requirements.txt
+	-test -x $(PEERS)/moto/bin/python || python3 -m venv $(PEERS)/moto
+	-$(PEERS)/moto/bin/python -m pip install --quiet --requirement tests/peers/moto/requirements.txt
 
 # All targets at once, so that every command finds its dependencies built with the same features.
 tenon:

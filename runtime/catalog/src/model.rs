@@ -521,6 +521,11 @@ pub struct Timestamp {
     unix_millis: i64,
 }
 
+/// 0001-01-02 and 9999-12-31, both at midnight UTC: a day inside of what Python and SQL call a time, so that they are times
+/// in every zone.
+const EARLIEST_MILLIS: i64 = -62_135_510_400_000;
+const LATEST_MILLIS: i64 = 253_402_214_400_000;
+
 impl Timestamp {
     /// The time `unix_millis` milliseconds after 1970-01-01 UTC.
     #[must_use]
@@ -558,9 +563,10 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
-        // A cast saturates: a time out of range becomes the last that can be told.
+        // A time that clients cannot show would make them fail on everything listed beside it.
+        let unix_millis = (seconds * 1000.0).round() as i64;
         Ok(Self {
-            unix_millis: (seconds * 1000.0).round() as i64,
+            unix_millis: unix_millis.clamp(EARLIEST_MILLIS, LATEST_MILLIS),
         })
     }
 }
@@ -586,9 +592,13 @@ mod tests {
         assert_eq!(wire(1_700_000_000_000), "1700000000");
         assert_eq!(wire(1_700_000_000_123), "1700000000.123");
         assert_eq!(wire(-500), "-0.5");
-        for millis in [0, 1, -1, 1_700_000_000_123, 253_402_300_799_999] {
+        for millis in [0, 1, -1, 1_700_000_000_123, 253_402_214_400_000] {
             let read: Timestamp = serde_json::from_str(&wire(millis)).unwrap();
             assert_eq!(read.unix_millis(), millis);
+        }
+        for (far, nearest) in [("1e300", LATEST_MILLIS), ("-1e300", EARLIEST_MILLIS)] {
+            let read: Timestamp = serde_json::from_str(far).unwrap();
+            assert_eq!(read.unix_millis(), nearest);
         }
     }
 

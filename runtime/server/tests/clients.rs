@@ -1,32 +1,25 @@
-//! Real clients from PyPI against a server in this process: every script in `tests/clients`.
+//! Real clients from PyPI against servers in this process: every script in `tests/clients`, all at once, each with
+//! a server and a store of its own.
 //!
-//! The clients live in a virtual environment below cargo's target folder. Where pip cannot install them the test
-//! says so and passes.
+//! The clients live in a virtual environment below cargo's target folder, named by the hash of their
+//! `requirements.txt`, so it is made once for each set of versions. Where pip cannot install them the test says
+//! so and passes.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod support;
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use serde_json::json;
-use tenon_server::{AuditQuery, Identity, IdentityConfig, Server, ServerConfig, ServerError};
-use tenon_store::{SledStore, StoreConfig, SystemClock};
+use support::Running;
+use tenon_server::{AuditQuery, Identity, Server, ServerConfig, ServerError};
 
-fn config(listen: &str) -> ServerConfig {
-    ServerConfig {
-        listen: listen.parse().expect("an address"),
-        // Scripts listen there.
-        reachable: vec!["127.0.0.0/8".parse().expect("a network")],
-        ..ServerConfig::default()
-    }
-}
-
-fn identity(dir: &Path) -> Identity {
-    let clock = Arc::new(SystemClock);
-    let store = SledStore::open(&dir.join("store"), &StoreConfig::default(), clock.as_ref());
-    let store = Arc::new(store.expect("a store"));
-    Identity::open(store, clock, IdentityConfig::new(dir)).expect("identity")
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients")
 }
 
 fn runs(command: &mut Command) -> bool {
@@ -36,102 +29,124 @@ fn runs(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The environment's Python, with boto3.
+/// The environment's Python. A mark in the folder says that everything was installed, also when a test was killed
+/// half-way.
 fn python() -> Option<PathBuf> {
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    let python = environment.join("bin/python");
-    if runs(
-        Command::new(&python)
-            .args(["-c", "import boto3"])
-            .stderr(Stdio::null()),
-    ) {
-        return Some(python);
-    }
-    let made = runs(
-        Command::new("python3")
-            .args(["-m", "venv"])
-            .arg(&environment),
-    ) && runs(Command::new(&python).args(["-m", "pip", "install", "--quiet", "boto3"]));
-    made.then_some(python)
-}
-
-/// A server that runs until the closure ends.
-fn serving(identity: Identity, work: impl FnOnce(&str)) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let server = runtime
-        .block_on(Server::bind(&config("127.0.0.1:0"), identity))
-        .expect("a server");
-    let endpoint = format!("http://{}", server.address().expect("an address"));
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = runtime.spawn(server.run(async {
-        let _ = stopped.await;
-    }));
-    work(&endpoint);
-    let _ = stop.send(());
-    runtime
-        .block_on(serving)
-        .expect("no panic")
-        .expect("an orderly end");
-}
-
-/// Runs every script of a folder below `tests/clients`.
-fn run_scripts(python: &Path, folder: &str, endpoint: &str, accounts: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/clients")
-        .join(folder);
-    let mut scripts = 0;
-    for file in std::fs::read_dir(folder).expect("scripts").flatten() {
-        let script = file.path();
-        if script
-            .extension()
-            .is_some_and(|extension| extension == "py")
-        {
-            let mut command = Command::new(python);
-            command
-                .arg(&script)
-                .arg(endpoint)
-                .env("TENON_ACCOUNTS", accounts);
-            assert!(runs(&mut command), "{script:?} failed");
-            scripts += 1;
+    let requirements = scripts().join("requirements.txt");
+    let mut hasher = DefaultHasher::new();
+    fs::read(&requirements)
+        .expect("requirements")
+        .hash(&mut hasher);
+    let name = format!("clients-{:016x}", hasher.finish());
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let (python, mark) = (
+        environment.join("bin/python"),
+        environment.join("installed"),
+    );
+    if !mark.exists() {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(&environment);
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--no-compile", "-r"])
+            .arg(&requirements);
+        if !(runs(&mut venv) && runs(&mut pip)) {
+            return None;
         }
+        fs::write(&mark, "").expect("a mark");
     }
-    assert!(scripts > 0, "there is no script");
+    Some(python)
+}
+
+/// Runs one script against a server of its own; what it said when it failed.
+fn run(python: &Path, script: &Path) -> Result<(), String> {
+    run_against(Running::start(), python, script, "[]")
+}
+
+/// The same against this server; `accounts` are the ids, keys and secrets that the script may sign with.
+fn run_against(
+    server: Running,
+    python: &Path,
+    script: &Path,
+    accounts: &str,
+) -> Result<(), String> {
+    let started = std::time::Instant::now();
+    let output = Command::new(python)
+        .arg(script)
+        .arg(format!("http://{}", server.address))
+        .env("TENON_ACCOUNTS", accounts)
+        .stdin(Stdio::null())
+        .output()
+        .expect("python");
+    server.stop();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (name, said) = (script.display(), text(&output.stdout));
+    println!("{name} in {:.1?}\n{said}", started.elapsed());
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{name} failed:\n{said}{}", text(&output.stderr)))
+    }
 }
 
 #[test]
 fn every_script_passes() {
     let Some(python) = python() else {
-        println!("skipped: pip cannot install boto3 here");
+        println!("skipped: pip cannot install tests/clients/requirements.txt here");
         return;
     };
-    let dir = tempfile::tempdir().expect("a folder");
-    serving(identity(dir.path()), |endpoint| {
-        run_scripts(&python, "", endpoint, "[]");
+    all_pass(&scripts(), |script| run(&python, script));
+}
+
+/// Runs every script of a folder, all at once.
+fn all_pass(folder: &Path, run: impl Fn(&Path) -> Result<(), String> + Sync) {
+    let files = fs::read_dir(folder).expect("scripts").flatten();
+    let files: Vec<_> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .collect();
+    assert!(!files.is_empty(), "there is no script");
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let run = &run;
+        let threads: Vec<_> = files
+            .iter()
+            .map(|script| scope.spawn(move || run(script).err()))
+            .collect();
+        let ended = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"));
+        ended.flatten().collect()
     });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// Scripts that sign, for two accounts.
 #[test]
 fn every_signed_script_passes() {
     let Some(python) = python() else {
-        println!("skipped: pip cannot install boto3 here");
+        println!("skipped: pip cannot install tests/clients/requirements.txt here");
         return;
     };
-    let dir = tempfile::tempdir().expect("a folder");
-    let identity = identity(dir.path());
-    let account = |id: &str| {
-        let (account, key) = identity
-            .create_account("test", Some(id), "a test")
-            .expect("an account");
-        json!({"id": account.id, "key": key.key.id, "secret": key.secret.reveal()})
-    };
-    let accounts = json!([account("111111111111"), account("222222222222")]).to_string();
-    let log = identity.clone();
-    serving(identity, |endpoint| {
-        run_scripts(&python, "signed", endpoint, &accounts);
+    all_pass(&scripts().join("signed"), |script| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let identity = support::identity(dir.path());
+        let account = |id: &str| {
+            let (account, key) = identity
+                .create_account("test", Some(id), "a test")
+                .expect("an account");
+            json!({"id": account.id, "key": key.key.id, "secret": key.secret.reveal()})
+        };
+        let accounts = json!([account("111111111111"), account("222222222222")]).to_string();
+        let server = Running::over(identity.clone(), dir);
+        run_against(server, &python, script, &accounts)?;
+        if script.ends_with(AUDITED) {
+            audit_says_who_did_what(&identity);
+        }
+        Ok(())
     });
-    audit_says_who_did_what(&log);
 }
+
+/// The script whose changes [`audit_says_who_did_what`] looks for.
+const AUDITED: &str = "boto3_accounts.py";
 
 fn audit_says_who_did_what(identity: &Identity) {
     let list = |account: &str, operation: &str| {
@@ -164,7 +179,11 @@ fn audit_says_who_did_what(identity: &Identity) {
 fn an_address_that_others_reach_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let bound = runtime.block_on(Server::bind(&config("0.0.0.0:0"), identity(dir.path())));
+    let config = ServerConfig {
+        listen: "0.0.0.0:0".parse().expect("an address"),
+        ..ServerConfig::default()
+    };
+    let bound = runtime.block_on(Server::bind(&config, support::identity(dir.path())));
     let error = bound.expect_err("refused");
     assert!(matches!(error, ServerError::OpenToAll(_)), "{error}");
     assert!(

@@ -142,6 +142,7 @@ mod tests {
         Exports {
             kinds: kinds.to_vec(),
             contract: Some("0.2.0".to_owned()),
+            capabilities: Vec::new(),
         }
     }
 

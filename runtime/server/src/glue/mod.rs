@@ -387,6 +387,9 @@ fn page_size(wanted: Option<i32>, default: usize) -> usize {
         .unwrap_or(default)
 }
 
+/// Items that [`fill`] reads at once, at most.
+const FETCHED_AT_ONCE: usize = 100;
+
 /// Fills a page from a list of which only some items are wanted. `key` names an item for the next cursor.
 fn fill<T>(
     limit: usize,
@@ -396,9 +399,12 @@ fn fill<T>(
     key: impl Fn(&T) -> String,
 ) -> Result<Page<T>, Fault> {
     let (mut items, mut cursor) = (Vec::new(), cursor);
+    // One more than fits tells whether there is a next page; when few are wanted, the others are read at once.
+    let mut size = limit.saturating_add(1).min(FETCHED_AT_ONCE);
     loop {
-        let page = list(cursor.as_deref(), 100)?;
+        let page = list(cursor.as_deref(), size)?;
         let more = page.next;
+        size = FETCHED_AT_ONCE;
         for item in page.items.into_iter().filter(&wanted) {
             if items.len() == limit {
                 return Ok(Page {

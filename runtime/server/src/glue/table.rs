@@ -154,15 +154,13 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
     Ok(context.with_next(answer, &scope, page.next))
 }
 
-/// A regular expression over whole names; a star in front, which repeats nothing, stands for any characters.
+/// A regular expression over whole names, in which a star that has no group, class or dot to repeat stands for any
+/// characters: Hive's and awswrangler's `orders*`, `*old` and `*mid*` beside `orders.*` and `[ab]*`.
 pub(super) fn name_expression(text: &str) -> Result<Option<Regex>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }
-    let text = match text.strip_prefix('*') {
-        Some(rest) => format!(".*{rest}"),
-        None => text.to_owned(),
-    };
+    let text = with_wildcards(text);
     let regex = RegexBuilder::new(&format!(r"\A(?:{text})\z"))
         .case_insensitive(true)
         .size_limit(EXPRESSION_BYTES)
@@ -170,6 +168,22 @@ pub(super) fn name_expression(text: &str) -> Result<Option<Regex>, Fault> {
     regex
         .map(Some)
         .map_err(|error| Fault::invalid(format!("the expression cannot be used: {error}")))
+}
+
+/// The star repeats what ends with one of these; after anything else it is a wildcard.
+const REPEATABLE: [char; 4] = ['.', ')', ']', '}'];
+
+fn with_wildcards(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    let mut before = None;
+    for character in text.chars() {
+        if character == '*' && !before.is_some_and(|before| REPEATABLE.contains(&before)) {
+            pattern.push('.');
+        }
+        pattern.push(character);
+        before = Some(character);
+    }
+    pattern
 }
 
 #[derive(Deserialize)]
@@ -395,5 +409,42 @@ fn property(table: &Table, key: &str) -> Option<String> {
         "createtime" => time(table.create_time),
         "updatetime" => time(table.update_time),
         _ => table.parameters.get(key).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_a_wildcard_unless_it_repeats() {
+        let finds = |expression: &str, name: &str| {
+            let regex = name_expression(expression).unwrap().unwrap();
+            regex.is_match(name)
+        };
+        for expression in [
+            "orders",
+            "ord*",
+            "*ers",
+            "*rde*",
+            "o*s",
+            "ord.*",
+            "[a-z]*",
+            "(or|ders)*",
+            "ORDERS",
+            "*",
+            ".{2}*",
+            "o*",
+            "ord.+",
+        ] {
+            assert!(finds(expression, "orders"), "{expression}");
+        }
+        for expression in ["order", "x*", "*x", "[a-c]*", "order_*", "ord.", "orders.+"] {
+            assert!(!finds(expression, "orders"), "{expression}");
+        }
+        assert_eq!(
+            name_expression("(").unwrap_err().name,
+            "InvalidInputException"
+        );
     }
 }

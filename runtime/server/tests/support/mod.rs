@@ -1,0 +1,213 @@
+//! What tests and benchmarks share that speak HTTP themselves: a kept-alive [`Connection`], [`Random`] numbers
+//! from a seed, and a [`Running`] server in this process.
+
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "each test uses a part, and one that cannot go on should stop"
+)]
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenon_server::{Identity, IdentityConfig, Limits, Server, ServerConfig, ServerError};
+use tenon_store::{SledStore, StoreConfig, SystemClock};
+
+/// Accounts and catalog kept in `dir`.
+pub fn identity(dir: &Path) -> Identity {
+    let clock = Arc::new(SystemClock);
+    let config = StoreConfig {
+        // Tests open many stores, which preallocate their journals.
+        segment_bytes: 1 << 20,
+        ..StoreConfig::default()
+    };
+    let store = SledStore::open(&dir.join("store"), &config, clock.as_ref()).expect("a store");
+    Identity::open(Arc::new(store), clock, IdentityConfig::new(dir)).expect("identity")
+}
+
+/// A server in this process with an empty store; [`Running::stop`] ends it.
+pub struct Running {
+    pub address: SocketAddr,
+    runtime: tokio::runtime::Runtime,
+    stop: tokio::sync::oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<Result<(), ServerError>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Running {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        Self::over(identity(dir.path()), dir)
+    }
+
+    /// A server over what is kept in `dir`.
+    pub fn over(identity: Identity, dir: tempfile::TempDir) -> Self {
+        let mut limits = Limits::default();
+        // All callers are this machine.
+        limits.connections_per_address = limits.connections;
+        let config = ServerConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            limits,
+            // Scripts listen there.
+            reachable: vec!["127.0.0.0/8".parse().expect("a network")],
+            ..ServerConfig::default()
+        };
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let server = runtime
+            .block_on(Server::bind(&config, identity))
+            .expect("a server");
+        let address = server.address().expect("an address");
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = runtime.spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            runtime,
+            stop,
+            serving,
+            _dir: dir,
+        }
+    }
+
+    /// Ends the server when its connections are closed.
+    pub fn stop(self) {
+        let _ = self.stop.send(());
+        let served = self.runtime.block_on(self.serving);
+        served.expect("no panic").expect("an orderly end");
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(key, _)| key == name);
+        found.next().map(|(_, value)| value.as_str())
+    }
+}
+
+/// One HTTP/1.1 connection that stays open, with one request at a time.
+pub struct Connection {
+    address: SocketAddr,
+    stream: TcpStream,
+    read: Vec<u8>,
+    request: Vec<u8>,
+}
+
+impl Connection {
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(Self {
+            address,
+            stream,
+            read: Vec::new(),
+            request: Vec::new(),
+        })
+    }
+
+    /// Posts `body`. `headers` are whole lines, each with its line end. A connection that the other side closes
+    /// after its answer is opened again.
+    pub fn post(&mut self, headers: &str, body: &[u8]) -> io::Result<Answer> {
+        self.request.clear();
+        write!(
+            self.request,
+            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{headers}\r\n",
+            self.address,
+            body.len()
+        )?;
+        self.request.extend_from_slice(body);
+        self.stream.write_all(&self.request)?;
+        let answer = self.answer()?;
+        if answer.header("connection") == Some("close") {
+            *self = Self::open(self.address)?;
+        }
+        Ok(answer)
+    }
+
+    fn answer(&mut self) -> io::Result<Answer> {
+        let end = loop {
+            if let Some(at) = self.read.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.more()?;
+        };
+        let head = String::from_utf8_lossy(&self.read[..end]).into_owned();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let status = status.and_then(|status| status.parse().ok());
+        let headers: Vec<_> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut answer = Answer {
+            status: status.ok_or_else(|| io::Error::other(head.clone()))?,
+            headers,
+            body: Vec::new(),
+        };
+        let length = answer
+            .header("content-length")
+            .and_then(|text| text.parse().ok());
+        let length: usize = length.ok_or_else(|| io::Error::other("no length"))?;
+        while self.read.len() < end + length {
+            self.more()?;
+        }
+        answer.body = self.read[end..end + length].to_vec();
+        self.read.drain(..end + length);
+        Ok(answer)
+    }
+
+    fn more(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 16 * 1024];
+        let count = self.stream.read(&mut buffer)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.read.extend_from_slice(&buffer[..count]);
+        Ok(())
+    }
+}
+
+/// Numbers that are the same for the same seed. SplitMix64: <https://prng.di.unimi.it/splitmix64.c>
+pub struct Random(u64);
+
+impl Random {
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 up to, not including, `until`, which must not be 0.
+    pub const fn below(&mut self, until: usize) -> usize {
+        (self.next() % until as u64) as usize
+    }
+
+    /// True `percent` times of a hundred.
+    pub const fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    pub const fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+}
