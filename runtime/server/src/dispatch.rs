@@ -33,6 +33,9 @@ use crate::query::{self, Service};
 use crate::token::Tokens;
 use crate::wire;
 
+#[cfg(test)]
+mod tests;
+
 /// Entries of the audit log that are written between two looks for old ones.
 const PRUNE_EVERY: u64 = 500;
 

@@ -253,7 +253,7 @@ mod tests {
         for bad in ["a=%", "a=%4", "a=%zz", "a=%ff", "%=1"] {
             assert_eq!(read(bad).unwrap_err().name, "MalformedInput", "{bad}");
         }
-        let many = vec!["a=1&"; 3].concat();
+        let many = ["a=1&"; 3].concat();
         input(&Bytes::from(many)).unwrap();
         let many: String = (0..=MAX_MEMBERS).map(|n| format!("m{n}=1&")).collect();
         input(&Bytes::from(many)).unwrap_err();
