@@ -37,6 +37,9 @@ use crate::routes;
 use crate::token::Tokens;
 use crate::wire;
 
+#[cfg(test)]
+mod tests;
+
 /// Entries of the audit log that are written between two looks for old ones.
 const PRUNE_EVERY: u64 = 500;
 

@@ -392,6 +392,7 @@ pub(crate) fn signed_post(
     session_token: Option<&str>,
     time_text: &str,
     scope: &str,
+    target: Option<&str>,
     body: &[u8],
 ) -> HeaderMap {
     let mut names = vec!["host", "x-amz-date"];
@@ -401,6 +402,10 @@ pub(crate) fn signed_post(
     if let Some(token) = session_token {
         headers.insert("x-amz-security-token", token.parse().unwrap());
         names.push("x-amz-security-token");
+    }
+    if let Some(target) = target {
+        headers.insert("x-amz-target", target.parse().unwrap());
+        names.push("x-amz-target");
     }
     let names = names.join(";");
     let text = |signature: &str| {

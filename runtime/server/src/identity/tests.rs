@@ -94,7 +94,7 @@ fn try_headers(identity: &Identity, headers: &HeaderMap, once: bool) -> Result<C
 }
 
 fn sign(key: (&str, &str), token: Option<&str>, time: &str) -> HeaderMap {
-    sigv4::signed_post(key, token, time, "us-east-1/glue", b"{}")
+    sigv4::signed_post(key, token, time, "us-east-1/glue", None, b"{}")
 }
 
 fn name(outcome: Result<Caller, Denied>) -> &'static str {
