@@ -9,7 +9,7 @@ use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run, serve, sql,
-    token,
+    store, token,
 };
 use crate::exit::Exit;
 use crate::plugin;
@@ -47,6 +47,12 @@ pub(crate) enum Command {
     Token(token::Args),
     /// Show who changed what.
     Audit(audit::Args),
+    /// Verify and repair the files under the catalog.
+    Store(store::Args),
+    /// Write the catalog, its accounts and their keys into one file.
+    Backup(store::BackupArgs),
+    /// Make a catalog of a backup, in a data folder that has none.
+    Restore(store::RestoreArgs),
     /// Make, build and install plugins.
     Plugin(plugin::Args),
     /// Check that this machine has what tenon needs.

@@ -1,13 +1,17 @@
 //! `tenon catalog`: what there is.
 
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tenon_catalog::{ColumnStatistics, Error, StatisticsOf, Table, TenantCatalog};
+use tenon_catalog::{ColumnStatistics, Counts, Error, StatisticsOf, Table, TenantCatalog};
 use tenon_engine::SamplePercent;
 use tenon_store::{Clock, SystemClock};
 
 use super::setup;
-use crate::error::Failure;
+use crate::error::{Explain, Failure};
 use crate::exit::Exit;
 use crate::report::{Cell, Report, cell, cell_as};
 use crate::shell::Shell;
@@ -40,6 +44,24 @@ enum Verb {
         #[arg(long, value_name = "ID")]
         version: Option<String>,
     },
+    /// Look for records that nothing leads to and for missing ones.
+    Fsck {
+        /// Delete the first and write the others.
+        #[arg(long)]
+        mend: bool,
+    },
+    /// Write databases, tables and what belongs to them into one file, a JSON object a line.
+    Export {
+        /// The file to write; it must not exist.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Create what an exported file holds; what is there already stays as it is.
+    Import {
+        /// What `tenon catalog export` wrote.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Find out statistics of a table's columns, and keep them for those who plan queries.
     Analyze {
         /// database.table
@@ -60,11 +82,83 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     match &args.verb {
         Verb::Ls { database, limit } => list(shell, &catalog, database.as_deref(), *limit),
         Verb::Show { table, version } => show(shell, &catalog, table, version.as_deref()),
+        Verb::Fsck { mend } => fsck(shell, &catalog, *mend),
+        Verb::Export { file } => export(shell, &catalog, file),
+        Verb::Import { file } => import(shell, &catalog, file),
         Verb::Analyze {
             table,
             columns,
             sample,
         } => analyze(shell, &catalog, table, columns, *sample),
+    }
+}
+
+fn fsck(shell: &Shell, catalog: &TenantCatalog, mend: bool) -> Result<(), Failure> {
+    let progress = shell.progress("checking");
+    let found = catalog.fsck(mend).map_err(failure)?;
+    drop(progress);
+    let mut report = Report::list(&["tree", "key", "problem", "mended"]).when_empty("no fault was found");
+    for finding in &found.findings {
+        report.row([
+            cell(finding.tree),
+            cell(finding.key.to_string()),
+            cell(finding.problem.as_str()),
+            cell(finding.mended),
+        ]);
+    }
+    shell.print(&report)?;
+    let left = found.findings.iter().filter(|f| !f.mended).count();
+    match left {
+        0 => Ok(()),
+        _ => Err(Failure::new(format!("{left} faults are left"))
+            .with_hint("`tenon catalog fsck --mend` mends what can be mended")),
+    }
+}
+
+fn export(shell: &Shell, catalog: &TenantCatalog, path: &Path) -> Result<(), Failure> {
+    let shown = path.display().to_string();
+    let file = File::create_new(path).what(|| format!("cannot create {shown}"))?;
+    let progress = shell.progress("exporting");
+    let mut writer = BufWriter::new(file);
+    let written = catalog
+        .export(&mut writer)
+        .map_err(Failure::from)
+        .and_then(|counts| {
+            let file = writer.into_inner().map_err(|e| e.into_error())?;
+            file.sync_all()?;
+            Ok(counts)
+        });
+    drop(progress);
+    if written.is_err() {
+        // Half a file would be refused; none is clearer.
+        let _ = std::fs::remove_file(path);
+    }
+    let counts = written.what(move || format!("cannot export to {shown}"))?;
+    shell.print(&Report::record().field("exported", counted(&counts)))
+}
+
+fn import(shell: &Shell, catalog: &TenantCatalog, path: &Path) -> Result<(), Failure> {
+    let shown = path.display().to_string();
+    let file = File::open(path).what(move || format!("cannot read {shown}"))?;
+    let progress = shell.progress("importing");
+    let imported = catalog.import(&mut BufReader::new(file))?;
+    drop(progress);
+    let report = Report::record()
+        .field("created", counted(&imported.created))
+        .field("existing", counted(&imported.existing))
+        .field("failed", counted(&imported.failed));
+    shell.print(&report)?;
+    match imported.reasons.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(imported.reasons.join("\n"))),
+    }
+}
+
+fn counted(counts: &Counts) -> Cell {
+    let lines: Vec<String> = counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    match lines.is_empty() {
+        true => cell_as(json!(counts), "-"),
+        false => cell_as(json!(counts), lines.join("\n")),
     }
 }
 

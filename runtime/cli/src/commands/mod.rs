@@ -13,4 +13,5 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod sql;
+pub(crate) mod store;
 pub(crate) mod token;

@@ -1,0 +1,143 @@
+//! `tenon store`, `tenon backup`, `tenon restore`: the files under the catalog, while no server has them.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+use tenon_store::SystemClock;
+
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::report::{Report, bytes, cell, cell_as};
+use crate::shell::Shell;
+
+/// Arguments of `tenon store`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Read everything and compare it with its checksums; changes nothing.
+    Verify,
+    /// Rebuild from the newest sound checkpoint and the journal.
+    Repair {
+        /// Give up what was written after this number, where the journal is damaged: nothing brings it back.
+        #[arg(long, value_name = "N")]
+        to_seq: Option<u64>,
+    },
+    /// Bring an older layout to this version's.
+    Migrate,
+}
+
+/// Arguments of `tenon backup`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BackupArgs {
+    /// The file to write.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Arguments of `tenon restore`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestoreArgs {
+    /// What `tenon backup` wrote.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Does what the verb says.
+pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
+    let dir = dir(shell)?;
+    let done = match &args.verb {
+        Verb::Verify => {
+            let _progress = shell.progress("verifying");
+            tenon_store::verify(&dir)
+        }
+        Verb::Repair { to_seq } => {
+            let _progress = shell.progress("repairing");
+            tenon_store::repair(&dir, *to_seq, &SystemClock)
+        }
+        Verb::Migrate => {
+            let _progress = shell.progress("migrating");
+            tenon_store::migrate(&dir, &SystemClock)
+        }
+    };
+    let report = done.map_err(failure)?;
+    shell.print(&record(&report))?;
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the store in {} has problems: {}",
+        dir.display(),
+        report.problems.join("; ")
+    ))
+    .with_hint("the next start rebuilds what can be rebuilt; `tenon store repair` does it now"))
+}
+
+/// Writes the newest checkpoint and the journal since into one file.
+pub(crate) fn backup(shell: &Shell, args: &BackupArgs) -> Result<(), Failure> {
+    let progress = shell.progress("backing up");
+    let report = tenon_store::backup(&dir(shell)?, &args.file).map_err(failure)?;
+    drop(progress);
+    let report = Report::record()
+        .field("file", cell(report.file.display().to_string()))
+        .field("size_bytes", bytes(report.bytes))
+        .field("last_seq", cell(report.last_seq))
+        .field("digest", cell(report.digest));
+    shell.print(&report)
+}
+
+/// Makes a store of such a file in a data folder that has none.
+pub(crate) fn restore(shell: &Shell, args: &RestoreArgs) -> Result<(), Failure> {
+    let progress = shell.progress("restoring");
+    let report = tenon_store::restore(&args.file, &dir(shell)?, &SystemClock).map_err(failure)?;
+    drop(progress);
+    shell.print(&record(&report))
+}
+
+fn dir(shell: &Shell) -> Result<PathBuf, Failure> {
+    Ok(shell.data()?.join("store"))
+}
+
+fn record(report: &tenon_store::Report) -> Report {
+    let entries: Vec<String> = report
+        .entries
+        .iter()
+        .map(|(tree, count)| format!("{tree} {count}"))
+        .collect();
+    let checkpoints: Vec<String> = report
+        .checkpoints
+        .iter()
+        .map(|c| format!("{} {}", c.seq, if c.sound { "sound" } else { "damaged" }))
+        .collect();
+    let lines = |lines: &[String]| match lines.is_empty() {
+        true => "-".to_owned(),
+        false => lines.join("\n"),
+    };
+    Report::record()
+        .field("store", cell(report.dir.display().to_string()))
+        .field("last_seq", cell(report.last_seq))
+        .field("digest", cell(report.digest.as_str()))
+        .field("entries", cell_as(json!(report.entries), lines(&entries)))
+        .field(
+            "checkpoints",
+            cell_as(json!(report.checkpoints), lines(&checkpoints)),
+        )
+        .field("done", cell_as(report.done.clone(), lines(&report.done)))
+        .field(
+            "problems",
+            cell_as(report.problems.clone(), lines(&report.problems)),
+        )
+}
+
+fn failure(error: tenon_store::Error) -> Failure {
+    let exit = match &error {
+        tenon_store::Error::Locked { .. } => Exit::Conflict,
+        _ => Exit::Failed,
+    };
+    Failure::from(error).with_exit(exit)
+}
