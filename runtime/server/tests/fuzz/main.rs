@@ -4,12 +4,6 @@
 //! The seed is printed; `TENON_FUZZ_SEED` repeats a run, `TENON_FUZZ_REQUESTS` says how long it is (default 10,000).
 //! Workers share nothing but the server: a worker's requests depend on the seed and on answers to itself alone.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on should stop"
-)]
-
 mod checks;
 mod generate;
 #[path = "../support/mod.rs"]
