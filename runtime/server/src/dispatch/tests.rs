@@ -20,6 +20,7 @@ struct Fixture {
     clock: Arc<ManualClock>,
     key: NewKey,
     dispatch: Dispatch,
+    requests: AtomicU64,
 }
 
 fn identity(dir: &Path, store: &Arc<dyn Store>, clock: &Arc<ManualClock>) -> Identity {
@@ -31,14 +32,8 @@ fn dispatch(identity: Identity, ids: u8) -> Dispatch {
     let model = Model::glue().unwrap();
     let lists = identity.lists_key().unwrap().unwrap_or([ids; 32]);
     let region = "us-east-1".to_owned();
-    Dispatch::new(
-        identity,
-        model,
-        ACCOUNT.to_owned(),
-        region,
-        lists,
-        [ids; 32],
-    )
+    let reach = Reach::new(&[], std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+    Dispatch::new(identity, model, ACCOUNT.to_owned(), region, reach, lists)
 }
 
 fn fixture() -> Fixture {
@@ -63,6 +58,7 @@ fn fixture() -> Fixture {
         store,
         clock,
         key,
+        requests: AtomicU64::new(0),
     }
 }
 
@@ -73,15 +69,13 @@ impl Fixture {
         let key = (self.key.key.id.as_str(), secret);
         let scope = "us-east-1/glue";
         Call {
-            id: self
-                .dispatch
-                .ids
-                .request_id(self.dispatch.requests.fetch_add(1, Ordering::Relaxed)),
+            id: format!("request {}", self.requests.fetch_add(1, Ordering::Relaxed)),
             method: Method::POST,
             uri: Uri::from_static("/"),
             headers: signed_post(key, None, TIME, scope, Some(&target), body.as_bytes()),
             body: Bytes::from(body),
             source: Some(IpAddr::from([10, 0, 0, 7])),
+            account: OnceLock::new(),
         }
     }
 
@@ -181,7 +175,7 @@ fn changes_and_refusals_are_in_the_audit_log() {
         Some(fixture.key.key.id.as_str())
     );
     assert_eq!(entry.source.as_deref(), Some("10.0.0.7"));
-    assert_eq!(entry.request_id, fixture.dispatch.ids.request_id(0));
+    assert_eq!(entry.request_id, "request 0");
     assert_eq!(entry.resource["DatabaseInput.Name"], "a");
 }
 
