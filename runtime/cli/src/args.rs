@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run, serve, sql,
-    store, token,
+    account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run, serve,
+    sql, store, token,
 };
 use crate::exit::Exit;
 use crate::plugin;

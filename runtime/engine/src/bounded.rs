@@ -183,7 +183,10 @@ fn replaced(args: &[ArrayRef]) -> Result<u128> {
     let [text, from, to, ..] = args else {
         return Ok(0);
     };
-    let each = lengths(text).into_iter().zip(lengths(from)).zip(lengths(to));
+    let each = lengths(text)
+        .into_iter()
+        .zip(lengths(from))
+        .zip(lengths(to));
     Ok(each
         .map(|((text, from), to)| text + (text / from.max(1) + 1) * to)
         .sum())
@@ -204,7 +207,10 @@ fn resized(args: &[ArrayRef]) -> Result<u128> {
         return Ok(0);
     };
     let value = args.get(2).map_or(8, |v| v.get_array_memory_size() as u128);
-    Ok(counts(length)?.into_iter().sum::<u128>().saturating_mul(value))
+    Ok(counts(length)?
+        .into_iter()
+        .sum::<u128>()
+        .saturating_mul(value))
 }
 
 /// `range([start, ]end[, step])`, of numbers, days or times.
@@ -255,7 +261,9 @@ fn texts_as_days(values: &ArrayRef) -> Result<Vec<i128>> {
 fn strides(steps: &ArrayRef) -> Result<Vec<u128>> {
     if !matches!(steps.data_type(), DataType::Interval(_)) {
         let steps = whole(steps)?;
-        let strides = steps.iter().map(|n| u128::from(n.unwrap_or(1).unsigned_abs()));
+        let strides = steps
+            .iter()
+            .map(|n| u128::from(n.unwrap_or(1).unsigned_abs()));
         return Ok(strides.collect());
     }
     let steps = cast(steps, &DataType::Interval(IntervalUnit::MonthDayNano))?;
@@ -299,7 +307,10 @@ mod tests {
             "select regexp_replace(r, 'a', r, 'g') from (select repeat(column1, 100000) r from (values ('a')))",
         ] {
             let error = run(sql).await.unwrap_err().to_string();
-            assert!(error.contains("the limit is 1073741824 bytes"), "{sql}: {error}");
+            assert!(
+                error.contains("the limit is 1073741824 bytes"),
+                "{sql}: {error}"
+            );
         }
     }
 

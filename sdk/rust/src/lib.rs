@@ -99,7 +99,8 @@ pub mod prelude {
     pub use arrow_array::cast::AsArray;
     pub use arrow_array::{
         Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array,
-        Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, UInt8Array, UInt32Array, UInt64Array,
+        Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, UInt8Array,
+        UInt32Array, UInt64Array,
     };
     pub use arrow_schema::{DataType, Field, Schema, SchemaRef};
 }

@@ -90,12 +90,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn create(
-    shell: &Shell,
-    identity: &Identity,
-    name: &str,
-    id: Option<&str>,
-) -> Result<(), Failure> {
+fn create(shell: &Shell, identity: &Identity, name: &str, id: Option<&str>) -> Result<(), Failure> {
     let is_first = !identity.is_closed();
     let (account, key) = identity.create_account(BY, id, name).map_err(failure)?;
     shell.print(&with_key(record(&account), &key))?;
@@ -114,7 +109,9 @@ fn list(shell: &Shell, identity: &Identity) -> Result<(), Failure> {
         "databases",
         "tables",
     ])
-    .when_empty("no accounts: `tenon serve` accepts any key; `tenon account create NAME` makes one");
+    .when_empty(
+        "no accounts: `tenon serve` accepts any key; `tenon account create NAME` makes one",
+    );
     for account in identity.accounts().map_err(failure)? {
         let quotas = account.quotas;
         report.row([

@@ -92,7 +92,9 @@ fn row(entry: AuditEntry) -> [Cell; 6] {
 
 fn millis(text: &str) -> Result<u64, Failure> {
     let time = DateTime::parse_from_rfc3339(text);
-    let millis = time.ok().and_then(|time| u64::try_from(time.timestamp_millis()).ok());
+    let millis = time
+        .ok()
+        .and_then(|time| u64::try_from(time.timestamp_millis()).ok());
     millis.ok_or_else(|| {
         Failure::new(format!("{text:?} is not a time"))
             .with_exit(Exit::Usage)

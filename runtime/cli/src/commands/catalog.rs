@@ -97,7 +97,8 @@ fn fsck(shell: &Shell, catalog: &TenantCatalog, mend: bool) -> Result<(), Failur
     let progress = shell.progress("checking");
     let found = catalog.fsck(mend).map_err(failure)?;
     drop(progress);
-    let mut report = Report::list(&["tree", "key", "problem", "mended"]).when_empty("no fault was found");
+    let mut report =
+        Report::list(&["tree", "key", "problem", "mended"]).when_empty("no fault was found");
     for finding in &found.findings {
         report.row([
             cell(finding.tree),
@@ -155,7 +156,10 @@ fn import(shell: &Shell, catalog: &TenantCatalog, path: &Path) -> Result<(), Fai
 }
 
 fn counted(counts: &Counts) -> Cell {
-    let lines: Vec<String> = counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let lines: Vec<String> = counts
+        .iter()
+        .map(|(kind, n)| format!("{n} {kind}"))
+        .collect();
     match lines.is_empty() {
         true => cell_as(json!(counts), "-"),
         false => cell_as(json!(counts), lines.join("\n")),
@@ -185,7 +189,10 @@ fn analyze(
         table,
         partition: None,
     };
-    for outcome in catalog.update_statistics(of, &statistics).map_err(failure)? {
+    for outcome in catalog
+        .update_statistics(of, &statistics)
+        .map_err(failure)?
+    {
         outcome.map_err(failure)?;
     }
     let mut report = Report::list(&["column", "type", "nulls", "distinct", "least", "greatest"])

@@ -86,7 +86,12 @@ fn list(shell: &Shell, identity: &Identity, account: &str) -> Result<(), Failure
             created_unix_millis,
             ..
         } = key;
-        report.row([cell(id), cell(user), cell(enabled), time(created_unix_millis)]);
+        report.row([
+            cell(id),
+            cell(user),
+            cell(enabled),
+            time(created_unix_millis),
+        ]);
     }
     shell.print(&report)
 }

@@ -108,10 +108,9 @@ impl Source for Numbers {
             .iter()
             .map(|field| Self::column(field.name(), &numbers))
             .collect::<Result<Vec<_>>>()?;
-        let options = tenon_sdk::arrow_array::RecordBatchOptions::new()
-            .with_row_count(Some(numbers.len()));
-        let batch =
-            RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?;
+        let options =
+            tenon_sdk::arrow_array::RecordBatchOptions::new().with_row_count(Some(numbers.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?;
         Ok(Some(batch))
     }
 }
