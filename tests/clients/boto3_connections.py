@@ -7,31 +7,13 @@ import json
 import socket
 import sys
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from support import client, fails
 
 endpoint = sys.argv[1]
-glue = boto3.client(
-    "glue",
-    endpoint_url=endpoint,
-    region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
-    config=Config(parameter_validation=False, retries={"max_attempts": 1}, read_timeout=30),
-)
+glue = client(read_timeout=30)
 # Every byte of every answer, to look for secrets.
 answers = []
 glue.meta.events.register("after-call.glue.*", lambda http_response, **_: answers.append(http_response.content.decode()))
-
-
-def fails(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return error.response["Error"]["Message"]
-    raise AssertionError(f"{code} was expected")
 
 
 def definition(name, kind="JDBC", properties=None, **more):

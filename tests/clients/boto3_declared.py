@@ -6,22 +6,13 @@ Which operations are supported is asked of the server. Declared errors that no c
 at the end, beside why some cannot be: a gap is a line to read, a case that answers otherwise fails the script.
 """
 
-import sys
 from collections import defaultdict
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import get_session
+from support import client
 
-glue = boto3.client(
-    "glue",
-    endpoint_url=sys.argv[1],
-    region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
-    config=Config(parameter_validation=False, retries={"max_attempts": 1}),
-)
+glue = client()
 model = glue.meta.service_model
 pages = get_session().get_component("data_loader").load_service_model("glue", "paginators-1")["pagination"]
 methods = {name: method for method, name in glue.meta.method_to_api_mapping.items()}

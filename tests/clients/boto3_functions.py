@@ -3,29 +3,9 @@
 Usage: boto3_functions.py ENDPOINT
 """
 
-import sys
+from support import client, fails
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
-glue = boto3.client(
-    "glue",
-    endpoint_url=sys.argv[1],
-    region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
-    config=Config(parameter_validation=False, retries={"max_attempts": 1}),
-)
-
-
-def fails(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return error.response["Error"]["Message"]
-    raise AssertionError(f"{code} was expected")
+glue = client()
 
 
 def function(name, **more):

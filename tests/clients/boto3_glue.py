@@ -3,32 +3,12 @@
 Usage: boto3_glue.py ENDPOINT
 """
 
-import sys
 import threading
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+from support import client, fails
 
-glue = boto3.client(
-    "glue",
-    endpoint_url=sys.argv[1],
-    region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
-    # What is refused locally would not reach the server's own checks.
-    config=Config(parameter_validation=False, retries={"max_attempts": 1}, max_pool_connections=40),
-)
-
-
-def fails(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        assert error.response["ResponseMetadata"]["RequestId"], error
-        return error.response["Error"]["Message"]
-    raise AssertionError(f"{code} was expected")
+glue = client(max_pool_connections=40)
 
 
 def databases():

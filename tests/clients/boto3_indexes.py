@@ -3,30 +3,11 @@
 Usage: boto3_indexes.py ENDPOINT
 """
 
-import sys
 import time
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from support import client, fails
 
-glue = boto3.client(
-    "glue",
-    endpoint_url=sys.argv[1],
-    region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
-    config=Config(parameter_validation=False, retries={"max_attempts": 1}),
-)
-
-
-def fails(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return error.response["Error"]["Message"]
-    raise AssertionError(f"{code} was expected")
+glue = client()
 
 
 KEYS = [{"Name": "region", "Type": "string"}, {"Name": "year", "Type": "int"}]

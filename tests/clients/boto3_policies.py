@@ -4,30 +4,11 @@ Usage: boto3_policies.py ENDPOINT
 """
 
 import json
-import sys
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from support import client, fails
 
-glue = boto3.client(
-    "glue",
-    endpoint_url=sys.argv[1],
-    region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
-    config=Config(parameter_validation=False, retries={"max_attempts": 1}),
-)
+glue = client()
 CATALOG = "arn:aws:glue:us-east-1:000000000000:catalog"
-
-
-def fails(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return error.response["Error"]["Message"]
-    raise AssertionError(f"{code} was expected")
 
 
 def policy(action="glue:GetTable"):

@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Audit(audit::Args),
     /// Verify and repair the files under the catalog.
     Store(store::Args),
-    /// Write the catalog, its accounts and their keys into one file.
+    /// Write the catalog and its accounts into one file; master.key, which their secrets are sealed with, is not in it.
     Backup(store::BackupArgs),
     /// Make a catalog of a backup, in a data folder that has none.
     Restore(store::RestoreArgs),

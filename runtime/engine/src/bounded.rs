@@ -25,11 +25,11 @@ use datafusion::prelude::SessionContext;
 /// What one call may make of one batch, in bytes.
 const MAX_BYTES: u128 = 1 << 30;
 
-/// An upper bound of what a call makes, in bytes.
-type Growth = fn(&[ArrayRef]) -> Result<u128>;
+/// An upper bound of what a call makes of so many rows, in bytes.
+type Growth = fn(&[ColumnarValue], usize) -> Result<u128>;
 
 /// The functions, by DataFusion's names.
-const FUNCTIONS: [(&str, Growth); 9] = [
+const FUNCTIONS: [(&str, Growth); 12] = [
     ("repeat", repeated),
     ("lpad", padded),
     ("rpad", padded),
@@ -39,6 +39,9 @@ const FUNCTIONS: [(&str, Growth); 9] = [
     ("generate_series", series),
     ("array_repeat", repeated),
     ("array_resize", resized),
+    ("array_to_string", joined),
+    ("array_replace_n", exchanged),
+    ("array_replace_all", exchanged),
 ];
 
 /// Puts the bounded functions in the place of the built-in ones.
@@ -113,8 +116,7 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let bytes = (self.growth)(&arrays)?;
+        let bytes = (self.growth)(&args.args, args.number_rows)?;
         if bytes <= MAX_BYTES {
             return self.inner.invoke_with_args(args);
         }
@@ -126,28 +128,49 @@ impl ScalarUDFImpl for Bounded {
     }
 }
 
-/// Lengths in bytes of texts, 0 where there is none.
-fn lengths(texts: &ArrayRef) -> Vec<u128> {
+/// A number for each row; a literal is looked at once, however many rows it stands for.
+fn each<T: Clone>(
+    value: &ColumnarValue,
+    rows: usize,
+    of: impl Fn(&ArrayRef) -> Result<Vec<T>>,
+) -> Result<Vec<T>> {
+    match value {
+        ColumnarValue::Array(array) => of(array),
+        ColumnarValue::Scalar(literal) => {
+            let one = of(&literal.to_array()?)?;
+            Ok(one.iter().cycle().take(rows).cloned().collect())
+        }
+    }
+}
+
+/// Lengths in bytes of texts, 0 where there is none; `None` for what is no text.
+fn lengths(value: &ColumnarValue, rows: usize) -> Result<Option<Vec<u128>>> {
     fn of<'a>(texts: impl StringArrayType<'a>) -> Vec<u128> {
         let lengths = texts.iter().map(|text| text.map_or(0, |t| t.len() as u128));
         lengths.collect()
     }
-    match texts.data_type() {
-        DataType::Utf8 => of(texts.as_string::<i32>()),
-        DataType::LargeUtf8 => of(texts.as_string::<i64>()),
-        DataType::Utf8View => of(texts.as_string_view()),
-        // An element of an array: all of them stand for each.
-        _ => vec![texts.get_array_memory_size() as u128; texts.len()],
+    if !value.data_type().is_string() {
+        return Ok(None);
     }
+    let lengths = each(value, rows, |texts| {
+        Ok(match texts.data_type() {
+            DataType::LargeUtf8 => of(texts.as_string::<i64>()),
+            DataType::Utf8View => of(texts.as_string_view()),
+            _ => of(texts.as_string::<i32>()),
+        })
+    });
+    lengths.map(Some)
 }
 
 /// Whole numbers, 0 where there is none or a negative one.
-fn counts(numbers: &ArrayRef) -> Result<Vec<u128>> {
-    let numbers = whole(numbers)?;
-    let counts = numbers
-        .iter()
-        .map(|n| u128::try_from(n.unwrap_or(0)).unwrap_or(0));
-    Ok(counts.collect())
+fn counts(value: &ColumnarValue, rows: usize) -> Result<Vec<u128>> {
+    each(value, rows, |numbers| {
+        let counts = whole(numbers)?;
+        let counts = counts
+            .iter()
+            .map(|n| u128::try_from(n.unwrap_or(0)).unwrap_or(0));
+        Ok(counts.collect())
+    })
 }
 
 fn whole(numbers: &ArrayRef) -> Result<Int64Array> {
@@ -158,78 +181,164 @@ fn whole(numbers: &ArrayRef) -> Result<Int64Array> {
     Ok(numbers.as_primitive::<Int64Type>().clone())
 }
 
+/// Bytes of `count` copies of each row's value; a copy takes some bytes even where there is none.
+fn copies(value: &ColumnarValue, counts: &[u128]) -> Result<u128> {
+    let slots: u128 = counts.iter().sum::<u128>() * size_of::<i64>() as u128;
+    let values = match value {
+        ColumnarValue::Scalar(literal) => {
+            bytes(&literal.to_array()?)?.saturating_mul(counts.iter().sum())
+        }
+        // No row has more than all together.
+        ColumnarValue::Array(array) => {
+            bytes(array)?.saturating_mul(counts.iter().copied().max().unwrap_or(0))
+        }
+    };
+    Ok(slots.saturating_add(values))
+}
+
 /// `repeat(text, count)`, `array_repeat(element, count)`.
-fn repeated(args: &[ArrayRef]) -> Result<u128> {
+fn repeated(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let [what, count, ..] = args else {
         return Ok(0);
     };
-    let each = lengths(what).into_iter().zip(counts(count)?);
-    // An element takes some bytes even where it has none.
-    Ok(each
-        .map(|(length, count)| length.max(1).saturating_mul(count))
-        .sum())
+    let counts = counts(count, rows)?;
+    match lengths(what, rows)? {
+        None => copies(what, &counts),
+        Some(lengths) => Ok(lengths
+            .into_iter()
+            .zip(counts)
+            .map(|(length, count)| length.max(1).saturating_mul(count))
+            .sum()),
+    }
 }
 
 /// `lpad(text, length[, fill])`: characters have at most four bytes.
-fn padded(args: &[ArrayRef]) -> Result<u128> {
+fn padded(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let Some(length) = args.get(1) else {
         return Ok(0);
     };
-    Ok(counts(length)?.into_iter().sum::<u128>() * 4)
+    Ok(counts(length, rows)?.into_iter().sum::<u128>() * 4)
 }
 
 /// `replace(text, from, to)`.
-fn replaced(args: &[ArrayRef]) -> Result<u128> {
+fn replaced(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let [text, from, to, ..] = args else {
         return Ok(0);
     };
-    let each = lengths(text)
-        .into_iter()
-        .zip(lengths(from))
-        .zip(lengths(to));
+    let (Some(text), Some(from), Some(to)) = (
+        lengths(text, rows)?,
+        lengths(from, rows)?,
+        lengths(to, rows)?,
+    ) else {
+        return Ok(0);
+    };
+    let each = text.into_iter().zip(from).zip(to);
     Ok(each
         .map(|((text, from), to)| text + (text / from.max(1) + 1) * to)
         .sum())
 }
 
 /// `regexp_replace(text, expression, to[, flags])`: every character may be replaced.
-fn rewritten(args: &[ArrayRef]) -> Result<u128> {
+fn rewritten(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let [text, _, to, ..] = args else {
         return Ok(0);
     };
-    let each = lengths(text).into_iter().zip(lengths(to));
+    let (Some(text), Some(to)) = (lengths(text, rows)?, lengths(to, rows)?) else {
+        return Ok(0);
+    };
+    let each = text.into_iter().zip(to);
     Ok(each.map(|(text, to)| text + (text + 1) * to).sum())
 }
 
 /// `array_resize(array, length[, value])`.
-fn resized(args: &[ArrayRef]) -> Result<u128> {
+fn resized(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let Some(length) = args.get(1) else {
         return Ok(0);
     };
-    let value = args.get(2).map_or(8, |v| v.get_array_memory_size() as u128);
-    Ok(counts(length)?
-        .into_iter()
-        .sum::<u128>()
-        .saturating_mul(value))
+    let counts = counts(length, rows)?;
+    match args.get(2) {
+        Some(value) => copies(value, &counts),
+        None => Ok(counts.iter().sum::<u128>() * size_of::<i64>() as u128),
+    }
+}
+
+/// A number of all rows together; a literal stands for each of them.
+fn total(
+    value: &ColumnarValue,
+    rows: usize,
+    of: impl Fn(&ArrayRef) -> Result<u128>,
+) -> Result<u128> {
+    match value {
+        ColumnarValue::Array(array) => of(array),
+        ColumnarValue::Scalar(literal) => Ok(of(&literal.to_array()?)? * rows as u128),
+    }
+}
+
+fn bytes(array: &ArrayRef) -> Result<u128> {
+    Ok(array.to_data().get_slice_memory_size()? as u128)
+}
+
+/// Elements of lists, and of the lists in them.
+fn elements(array: &ArrayRef) -> u128 {
+    let inner = match array.data_type() {
+        DataType::List(_) => array.as_list::<i32>().values(),
+        DataType::LargeList(_) => array.as_list::<i64>().values(),
+        DataType::FixedSizeList(..) => array.as_fixed_size_list().values(),
+        _ => return array.len() as u128,
+    };
+    elements(inner)
+}
+
+/// Bytes of the longest text, or of all values where they are no texts.
+fn longest(value: &ColumnarValue, rows: usize) -> Result<u128> {
+    match lengths(value, rows)? {
+        Some(lengths) => Ok(lengths.into_iter().max().unwrap_or(0)),
+        None => total(value, 1, bytes),
+    }
+}
+
+/// `array_to_string(array, delimiter[, text for null])`; numbers have at most 40 characters.
+fn joined(args: &[ColumnarValue], rows: usize) -> Result<u128> {
+    let [array, between @ ..] = args else {
+        return Ok(0);
+    };
+    let mut each = 40;
+    for text in between {
+        each += longest(text, rows)?;
+    }
+    let elements = total(array, rows, |array| Ok(elements(array)))?;
+    Ok(total(array, rows, bytes)?.saturating_add(elements.saturating_mul(each)))
+}
+
+/// `array_replace_all(array, from, to)`, `array_replace_n(array, from, to, max)`.
+fn exchanged(args: &[ColumnarValue], rows: usize) -> Result<u128> {
+    let [array, _, to, ..] = args else {
+        return Ok(0);
+    };
+    let elements = total(array, rows, |array| Ok(elements(array)))?;
+    let grown = elements.saturating_mul(longest(to, rows)?);
+    Ok(total(array, rows, bytes)?.saturating_add(grown))
 }
 
 /// `range([start, ]end[, step])`, of numbers, days or times.
-fn series(args: &[ArrayRef]) -> Result<u128> {
+fn series(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let (start, end, step) = match args {
         [end] => (None, end, None),
         [start, end] => (Some(start), end, None),
         [start, end, step, ..] => (Some(start), end, Some(step)),
         [] => return Ok(0),
     };
-    let end_at = positions(end)?;
-    let start_at = start.map(positions).transpose()?;
-    let steps = step.map(strides).transpose()?;
-    let rows = (0..end.len()).map(|row| {
+    let end_at = each(end, rows, positions)?;
+    let start_at = start
+        .map(|start| each(start, rows, positions))
+        .transpose()?;
+    let steps = step.map(|step| each(step, rows, strides)).transpose()?;
+    let lengths = end_at.iter().enumerate().map(|(row, end)| {
         let from = start_at.as_ref().map_or(0, |start| start[row]);
         let stride = steps.as_ref().map_or(1, |steps| steps[row]);
-        end_at[row].abs_diff(from) / stride.max(1) + 1
+        end.abs_diff(from) / stride.max(1) + 1
     });
-    Ok(rows.sum::<u128>() * size_of::<i64>() as u128)
+    Ok(lengths.sum::<u128>() * size_of::<i64>() as u128)
 }
 
 const NANOS_A_DAY: i128 = 86_400_000_000_000;
@@ -303,6 +412,9 @@ mod tests {
             "select array_repeat('x', 2000000000)",
             "select list_repeat(array_repeat(1, 30000), 100000)",
             "select array_resize([1], 2000000000, 7)",
+            "select length(array_to_string(range(0, 100000), repeat('x', 10000000)))",
+            "select array_length(array_replace_all(array_repeat('a', 100000), 'a', repeat('x', 10000000)))",
+            "select array_length(array_replace_n(array_repeat('a', 100000), 'a', repeat('x', 10000000), 100000))",
             "select replace(r, '', r) from (select repeat(column1, 100000) r from (values ('ab')))",
             "select regexp_replace(r, 'a', r, 'g') from (select repeat(column1, 100000) r from (values ('a')))",
         ] {
@@ -322,9 +434,24 @@ mod tests {
             "select 1 where array_length(range(date '2026-01-01', date '2026-02-01', interval '1' day)) = 31",
             "select 1 where array_repeat('a', 2) = ['a', 'a'] and array_resize([1], 2, 7) = [1, 7]",
             "select 1 where replace('aXa', 'X', 'bb') = 'abba' and regexp_replace('abab', 'b', 'c', 'g') = 'acac'",
+            "select 1 where array_to_string([1, 2], '-') = '1-2' and array_replace_all([1, 1], 1, 2) = [2, 2]",
             "select 1 where repeat(null, 5) is null and repeat('a', null) is null and repeat('a', -1) = ''",
         ] {
             assert_eq!(run(sql).await.unwrap(), 1, "{sql}");
+        }
+    }
+
+    /// A bound that multiplies rows by all rows' bytes would refuse these.
+    #[tokio::test]
+    async fn a_batch_of_many_small_rows_is_small() {
+        for sql in [
+            "select array_repeat(value, 3) from generate_series(1, 8192)",
+            "select array_repeat(7, 3), value from generate_series(1, 8192)",
+            "select array_resize([value], 3, value) from generate_series(1, 8192)",
+            "select regexp_replace(repeat('ab ', 100), 'b', 'cd', 'g'), value from generate_series(1, 8192)",
+            "select range(value % 10, value % 10 + 5) from generate_series(1, 8192)",
+        ] {
+            assert_eq!(run(sql).await.unwrap(), 8192, "{sql}");
         }
     }
 }

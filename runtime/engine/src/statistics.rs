@@ -233,17 +233,18 @@ impl Measure<'_> {
         rows: i64,
         sample: SamplePercent,
     ) -> Result<ColumnStatisticsData> {
-        let nulls = sample.scale(rows - values.count()?);
+        let present = values.count()?;
+        let nulls = sample.scale(rows - present);
         let mut data = ColumnStatisticsData {
             r#type: self.kind.name().to_owned(),
             ..ColumnStatisticsData::default()
         };
         match self.kind {
             Kind::Boolean => {
-                let trues = sample.scale(values.count()?);
+                let trues = values.count()?;
                 data.boolean_column_statistics_data = Some(BooleanStatistics {
-                    number_of_trues: trues,
-                    number_of_falses: sample.scale(rows) - nulls - trues,
+                    number_of_trues: sample.scale(trues),
+                    number_of_falses: sample.scale(present - trues),
                     number_of_nulls: nulls,
                 });
             }

@@ -12,7 +12,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -26,7 +25,7 @@ use tracing::Span;
 
 use crate::audit::{self, AuditEntry, AuditLog};
 use crate::fault::Fault;
-use crate::front::{RequestId, Told};
+use crate::front::{Held, RequestId, Told};
 use crate::glue::{self, Context};
 use crate::identity::sigv4::{Request, Scope, Signed};
 use crate::identity::{Caller, Denied, Identity, lock};
@@ -39,9 +38,6 @@ use crate::wire;
 
 #[cfg(test)]
 mod tests;
-
-/// Entries of the audit log that are written between two looks for old ones.
-const PRUNE_EVERY: u64 = 500;
 
 /// The region that services without regions are signed for.
 const GLOBAL_REGION: &str = "us-east-1";
@@ -56,7 +52,6 @@ pub(crate) struct Dispatch {
     reach: Arc<Reach>,
     model: Arc<Model>,
     lists: Tokens,
-    audited: AtomicU64,
 }
 
 /// A request as it arrived.
@@ -69,6 +64,8 @@ struct Call {
     source: Option<IpAddr>,
     /// Whose it is, once that is known.
     account: OnceLock<String>,
+    /// Counts the body as long as it is here, also when nobody waits for the answer any more.
+    _held: Option<Arc<Held>>,
 }
 
 /// What a request is for.
@@ -96,7 +93,6 @@ impl Dispatch {
             reach: Arc::new(reach),
             model: Arc::new(model),
             lists: Tokens::new(lists),
-            audited: AtomicU64::new(0),
         }
     }
 
@@ -131,30 +127,29 @@ impl Dispatch {
     }
 
     fn perform(&self, call: &Call, target: &Target) -> Result<Value, Fault> {
-        let input = target.input(&call.body);
-        let mut entry = target.is_mutation().then(|| {
-            let names = input.as_ref().map(audit::resource).unwrap_or_default();
-            self.entry(call, target, names)
-        });
-        let caller = match self.authenticate(call, target, entry.is_some()) {
+        let is_mutation = target.is_mutation();
+        // Nothing is read of the body of whoever is not known.
+        let caller = match self.authenticate(call, target, is_mutation) {
             Ok(caller) => caller,
-            Err(denied) => return Err(self.denied(denied, entry)),
+            Err(denied) => return Err(self.denied(call, target, denied)),
         };
         let _ = call.account.set(caller.account.clone());
-        if let Some(entry) = &mut entry {
-            entry.principal.clone_from(&caller.principal.arn);
-            entry.access_key.clone_from(&caller.principal.access_key);
-        }
         if !self.identity.admits(&caller) {
             // Not written down: what is refused to save work must not make work.
             return Err(Fault::new("ThrottlingException", "Rate exceeded"));
         }
+        let input = target.input(&call.body);
+        let entry = is_mutation.then(|| AuditEntry {
+            principal: caller.principal.arn.clone(),
+            access_key: caller.principal.access_key.clone(),
+            ..self.entry(call, target, &input)
+        });
         let tenant = caller.tenant;
         let note = match &entry {
             Some(entry) => Some(Arc::new(AuditLog::note(entry)?)),
             None => None,
         };
-        let outcome = input.and_then(|input| self.run(call, target, &input, caller, note.clone()));
+        let outcome = input.and_then(|input| self.run(call, target, input, caller, note.clone()));
         if let Some((entry, note)) = entry.zip(note) {
             self.conclude(tenant, entry, &note, &outcome);
         }
@@ -183,7 +178,7 @@ impl Dispatch {
         &self,
         call: &Call,
         target: &Target,
-        input: &Value,
+        input: Value,
         caller: Caller,
         note: Option<Arc<Note>>,
     ) -> Result<Value, Fault> {
@@ -219,7 +214,7 @@ impl Dispatch {
                 glue::perform(&context, operation, input)
             }
             Target::Query(service, operation) => {
-                query::perform(*service, operation, &context, &self.identity, input)
+                query::perform(*service, operation, &context, &self.identity, &input)
             }
             Target::Unknown(what, status) => Err(routes::unknown(what, *status)),
         };
@@ -234,12 +229,7 @@ impl Dispatch {
     }
 
     /// What is known of a request before it is known who sends it.
-    fn entry(
-        &self,
-        call: &Call,
-        target: &Target,
-        resource: std::collections::BTreeMap<String, String>,
-    ) -> AuditEntry {
+    fn entry(&self, call: &Call, target: &Target, input: &Result<Value, Fault>) -> AuditEntry {
         let outcome = if target.has_steps() {
             audit::BEGUN
         } else {
@@ -252,7 +242,7 @@ impl Dispatch {
             access_key: None,
             source: call.source.map(|address| address.to_string()),
             operation: target.name(),
-            resource,
+            resource: input.as_ref().map(audit::resource).unwrap_or_default(),
             outcome: outcome.to_owned(),
         }
     }
@@ -275,19 +265,20 @@ impl Dispatch {
             said.clone_into(&mut entry.outcome);
             report(&entry, log.write(tenant, &entry));
         }
-        if self.audited.fetch_add(1, Ordering::Relaxed) % PRUNE_EVERY == PRUNE_EVERY - 1 {
-            report(&entry, log.prune(tenant));
-        }
     }
 
-    /// A refused caller is in the log of the account whose key it named, if there is one.
-    fn denied(&self, denied: Denied, entry: Option<AuditEntry>) -> Fault {
+    /// A refused caller is in the log of the account whose key it named, if there is one: a few times a minute, so
+    /// that the body is read no more often.
+    fn denied(&self, call: &Call, target: &Target, denied: Denied) -> Fault {
         let Denied { fault, claimed } = denied;
         let name = fault.name;
         tracing::warn!(name, ?claimed, "a caller was refused");
-        if let Some((mut entry, (tenant, key))) = entry.zip(claimed) {
-            entry.access_key = Some(key);
-            fault.name.clone_into(&mut entry.outcome);
+        if let Some((tenant, key)) = claimed.filter(|_| target.is_mutation()) {
+            let entry = AuditEntry {
+                access_key: Some(key),
+                outcome: name.to_owned(),
+                ..self.entry(call, target, &target.input(&call.body))
+            };
             report(&entry, self.identity.audit_log().write(tenant, &entry));
         }
         fault
@@ -400,6 +391,7 @@ async fn serve(
         body,
         source: peer.map(|ConnectInfo(address)| address.ip()),
         account: OnceLock::new(),
+        _held: extensions.get().cloned(),
     };
     let span = Span::current();
     let work = move || span.in_scope(|| dispatch.answer(&call));

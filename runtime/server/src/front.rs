@@ -110,7 +110,7 @@ pub(crate) struct Front {
     ids: Tokens,
     number: AtomicU64,
     /// Bytes of bodies in memory.
-    buffered: AtomicUsize,
+    buffered: Arc<AtomicUsize>,
     stage: watch::Receiver<Stage>,
     operations: Vec<&'static str>,
 }
@@ -129,7 +129,7 @@ impl Front {
             metrics,
             ids,
             number: AtomicU64::new(0),
-            buffered: AtomicUsize::new(0),
+            buffered: Arc::default(),
             stage,
             operations: glue::supported(),
         }
@@ -191,10 +191,9 @@ impl Front {
         let deadline = Instant::now() + limit;
         self.check_head(request.uri(), request.headers())?;
         let (head, incoming) = request.into_parts();
-        // Lives as long as the request, whose body it counts.
         let mut held = Held {
             bytes: 0,
-            all: &self.buffered,
+            all: Arc::clone(&self.buffered),
         };
         let body = timeout_at(deadline, self.body(incoming, &mut held)).await;
         let body = body.map_err(|_| Refusal::SlowRequest { limit })??;
@@ -203,6 +202,7 @@ impl Front {
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(peer));
         extensions.insert(RequestId(Arc::clone(&record.id)));
+        extensions.insert(Arc::new(held));
         let answer = route(self.router.clone(), request, &record.id);
         let answer = timeout_at(deadline, answer).await;
         answer.map_err(|_| Refusal::SlowOperation { limit })
@@ -226,7 +226,7 @@ impl Front {
     }
 
     /// The whole body. Memory is counted as it fills, not as a header promises.
-    async fn body(&self, mut incoming: Incoming, held: &mut Held<'_>) -> Result<Bytes, Refusal> {
+    async fn body(&self, mut incoming: Incoming, held: &mut Held) -> Result<Bytes, Refusal> {
         let limit = self.limits.body_bytes;
         if incoming.size_hint().lower() > limit as u64 {
             return Err(Refusal::Body { limit });
@@ -275,12 +275,12 @@ impl Front {
 }
 
 /// Memory of one body, given back when the request is over.
-struct Held<'a> {
+pub(crate) struct Held {
     bytes: usize,
-    all: &'a AtomicUsize,
+    all: Arc<AtomicUsize>,
 }
 
-impl Held<'_> {
+impl Held {
     fn more(&mut self, bytes: usize, limit: usize) -> Result<(), Refusal> {
         let before = self.all.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
@@ -291,7 +291,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
         self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }

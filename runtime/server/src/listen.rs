@@ -58,12 +58,14 @@ pub(crate) struct Listening {
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stage: watch::Sender<Stage>,
+    /// Work beside the requests, until the end.
+    pub(crate) chores: JoinSet<()>,
 }
 
 impl Listening {
     /// Serves until `stop` is ready, then ends in order.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
-        let mut chores = JoinSet::new();
+        let mut chores = self.chores;
         chores.spawn(tidy(Arc::clone(&self.metrics)));
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         if let Some(tls) = self.tls {

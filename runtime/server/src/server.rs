@@ -3,9 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::interval;
 
 use crate::dispatch::Dispatch;
 use crate::front::{Front, Stage};
@@ -203,7 +206,9 @@ fn listening(
         stages.clone(),
         probe(identity.clone(), config.account.clone()),
     );
-    let router = routes::all(dispatch.router(), Arc::new(health), identity);
+    let router = routes::all(dispatch.router(), Arc::new(health), identity.clone());
+    let mut chores = JoinSet::new();
+    chores.spawn(prune(identity));
     let ids = Tokens::new(random()?);
     let front = Front::new(router, config.limits, Arc::clone(&metrics), ids, stages);
     Ok(Listening {
@@ -213,6 +218,7 @@ fn listening(
         limits: config.limits,
         metrics,
         stage,
+        chores,
     })
 }
 
@@ -222,4 +228,18 @@ fn probe(identity: Identity, account: String) -> Probe {
         Ok(_) | Err(IdentityError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.to_string()),
     })
+}
+
+/// How often old entries are removed from the audit logs.
+const PRUNE_EVERY: Duration = Duration::from_secs(10 * 60);
+
+async fn prune(identity: Identity) {
+    let mut ticks = interval(PRUNE_EVERY);
+    loop {
+        ticks.tick().await;
+        let identity = identity.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || identity.prune_audit()).await {
+            tracing::error!(%error, "old entries of the audit logs cannot be removed");
+        }
+    }
 }

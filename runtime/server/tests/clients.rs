@@ -74,6 +74,8 @@ fn run_against(
         .arg(script)
         .arg(format!("http://{}", server.address))
         .env("TENON_ACCOUNTS", accounts)
+        // No compiled modules in the checkout.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .output()
         .expect("python");

@@ -40,6 +40,15 @@ pub(crate) struct Args {
     /// Who reads /health/live and /health/ready.
     #[arg(long, value_name = "WHO", default_value = "everyone")]
     health: Who,
+    /// Open connections at once.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    connections: usize,
+    /// Open connections at once of one address; behind a proxy, which is one, as many as in all.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections_per_address)]
+    connections_per_address: usize,
+    /// When told to stop: for how long connections are still accepted while /health/ready says no, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    drain_notice: u64,
     /// When told to stop: how long requests under way may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
@@ -99,6 +108,9 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
 
 fn config(args: &Args) -> ServerConfig {
     let mut limits = Limits::default();
+    limits.connections = args.connections;
+    limits.connections_per_address = args.connections_per_address;
+    limits.drain_notice = Duration::from_secs(args.drain_notice);
     limits.drain_timeout = Duration::from_secs(args.drain);
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
     ServerConfig {

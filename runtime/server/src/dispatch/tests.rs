@@ -1,6 +1,7 @@
 //! Tests of what happens around an operation: quotas, the audit log, page tokens. The clock stands.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
@@ -76,6 +77,7 @@ impl Fixture {
             body: Bytes::from(body),
             source: Some(IpAddr::from([10, 0, 0, 7])),
             account: OnceLock::new(),
+            _held: None,
         }
     }
 

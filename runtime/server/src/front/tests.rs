@@ -35,6 +35,7 @@ async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<(
         limits,
         metrics: Arc::clone(&metrics),
         stage,
+        chores: tokio::task::JoinSet::new(),
     };
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(listening.run(async {

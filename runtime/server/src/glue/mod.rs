@@ -52,7 +52,7 @@ pub(crate) struct Context {
     pub(crate) reach: Arc<Reach>,
 }
 
-type Operation = fn(&Context, &Value) -> Result<Value, Fault>;
+type Operation = fn(&Context, Value) -> Result<Value, Fault>;
 
 macro_rules! operations {
     ($($name:literal => $function:path,)*) => {
@@ -165,12 +165,16 @@ pub fn coverage() -> String {
     page
 }
 
+fn find(operation: &str) -> Option<Operation> {
+    let found = OPERATIONS.binary_search_by_key(&operation, |(name, _)| *name);
+    found.ok().map(|at| OPERATIONS[at].1)
+}
+
 /// Checks the input and performs the operation.
-pub(crate) fn perform(context: &Context, operation: &str, input: &Value) -> Result<Value, Fault> {
-    let found = OPERATIONS.iter().find(|(name, _)| *name == operation);
-    let (_, function) = found.ok_or_else(|| wire::unknown(operation))?;
-    context.model.check(operation, input)?;
-    refuse_transactions(input)?;
+pub(crate) fn perform(context: &Context, operation: &str, input: Value) -> Result<Value, Fault> {
+    let function = find(operation).ok_or_else(|| wire::unknown(operation))?;
+    context.model.check(operation, &input)?;
+    refuse_transactions(&input)?;
     let id = input.get("CatalogId").and_then(Value::as_str);
     let context = match id.filter(|_| !ABOUT_CATALOGS.contains(&operation)) {
         Some(id) => context.in_catalog(id)?,
@@ -184,8 +188,7 @@ pub(crate) fn perform(context: &Context, operation: &str, input: &Value) -> Resu
 /// Whether an operation is one that changes something.
 pub(crate) fn is_mutation(operation: &str) -> bool {
     const READS: [&str; 6] = ["BatchGet", "Check", "Describe", "Get", "List", "Search"];
-    supported().binary_search(&operation).is_ok()
-        && !READS.iter().any(|read| operation.starts_with(read))
+    find(operation).is_some() && !READS.iter().any(|read| operation.starts_with(read))
 }
 
 /// Whether an operation may change things in several transactions, of which only the first may happen.
@@ -320,8 +323,8 @@ impl Context {
 }
 
 /// What a checked input says. What still does not fit is a member whose rules the model does not tell.
-fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Fault> {
-    serde_json::from_value(without_nulls(input.clone()))
+fn read<T: DeserializeOwned>(input: Value) -> Result<T, Fault> {
+    serde_json::from_value(without_nulls(input))
         .map_err(|error| Fault::new("SerializationException", error.to_string()))
 }
 

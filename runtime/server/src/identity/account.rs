@@ -162,7 +162,20 @@ impl Identity {
             Ok(account)
         })?;
         self.erase(account.tenant())?;
-        let mut transaction = Records::transaction().delete(Tree::Object, record(id));
+        self.0.records.retry(|| self.forget(&account))
+    }
+
+    /// Removes the account's own records, unless another deletion was faster: then there may be a new account of
+    /// that id.
+    fn forget(&self, account: &Account) -> Result<(), IdentityError> {
+        let id = &account.id;
+        let stored = self.stored_account(id)?;
+        let Some(stored) = stored.filter(|stored| stored.value.tenant == account.tenant) else {
+            return Ok(());
+        };
+        let mut transaction = Records::transaction()
+            .expect(Tree::Object, record(id), stored.unchanged())
+            .delete(Tree::Object, record(id));
         for index in self.0.records.keys(Tree::Index, &records::keys_of(id))? {
             let key_id = super::key::id_of_index(&index);
             transaction = transaction
@@ -225,6 +238,16 @@ impl Identity {
             .ok_or_else(|| IdentityError::not_found("account", id))
     }
 
+    /// An account that is not being deleted, and the precondition that it is still the same.
+    pub(super) fn lasting(&self, id: &str) -> Result<(Account, Expected), IdentityError> {
+        let stored = self.existing(id)?;
+        let unchanged = stored.unchanged();
+        if stored.value.deleting {
+            return Err(IdentityError::not_found("account", id));
+        }
+        Ok((stored.value, unchanged))
+    }
+
     /// Deletes every record of a tenant. The server's own records are no tenant's.
     pub(super) fn erase(&self, tenant: Tenant) -> Result<(), IdentityError> {
         if tenant == Tenant::SYSTEM {
@@ -246,7 +269,7 @@ impl Identity {
     }
 }
 
-fn record(id: &str) -> Key {
+pub(super) fn record(id: &str) -> Key {
     records::accounts().with_part(id)
 }
 

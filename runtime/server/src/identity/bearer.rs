@@ -78,9 +78,6 @@ impl Identity {
                 "the name of a token has up to 256 characters, none of them control characters",
             ));
         }
-        if let TokenScope::Account(account) = &scope {
-            self.existing(account)?;
-        }
         let no_randomness =
             |error: std::io::Error| IdentityError::invalid(format!("no randomness: {error}"));
         let id = hex(&random::<8>().map_err(no_randomness)?);
@@ -97,15 +94,20 @@ impl Identity {
             token: token.clone(),
             secret_sha256: hex(&Sha256::digest(secret)),
         };
-        let transaction = Records::transaction()
-            .expect(Tree::Secret, record(&id), Expected::Absent)
-            .put(Tree::Secret, record(&id), SCHEMA, encode(&stored)?);
-        self.0.records.commit(self.noted(
-            transaction,
-            by,
-            "tenon:CreateToken",
-            &[("Token", &id)],
-        )?)?;
+        self.0.records.retry(|| {
+            let mut transaction = Records::transaction()
+                .expect(Tree::Secret, record(&id), Expected::Absent)
+                .put(Tree::Secret, record(&id), SCHEMA, encode(&stored)?);
+            if let TokenScope::Account(account) = &token.scope {
+                let (account, unchanged) = self.lasting(account)?;
+                let key = super::account::record(&account.id);
+                transaction = transaction.expect(Tree::Object, key, unchanged);
+            }
+            let names = [("Token", id.as_str())];
+            self.0
+                .records
+                .commit(self.noted(transaction, by, "tenon:CreateToken", &names)?)
+        })?;
         let text = Secret::new(format!("tn_{id}_{}", hex(&secret)));
         Ok(NewToken { token, text })
     }

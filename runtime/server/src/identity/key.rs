@@ -90,14 +90,20 @@ impl Identity {
     /// [`IdentityError::Store`].
     pub fn create_key(&self, by: &str, account: &str, user: &str) -> Result<NewKey, IdentityError> {
         check_user(user)?;
-        let account = self.account(account)?;
-        let (new, stored) = self.make_key(&account, user)?;
-        let transaction = stored.put(Records::transaction())?;
-        let names = [("Account", account.id.as_str()), ("AccessKey", &new.key.id)];
-        self.0
-            .records
-            .commit(self.noted(transaction, by, "tenon:CreateKey", &names)?)?;
-        Ok(new)
+        self.0.records.retry(|| {
+            let (account, unchanged) = self.lasting(account)?;
+            let (new, stored) = self.make_key(&account, user)?;
+            let transaction = stored.put(Records::transaction().expect(
+                Tree::Object,
+                super::account::record(&account.id),
+                unchanged,
+            ))?;
+            let names = [("Account", account.id.as_str()), ("AccessKey", &new.key.id)];
+            self.0
+                .records
+                .commit(self.noted(transaction, by, "tenon:CreateKey", &names)?)?;
+            Ok(new)
+        })
     }
 
     /// The keys of an account.

@@ -280,6 +280,23 @@ impl Identity {
         self.0.audit.list(tenant, query)
     }
 
+    /// Removes what is too old from every audit log.
+    ///
+    /// # Errors
+    /// [`IdentityError::Store`].
+    pub(crate) fn prune_audit(&self) -> Result<(), IdentityError> {
+        let mut tenants = vec![Tenant::SYSTEM];
+        if self.is_closed() {
+            tenants.extend(self.accounts()?.iter().map(Account::tenant));
+        } else {
+            tenants.push(OPEN_TENANT);
+        }
+        for tenant in tenants {
+            while self.0.audit.prune(tenant)? > 0 {}
+        }
+        Ok(())
+    }
+
     pub(crate) fn audit_log(&self) -> &AuditLog {
         &self.0.audit
     }

@@ -19,7 +19,7 @@ use crate::glue::Context;
 pub(super) struct Session {
     pub(super) account: String,
     pub(super) tenant: u32,
-    /// The key it was begun with; `None` of a server without accounts.
+    /// The key it was begun with, which nobody checked while there was no account; `None` when it was not signed.
     pub(super) source_key: Option<String>,
     pub(super) arn: String,
     pub(super) user_id: String,

@@ -16,7 +16,7 @@ use crate::identity::{Credentials, Identity, SessionFor, unique_id};
 
 /// How long a role may be assumed, in seconds.
 const ROLE_SECONDS: RangeInclusive<u64> = 900..=43_200;
-/// How long a role may be assumed by a role, in seconds: or a session could renew itself for good.
+/// How long a role may be assumed by a role, in seconds, as AWS does.
 const CHAINED_SECONDS: u64 = 3600;
 /// How long a session may last, in seconds.
 const SESSION_SECONDS: RangeInclusive<u64> = 900..=129_600;

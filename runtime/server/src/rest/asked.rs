@@ -4,6 +4,7 @@
 //! reads what concerns that account. What a caller may not see does not exist for it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -17,7 +18,7 @@ use tracing::Span;
 
 use super::answer;
 use crate::fault::Fault;
-use crate::front::{RequestId, Style, Told};
+use crate::front::{Held, RequestId, Style, Told};
 use crate::identity::{BearerToken, Identity, IdentityError, TokenScope};
 use crate::{query, wire};
 
@@ -28,6 +29,7 @@ pub(crate) struct Asked {
     path: HashMap<String, String>,
     query: Value,
     body: Bytes,
+    _held: Option<Arc<Held>>,
 }
 
 impl<S: Send + Sync> axum::extract::FromRequest<S> for Asked {
@@ -52,6 +54,7 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for Asked {
             path,
             query,
             body,
+            _held: head.extensions.get().cloned(),
         })
     }
 }
