@@ -133,7 +133,12 @@ fn endpoint(text: &str, default: Option<u16>) -> Option<Endpoint> {
         host: host.to_owned(),
         port: port.filter(|port| *port != 0)?,
     };
-    (!host.is_empty()).then_some(endpoint)
+    (!host.is_empty() && host.chars().all(may_be_in_a_host)).then_some(endpoint)
+}
+
+/// Names and addresses, also those of other alphabets; what a resolver should never see is not among them.
+fn may_be_in_a_host(character: char) -> bool {
+    character.is_alphanumeric() || ".-_:%".contains(character)
 }
 
 fn port_of(scheme: &str) -> Option<u16> {
@@ -252,5 +257,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_no_host_is_not_looked_up() {
+        for host in ["a b", "a\nb", "\u{0}", "a/b", "a?b"] {
+            of(&[("HOST", host), ("PORT", "1")]).unwrap_err();
+        }
+        assert_eq!(
+            of(&[("HOST", "münchen.example"), ("PORT", "1")]).unwrap(),
+            "münchen.example 1"
+        );
     }
 }
