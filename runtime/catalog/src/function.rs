@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
 use crate::name::fold;
 use crate::stored;
+use crate::table::full_name;
 
 /// A function.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -270,8 +271,4 @@ impl TenantCatalog {
             catalog_id: self.catalog_id(),
         }
     }
-}
-
-fn full_name(database: &str, name: &str) -> String {
-    format!("{database}.{name}")
 }

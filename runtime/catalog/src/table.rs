@@ -215,7 +215,7 @@ impl TenantCatalog {
                 transaction = transaction.delete(tree, key);
             }
             if more {
-                return Ok((transaction, false));
+                return Ok((transaction.expect(Tree::Object, marker, created), false));
             }
         }
         let transaction = transaction

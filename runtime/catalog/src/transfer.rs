@@ -1,7 +1,7 @@
 //! Export and import of a catalog as one file.
 //!
 //! ```text
-//! {"Format": "tenon-catalog", "Version": 1, "Account": ..., "Objects": {"Database": 1, ...}}   as counted before
+//! {"Format": "tenon-catalog", "Version": 1, "Account": ...}
 //! {"Database": {...}}
 //! {"Function": {...}}
 //! {"Table": {...}}  {"TableVersion": {...}}...  {"PartitionIndexes": {...}}  {"ColumnStatistics": {...}}
@@ -14,14 +14,15 @@
 //! versions, the definitions of its indexes and its statistics in one transaction; partitions come in batches.
 //! What exists is left as it is, so an import that was interrupted can be run again.
 //!
-//! An export is no snapshot: what is written meanwhile may be in it or not, each object as a whole.
+//! An export is no snapshot: what is written meanwhile may be in it or not, each object as a whole. Tags, connections,
+//! policies and nested catalogs are not in it; a backup of the store has everything.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tenon_store::{Expected, Key, Tree};
+use tenon_store::{Expected, Tree};
 
 use crate::catalog::TenantCatalog;
 use crate::error::{Error, Kind};
@@ -94,8 +95,6 @@ struct Header {
     version: u32,
     #[serde(default)]
     account: Option<String>,
-    #[serde(default)]
-    objects: Counts,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -160,7 +159,6 @@ impl TenantCatalog {
             format: FORMAT.to_owned(),
             version: VERSION,
             account: self.catalog_id(),
-            objects: self.count()?,
         };
         let mut export = Export {
             catalog: self,
@@ -198,34 +196,6 @@ impl TenantCatalog {
         }
         import.flush()?;
         Ok(import.report)
-    }
-
-    /// How many objects there are about now.
-    fn count(&self) -> Result<Counts, TransferError> {
-        let mut counts = Counts::new();
-        for (kind, tree, prefix) in [
-            ("Database", Tree::Object, stored::databases()),
-            (
-                "Function",
-                Tree::Object,
-                Key::new().with_u8(stored::FUNCTION),
-            ),
-            ("Table", Tree::Object, stored::all_tables()),
-            ("TableVersion", Tree::Version, stored::all_tables()),
-            ("Partition", Tree::Partition, stored::all_tables()),
-        ] {
-            let (mut after, mut count) = (None, 0);
-            loop {
-                let page = self.scan(tree, &prefix, after.as_ref(), PAGE)?;
-                count += page.records.len() as u64;
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            counts.insert(kind.to_owned(), count);
-        }
-        Ok(counts)
     }
 }
 
@@ -517,6 +487,23 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
+    /// Statistics of a partition that has none yet.
+    fn import_statistics(
+        &self,
+        of: StatisticsOf<'_>,
+        name: &str,
+        columns: &[ColumnStatistics],
+    ) -> Result<(), Error> {
+        if !self.catalog.all_statistics(of)?.is_empty() {
+            return Err(Error::AlreadyExists {
+                kind: Kind::ColumnStatistics,
+                name: name.to_owned(),
+            });
+        }
+        let outcomes = self.catalog.update_statistics(of, columns)?;
+        outcomes.into_iter().collect()
+    }
+
     fn take(&mut self, object: Object) -> Result<(), TransferError> {
         match object {
             Object::TableVersion(version) if self.is_of(&version.database_name, &version.name) => {
@@ -584,8 +571,7 @@ impl Import<'_> {
                     table: &found.table_name,
                     partition: found.values.as_deref(),
                 };
-                let outcome = self.catalog.update_statistics(of, &found.columns);
-                let outcome = outcome.and_then(|outcomes| outcomes.into_iter().collect());
+                let outcome = self.import_statistics(of, &name, &found.columns);
                 self.note(kind, 1, &name, outcome)
             }
             Object::TableVersion(Table { name, .. })

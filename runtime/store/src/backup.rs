@@ -148,7 +148,10 @@ fn write(selection: &Selection, file: &Path) -> Result<BackupReport> {
     if file.exists() {
         return Err(refused(file, "it exists; choose another name"));
     }
-    let temporary = file.with_extension("tmp");
+    // Behind the whole name: nobody's `backup.tmp` is in the way.
+    let mut temporary = file.as_os_str().to_owned();
+    temporary.push(".part");
+    let temporary = PathBuf::from(temporary);
     let written = write_archive(selection, &temporary);
     let written = written.and_then(|()| {
         fs::rename(&temporary, file)?;

@@ -80,8 +80,7 @@ pub(crate) fn seq_of(name: &str) -> Option<u64> {
 }
 
 /// Writes a checkpoint of the store beside its writer, removes what is no longer needed, and makes the engine
-/// durable up to about here. Does nothing when the newest checkpoint is of this state. The caller holds
-/// `upkeep`.
+/// durable up to about here. The caller holds `upkeep`.
 ///
 /// # Errors
 /// [`Error::DamagedStore`] when the engine's content is not what was written: no checkpoint is made of it, and
@@ -352,8 +351,7 @@ fn bad(path: &Path, reason: impl Into<String>) -> Error {
     }
 }
 
-/// Removes checkpoints beyond those kept, segments of the journal that lie before the second newest, and what
-/// was left unfinished.
+/// Removes checkpoints beyond those kept, and segments of the journal that lie before the second newest.
 pub(crate) fn tidy(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let remove = |path: &Path| {
         disk.remove(path)

@@ -26,7 +26,7 @@ pub struct Status {
     pub last_seq: u64,
     /// Digest of everything stored, in hexadecimal digits.
     pub digest: String,
-    /// Whether the engine's content was compared with the digest, or is trusted because it was closed cleanly.
+    /// Whether the engine's content was compared with the digest.
     pub verified: Verified,
     /// Why the engine was rebuilt from checkpoint and journal when the store was opened; `None` if it was not.
     pub rebuilt: Option<String>,

@@ -197,7 +197,8 @@ fn count(engine: &impl Engine, entries: &mut BTreeMap<String, u64>) -> Result<Di
 ///
 /// # Errors
 /// [`Error::Locked`]; [`Error::DamagedStore`] when checkpoints and journal do not lead to that transaction;
-/// [`Error::Io`]. The directory is then as it was.
+/// [`Error::Io`]. The directory is then as it was, unless it fails while the new files take the places of the old:
+/// then both lie in it.
 pub fn repair(dir: &Path, to_seq: Option<u64>, clock: &dyn Clock) -> Result<Report> {
     let lock = lock_existing(dir)?;
     if Marker::read(&SystemDisk, dir)? == Marker::Missing {

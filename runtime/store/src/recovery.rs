@@ -102,7 +102,8 @@ impl Opening<'_> {
             ready.end,
         )?;
         Marker::Running(marker::boot_id()).write(&*self.disk, self.dir)?;
-        if new || ready.recovery.rebuilt.is_some() {
+        // Asked for, not remembered: an older build that found no mark would write beside the journal.
+        if value::read_meta(&ready.engine, FORMAT_NAME)? != Some(FORMAT.into()) {
             let format = value::put_meta(FORMAT_NAME, 0, FORMAT.into());
             ready.engine.apply(&[format])?;
             ready.engine.sync()?;

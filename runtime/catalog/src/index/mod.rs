@@ -318,7 +318,7 @@ impl TenantCatalog {
                 transaction.delete(Tree::Index, entry)
             });
         if more {
-            self.commit(transaction)?;
+            self.commit(indexes.expect(transaction))?;
             return Ok(Some(below));
         }
         indexes
@@ -368,15 +368,6 @@ impl TenantCatalog {
 }
 
 impl Indexes {
-    /// No definitions, under a precondition of the caller's.
-    pub(crate) fn none(table: &Key, unchanged: Expected) -> Self {
-        Self {
-            definitions: Vec::new(),
-            unchanged,
-            table: table.clone(),
-        }
-    }
-
     /// The indexes whose entries are kept.
     fn kept(&self) -> impl Iterator<Item = &IndexDefinition> {
         self.definitions.iter().filter(|definition| {
@@ -435,7 +426,7 @@ impl Indexes {
             "the values of the partition are too long for index {}: {} bytes, the limit is {}",
             definition.index_name,
             entry.as_bytes().len(),
-            tenon_store::MAX_KEY_BYTES
+            tenon_store::MAX_KEY_BYTES - KEY_RESERVE
         )))
     }
 

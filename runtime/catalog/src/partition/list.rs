@@ -459,7 +459,10 @@ impl List<'_> {
             return Ok(false);
         }
         for span in &path.spans {
-            let done = after.is_some_and(|after| *after > behind_all(span.below.as_bytes()));
+            let done = after.is_some_and(|after| {
+                *after > behind_all(span.below.as_bytes())
+                    || span.until.as_ref().is_some_and(|until| after >= until)
+            });
             if !done && self.fill_from(path, span, after)? {
                 return Ok(true);
             }
@@ -469,7 +472,9 @@ impl List<'_> {
 
     fn fill_from(&mut self, path: &Path, span: &Span, after: Option<&Key>) -> Result<bool> {
         let mut cursor = span.after.as_ref().max(after).cloned();
-        let mut batch = match self.conjuncts.is_empty() || path.bound >= self.conjuncts.len() * 2 {
+        // A range with an end is mostly empty: it is there for rare spellings.
+        let all_pass = self.conjuncts.is_empty() || path.bound >= self.conjuncts.len() * 2;
+        let mut batch = match all_pass && span.until.is_none() {
             true => self.limit + 1,
             false => FIRST_BATCH,
         };

@@ -287,9 +287,11 @@ impl TenantCatalog {
     ) -> Result<Transaction> {
         for (digest, payload) in packer.descriptors() {
             let key = descriptor_key(table, digest);
-            if self.object_version(Tree::Object, &key)?.is_none() {
-                transaction = transaction.put(Tree::Object, key, stored::SCHEMA, payload.to_vec());
-            }
+            transaction = match self.object_version(Tree::Object, &key)? {
+                None => transaction.put(Tree::Object, key, stored::SCHEMA, payload.to_vec()),
+                // A deletion of the table that goes in steps may have come to it.
+                Some(_) => transaction.expect(Tree::Object, key, Expected::Present),
+            };
         }
         Ok(transaction)
     }

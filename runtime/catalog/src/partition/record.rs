@@ -17,9 +17,10 @@ use sha2::{Digest, Sha256};
 use tenon_store::{Key, Record, Tree};
 
 use crate::catalog::TenantCatalog;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::{Partition, StorageDescriptor, Timestamp};
 use crate::stored;
+use crate::table::full_name;
 
 /// Newest layout of partitions.
 pub(crate) const LAYOUT: u16 = 2;
@@ -218,12 +219,17 @@ impl<'a> Unpacker<'a> {
     fn read_shared(&self, key: &Key, digest: &str) -> Result<StorageDescriptor> {
         let table = stored::table(self.database, self.table);
         let descriptor_key = descriptor_key(&table, digest);
-        let found = self.catalog.read(Tree::Object, &descriptor_key)?;
-        let found = found.ok_or_else(|| {
+        if let Some(found) = self.catalog.read(Tree::Object, &descriptor_key)? {
+            return Ok(found.value);
+        }
+        // The partition was read before: it may have gone with its table since.
+        let table_is_there = self.catalog.object_version(Tree::Object, &table)?.is_some();
+        if table_is_there && self.catalog.object_version(Tree::Partition, key)?.is_some() {
             let reason = format!("its descriptor {digest} is missing");
-            stored::unreadable(Tree::Partition, key, reason)
-        })?;
-        Ok(found.value)
+            return Err(stored::unreadable(Tree::Partition, key, reason));
+        }
+        let name = full_name(self.database, self.table);
+        Err(Error::not_found(Kind::Table, name))
     }
 }
 
