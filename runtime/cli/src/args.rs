@@ -49,7 +49,9 @@ pub(crate) enum Command {
     Audit(audit::Args),
     /// Verify and repair the files under the catalog.
     Store(store::Args),
-    /// Write the catalog and its accounts into one file; master.key, which their secrets are sealed with, is not in it.
+    /// Write the catalog and its accounts into one file.
+    ///
+    /// Their secrets are sealed with the file master.key of the data folder, which is not in it: keep a copy apart.
     Backup(store::BackupArgs),
     /// Make a catalog of a backup, in a data folder that has none.
     Restore(store::RestoreArgs),
