@@ -6,6 +6,9 @@ mod receive;
 mod schema;
 mod send;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use receive::Receiver;
 pub(crate) use schema::{arriving_schema, schema_from, schema_to};
 pub(crate) use send::Sender;
