@@ -13,9 +13,10 @@
     reason = "a benchmark that fails should say so at once"
 )]
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -100,6 +101,50 @@ fn seconds(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
+/// Where a backup goes; keeps when it began to come.
+struct Nowhere {
+    start: Instant,
+    first: Option<Duration>,
+}
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.first.get_or_insert_with(|| self.start.elapsed());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Seconds of a backup, seconds until its first byte, and milliseconds of the slowest commit beside it.
+fn backup(store: &SledStore, keys: u64) -> (f64, f64, f64) {
+    let (over, slowest) = (AtomicBool::new(false), Mutex::new(Duration::ZERO));
+    let mut nowhere = Nowhere {
+        start: Instant::now(),
+        first: None,
+    };
+    let took = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !over.load(Ordering::Acquire) {
+                let start = Instant::now();
+                store.commit(transaction(number, keys)).expect("a commit");
+                number += 1;
+                let mut slowest = slowest.lock().expect("no panic");
+                *slowest = start.elapsed().max(*slowest);
+            }
+        });
+        let took = seconds(|| drop(store.backup_to(&mut nowhere).expect("a backup")));
+        over.store(true, Ordering::Release);
+        took
+    });
+    let slowest = slowest.into_inner().expect("no panic");
+    let first = nowhere.first.unwrap_or_default();
+    (took, first.as_secs_f64(), slowest.as_secs_f64() * 1000.0)
+}
+
 fn folder_bytes(path: &Path) -> u64 {
     let entries = fs::read_dir(path).expect("a folder").flatten();
     entries
@@ -145,6 +190,10 @@ fn main() {
     }
     let checkpoint = seconds(|| store.checkpoint().expect("a checkpoint"));
     row("checkpoint, s", format!("{checkpoint:.2}"));
+    let (took, first, slowest) = backup(&store, keys);
+    let text = format!("{took:.2}, {first:.2} until its first byte");
+    row("backup beside a client that commits, s", text);
+    row("  slowest commit meanwhile, ms", format!("{slowest:.1}"));
     let closing = seconds(|| drop(store));
     row("close, s", format!("{closing:.2}"));
     row("on disk, MB", format!("{}", folder_bytes(dir) / 1_000_000));

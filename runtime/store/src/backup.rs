@@ -10,9 +10,14 @@
 //! ```
 //!
 //! Payloads are as they are stored: what is encrypted in the store is encrypted here.
+//!
+//! **Chosen: nobody waits.** A checkpoint never changes, and the journal is only added to: what is in it up to the last
+//! transaction that was applied is durable and stays. So the writer goes on while the journal is read up to there, and
+//! once all files are open their names may go, so checkpoints go on while the archive is written, however slow its
+//! reader is.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -29,18 +34,18 @@ use crate::keeper;
 use crate::maintenance::{self, Report};
 use crate::marker::Marker;
 use crate::state::Position;
-use crate::store::Database;
+use crate::store::{Database, Store as _};
 
 const MANIFEST: &str = "MANIFEST";
 const TITLE: &str = "tenon-store backup 1";
 /// No manifest is larger: a backup has a few checkpoints and files of the journal.
 const MAX_MANIFEST_BYTES: u64 = 1024 * 1024;
+/// Read and written at once.
+const COPY_BYTES: usize = 64 * 1024;
 
 /// What is in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackupReport {
-    /// The file.
-    pub file: PathBuf,
     /// Its size.
     pub bytes: u64,
     /// Sequence number of the last transaction in it.
@@ -67,11 +72,15 @@ pub fn backup(dir: &Path, file: &Path) -> Result<BackupReport> {
             ),
         ));
     }
-    write(&select(dir)?, file)
+    let selection = select(dir, u64::MAX)?;
+    write_file(file, |output| write_archive(selection, output))
 }
 
 /// Backs up an open store, beside its work.
-pub(crate) fn backup_open<E: Engine>(store: &Database<E>, file: &Path) -> Result<BackupReport> {
+pub(crate) fn backup_open<E: Engine>(
+    store: &Database<E>,
+    to: &mut dyn Write,
+) -> Result<BackupReport> {
     let shared = store.shared();
     shared.check()?;
     let no_checkpoint =
@@ -79,24 +88,38 @@ pub(crate) fn backup_open<E: Engine>(store: &Database<E>, file: &Path) -> Result
     if no_checkpoint {
         keeper::checkpoint(shared, store.upkeep())?;
     }
-    // No checkpoint is made and no file removed meanwhile.
-    let _upkeep = shared.upkeep.lock();
     let selection = {
-        let _quiet = shared.appending.lock();
-        select(&shared.dir)?
+        // No file is removed until all are open.
+        let _upkeep = shared.upkeep.lock();
+        select(&shared.dir, shared.position().seq)?
     };
-    write(&selection, file)
+    write_archive(selection, to)
+        .map_err(|error| Error::io("write a backup of", &shared.dir, &error))
 }
 
 /// What goes into a backup.
 struct Selection {
-    /// Names in the archive, files, and how many of their bytes.
-    files: Vec<(String, PathBuf, u64)>,
+    parts: Vec<Part>,
     last: Position,
 }
 
-/// The newest checkpoint that is whole and the journal after it.
-fn select(dir: &Path) -> Result<Selection> {
+struct Part {
+    /// In the archive.
+    name: String,
+    file: File,
+    /// How much of the file.
+    bytes: u64,
+}
+
+impl Part {
+    fn open(name: String, path: &Path, bytes: u64) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
+        Ok(Self { name, file, bytes })
+    }
+}
+
+/// The newest checkpoint that is whole and the journal after it, up to transaction `last_seq` or to its end.
+fn select(dir: &Path, last_seq: u64) -> Result<Selection> {
     let folder = dir.join(checkpoint::FOLDER);
     let mut newest = None;
     for (_, path) in checkpoint::list(&SystemDisk, &folder)?.into_iter().rev() {
@@ -110,17 +133,23 @@ fn select(dir: &Path) -> Result<Selection> {
         .map_or(Position::default(), |(_, info)| info.start);
     let journal = dir.join(journal::FOLDER);
     let mut last = start;
-    let end = reader::read(&SystemDisk, &journal, start.seq + 1, &mut |entry| {
-        last = Position {
-            seq: entry.stamp.seq,
-            digest: entry.stamp.digest,
-        };
-        Ok(())
-    })?;
-    let mut files = Vec::new();
+    let end = reader::read_until(
+        &SystemDisk,
+        &journal,
+        start.seq + 1,
+        last_seq,
+        &mut |entry| {
+            last = Position {
+                seq: entry.stamp.seq,
+                digest: entry.stamp.digest,
+            };
+            Ok(())
+        },
+    )?;
+    let mut parts = Vec::new();
     if let Some((path, info)) = newest {
         let name = format!("{}/{:020}", checkpoint::FOLDER, info.start.seq);
-        files.push((name, path, info.bytes));
+        parts.push(Part::open(name, &path, info.bytes)?);
     }
     let segments = journal::segments(&SystemDisk, &journal)?;
     let first = segments
@@ -128,23 +157,42 @@ fn select(dir: &Path) -> Result<Selection> {
         .rposition(|(seq, _)| *seq <= start.seq + 1)
         .unwrap_or(0);
     for (seq, path) in segments.into_iter().skip(first) {
-        let length = match &end.tail {
-            Some(tail) if tail.path == path => tail.offset,
-            _ => used_bytes(&path)?,
-        };
-        files.push((format!("{}/{seq:020}.log", journal::FOLDER), path, length));
+        let name = format!("{}/{seq:020}.log", journal::FOLDER);
+        match &end.tail {
+            Some(tail) if tail.path == path => {
+                parts.push(Part::open(name, &path, tail.offset)?);
+                break;
+            }
+            _ => parts.push(Part::open(name, &path, used_bytes(&path)?)?),
+        }
     }
-    Ok(Selection { files, last })
+    Ok(Selection { parts, last })
 }
 
 /// Bytes before the zeros at the end of a file.
 fn used_bytes(path: &Path) -> Result<u64> {
-    let bytes = fs::read(path).map_err(|error| Error::io("read", path, &error))?;
-    let last = bytes.iter().rposition(|&byte| byte != 0);
-    Ok(last.map_or(0, |last| last as u64 + 1))
+    let failed = |error| Error::io("read", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut until = file.metadata().map_err(failed)?.len();
+    let mut buffer = vec![0; COPY_BYTES];
+    while until > 0 {
+        let from = until.saturating_sub(COPY_BYTES as u64);
+        let block = &mut buffer[..(until - from) as usize];
+        file.seek(SeekFrom::Start(from)).map_err(failed)?;
+        file.read_exact(block).map_err(failed)?;
+        if let Some(last) = block.iter().rposition(|&byte| byte != 0) {
+            return Ok(from + last as u64 + 1);
+        }
+        until = from;
+    }
+    Ok(0)
 }
 
-fn write(selection: &Selection, file: &Path) -> Result<BackupReport> {
+/// Writes a new file that appears whole or not at all.
+fn write_file(
+    file: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<BackupReport>,
+) -> Result<BackupReport> {
     if file.exists() {
         return Err(refused(file, "it exists; choose another name"));
     }
@@ -152,46 +200,74 @@ fn write(selection: &Selection, file: &Path) -> Result<BackupReport> {
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(".part");
     let temporary = PathBuf::from(temporary);
-    let written = write_archive(selection, &temporary);
-    let written = written.and_then(|()| {
+    let written = || {
+        let mut output = File::create(&temporary)?;
+        let report = write(&mut output)?;
+        output.sync_all()?;
         fs::rename(&temporary, file)?;
         let folder = file
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         SystemDisk.sync(folder.unwrap_or(Path::new(".")))?;
-        fs::metadata(file)
-    });
-    match written {
-        Ok(metadata) => Ok(BackupReport {
-            file: file.to_owned(),
-            bytes: metadata.len(),
-            last_seq: selection.last.seq,
-            digest: selection.last.digest.to_string(),
-            files: selection.files.iter().map(|file| file.0.clone()).collect(),
-        }),
-        Err(error) => {
-            // What is left is of no use.
-            let _ = fs::remove_file(&temporary);
-            Err(Error::io("write", file, &error))
-        }
-    }
+        Ok(report)
+    };
+    written().map_err(|error: io::Error| {
+        // What is left is of no use.
+        let _ = fs::remove_file(&temporary);
+        Error::io("write", file, &error)
+    })
 }
 
-fn write_archive(selection: &Selection, path: &Path) -> io::Result<()> {
-    let mut archive = tar::Builder::new(io::BufWriter::new(File::create(path)?));
+fn write_archive(selection: Selection, to: &mut dyn Write) -> io::Result<BackupReport> {
+    let counted = Counted {
+        inner: to,
+        bytes: 0,
+    };
+    let mut archive = tar::Builder::new(io::BufWriter::with_capacity(COPY_BYTES, counted));
     let Position { seq, digest } = selection.last;
     let mut manifest = format!("{TITLE}\nlast-seq {seq}\ndigest {digest}\n");
-    for (name, path, length) in &selection.files {
-        let mut content = Hashed::new(File::open(path)?.take(*length));
-        append(&mut archive, name, *length, &mut content)?;
+    let mut files = Vec::new();
+    for Part { name, file, bytes } in selection.parts {
+        let mut content = Hashed::new(file.take(bytes));
+        append(&mut archive, &name, bytes, &mut content)?;
+        if content.bytes != bytes {
+            return Err(io::Error::other(format!("{name} became shorter")));
+        }
         let sha = hex(&content.sha.finalize());
-        manifest.push_str(&format!("{sha} {length} {name}\n"));
+        manifest.push_str(&format!("{sha} {bytes} {name}\n"));
+        files.push(name);
     }
-    let bytes = manifest.as_bytes();
-    append(&mut archive, MANIFEST, bytes.len() as u64, &mut &*bytes)?;
-    let mut output = archive.into_inner()?;
-    output.flush()?;
-    output.get_ref().sync_all()
+    let text = manifest.as_bytes();
+    append(&mut archive, MANIFEST, text.len() as u64, &mut &*text)?;
+    let output = archive.into_inner()?;
+    let mut counted = output
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    counted.flush()?;
+    Ok(BackupReport {
+        bytes: counted.bytes,
+        last_seq: seq,
+        digest: digest.to_string(),
+        files,
+    })
+}
+
+/// Counts what is written through it.
+struct Counted<'a> {
+    inner: &'a mut dyn Write,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn append(
@@ -305,17 +381,43 @@ struct Manifest {
     files: Vec<String>,
 }
 
+/// Reads a backup and compares it with its manifest, writing nothing: for a file that came from elsewhere.
+///
+/// # Errors
+/// [`Error::Backup`] when it is cut or damaged, [`Error::Io`].
+pub fn check_backup(file: &Path) -> Result<BackupReport> {
+    let manifest = read_archive(file, &mut |name, content| {
+        line_of(name, content, &mut io::sink())
+            .map_err(|error| refused(file, format!("it cannot be read: {error}")))
+    })?;
+    let length = fs::metadata(file).map_err(|error| Error::io("read", file, &error))?;
+    let name_of = |line: String| line.rsplit(' ').next().map(str::to_owned);
+    Ok(BackupReport {
+        bytes: length.len(),
+        last_seq: manifest.last_seq,
+        digest: manifest.digest,
+        files: manifest.files.into_iter().filter_map(name_of).collect(),
+    })
+}
+
 /// Writes the files of a backup and compares them with its manifest.
 fn unpack(file: &Path, dir: &Path) -> Result<Manifest> {
-    let broken = |error: io::Error| refused(file, format!("it cannot be read: {error}"));
-    let input = File::open(file).map_err(|error| Error::io("open", file, &error))?;
     for folder in [checkpoint::FOLDER, journal::FOLDER] {
         create_folder(&dir.join(folder), &SystemDisk)?;
     }
+    read_archive(file, &mut |name, content| unpack_file(content, dir, name))
+}
+
+/// Takes a file of a backup, by its name and content; returns its line of the manifest.
+type TakeFile<'a> = dyn FnMut(&str, &mut dyn Read) -> Result<String> + 'a;
+
+fn read_archive(file: &Path, take: &mut TakeFile<'_>) -> Result<Manifest> {
+    let broken = |error: io::Error| refused(file, format!("it cannot be read: {error}"));
+    let input = File::open(file).map_err(|error| Error::io("open", file, &error))?;
     let mut archive = tar::Archive::new(io::BufReader::new(input));
     let (mut manifest, mut found) = (None, Vec::new());
     for entry in archive.entries().map_err(broken)? {
-        let entry = entry.map_err(broken)?;
+        let mut entry = entry.map_err(broken)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if name == MANIFEST {
             let mut text = String::new();
@@ -323,7 +425,7 @@ fn unpack(file: &Path, dir: &Path) -> Result<Manifest> {
             limited.read_to_string(&mut text).map_err(broken)?;
             manifest = Some(parse(&text).ok_or_else(|| refused(file, "its manifest is damaged"))?);
         } else if is_known(&name) {
-            found.push(unpack_file(entry, dir, &name)?);
+            found.push(take(&name, &mut entry)?);
         } else {
             return Err(refused(file, format!("it has a file {name:?}")));
         }
@@ -336,6 +438,14 @@ fn unpack(file: &Path, dir: &Path) -> Result<Manifest> {
     Ok(manifest)
 }
 
+/// Copies a file and returns its line of the manifest.
+fn line_of(name: &str, content: &mut dyn Read, to: &mut dyn Write) -> io::Result<String> {
+    let mut content = Hashed::new(content);
+    let bytes = io::copy(&mut content, to)?;
+    let sha = hex(&content.sha.finalize());
+    Ok(format!("{sha} {bytes} {name}"))
+}
+
 /// Whether this is a name a backup has: nothing is written anywhere else.
 fn is_known(name: &str) -> bool {
     match name.split_once('/') {
@@ -346,25 +456,21 @@ fn is_known(name: &str) -> bool {
 }
 
 /// Writes one file and returns its line of the manifest.
-fn unpack_file(entry: impl Read, dir: &Path, name: &str) -> Result<String> {
+fn unpack_file(content: &mut dyn Read, dir: &Path, name: &str) -> Result<String> {
     let path = dir.join(name);
-    let write = || {
-        let mut content = Hashed::new(entry);
+    let mut write = || {
         let mut output = File::create(&path)?;
-        io::copy(&mut content, &mut output)?;
+        let line = line_of(name, content, &mut output)?;
         if name.ends_with(".log") {
             let mut header = [0; journal::HEADER_BYTES];
             File::open(&path)?.read_exact(&mut header)?;
             let header = journal::parse_header(&header).map_err(io::Error::other)?;
-            output.set_len(header.length.max(content.bytes))?;
+            let written = output.metadata()?.len();
+            output.set_len(header.length.max(written))?;
         }
         output.sync_all()?;
         SystemDisk.sync(path.parent().unwrap_or(dir))?;
-        Ok(format!(
-            "{} {} {name}",
-            hex(&content.sha.finalize()),
-            content.bytes
-        ))
+        Ok(line)
     };
     write().map_err(|error: io::Error| Error::io("restore", &path, &error))
 }

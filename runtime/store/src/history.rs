@@ -1,15 +1,26 @@
-//! [`Change`]: what the journal says happened, for an audit log. It reaches back as far as the journal is kept:
-//! to the second newest checkpoint.
+//! [`log`]: what the journal says happened, transaction by transaction, for whoever must decide up to where to
+//! [`crate::repair`] a store. It reaches back as far as the journal is kept: to the second newest checkpoint.
+
+use std::path::Path;
 
 use serde::Serialize;
 
-use crate::engine::Engine;
+use crate::disk::SystemDisk;
 use crate::error::{Error, Result};
 use crate::journal::record::Entry;
 use crate::journal::{self, reader};
 use crate::key::{Key, Tenant};
-use crate::state::Shared;
+use crate::maintenance::lock_existing;
 use crate::tree::{Space, Tree};
+
+/// Some transactions of a journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The transactions, oldest first.
+    pub changes: Vec<Change>,
+    /// Why the journal cannot be read further, a sentence.
+    pub problem: Option<String>,
+}
 
 /// A transaction as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,42 +47,29 @@ pub enum Touched {
     Deleted,
 }
 
-/// The transactions of a tenant after `after_seq` that are durable and still in the journal, oldest first, at
-/// most `limit`.
-pub(crate) fn changes<E: Engine>(
-    shared: &Shared<E>,
-    tenant: Tenant,
-    after_seq: u64,
-    limit: usize,
-) -> Result<Vec<Change>> {
-    let last_seq = shared.position().seq;
-    if after_seq >= last_seq {
-        return Ok(Vec::new());
-    }
-    // No file is removed meanwhile.
-    let _upkeep = shared.upkeep.lock();
-    let folder = shared.dir.join(journal::FOLDER);
-    let segments = journal::segments(&*shared.disk, &folder)?;
+/// The transactions of all tenants after `after_seq` that are in the journal, at most `limit`. Works on a directory
+/// nobody has open and changes nothing there.
+///
+/// # Errors
+/// [`Error::Locked`], [`Error::Io`]. Damage is no error: what comes before it is there, and [`Log::problem`] says
+/// where it is.
+pub fn log(dir: &Path, after_seq: u64, limit: usize) -> Result<Log> {
+    let _lock = lock_existing(dir)?;
+    let folder = dir.join(journal::FOLDER);
+    let segments = journal::segments(&SystemDisk, &folder)?;
     let first = segments.first().map_or(1, |(seq, _)| *seq);
-    let mut changes = Vec::new();
-    let outcome = reader::read(
-        &*shared.disk,
-        &folder,
-        first.max(after_seq + 1),
-        &mut |entry| {
-            let wanted = entry.stamp.tenant == tenant.number() && entry.stamp.seq <= last_seq;
-            if wanted && changes.len() < limit {
-                changes.push(change(entry));
-            }
-            Ok(())
-        },
-    );
+    let mut log = Log::default();
+    let outcome = reader::read(&SystemDisk, &folder, first, &mut |entry| {
+        if entry.stamp.seq > after_seq && log.changes.len() < limit {
+            log.changes.push(change(entry));
+        }
+        Ok(())
+    });
     match outcome {
-        // A group that is just being written.
-        Err(Error::DamagedJournal { record, .. }) if record > last_seq => {}
+        Err(error @ Error::DamagedJournal { .. }) => log.problem = Some(error.to_string()),
         outcome => drop(outcome?),
     }
-    Ok(changes)
+    Ok(log)
 }
 
 fn change(entry: Entry) -> Change {

@@ -30,7 +30,7 @@
 //! | `checkpoint`, `keeper` | checkpoints; the thread that writes them and verifies, [`Status`] |
 //! | `recovery`, `marker` | opening after a shutdown, a kill, a power cut, damage |
 //! | `state`, `digest` | what the threads share; the fingerprint of everything stored |
-//! | `maintenance`, `backup`, `history` | [`verify`], [`repair`], [`migrate`]; [`backup()`], [`restore`]; [`Change`] |
+//! | `maintenance`, `backup`, `history` | [`verify`], [`repair`], [`migrate`]; [`backup()`], [`restore`], [`check_backup`]; [`log`] |
 //! | `transaction` | [`Transaction`], [`Expected`] |
 //! | `key`, `tree` | [`Tenant`], [`Key`] and its order, [`Tree`] |
 //! | `envelope`, `value` | what is around a payload; payloads that need several entries |
@@ -109,16 +109,16 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{BackupReport, backup, restore};
+pub use backup::{BackupReport, backup, check_backup, restore};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{StoreConfig, VerifyOnOpen};
 pub use disk::{Disk, DiskFile, SystemDisk};
 pub use error::{Error, Result};
-pub use history::{Change, Touched};
+pub use history::{Change, Log, Touched, log};
 pub use keeper::{Status, Verified};
 pub use key::{BadKey, Key, KeyReader, MAX_KEY_BYTES, Tenant};
 pub use maintenance::{CheckpointReport, Report, migrate, repair, verify};
 pub use store::{Page, Record, SledStore, Store};
-pub use transaction::{Commit, Expected, Transaction};
+pub use transaction::{Commit, Expected, MAX_ACTOR_BYTES, Transaction};
 pub use tree::Tree;
 pub use value::MAX_PAYLOAD_BYTES;

@@ -21,7 +21,7 @@ use crate::journal::{self, Journal};
 use crate::marker::Marker;
 use crate::recovery::{Loader, Replay};
 use crate::state::{Position, Shared};
-use crate::store::Database;
+use crate::store::{Database, Store as _};
 use crate::tree::Space;
 use crate::value;
 
@@ -90,7 +90,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
     Ok(report)
 }
 
-fn lock_existing(dir: &Path) -> Result<fs::File> {
+pub(crate) fn lock_existing(dir: &Path) -> Result<fs::File> {
     if !dir.join(SledEngine::FOLDER).is_dir() && !dir.join(journal::FOLDER).is_dir() {
         return Err(Error::Io {
             action: "find a store in",

@@ -39,10 +39,8 @@ pub(crate) struct Shared<E> {
     /// of a transaction.
     pub(crate) view: RwLock<Position>,
     scan: Mutex<Option<Scan>>,
-    /// Held by whoever scans, writes checkpoints or copies files: one at a time.
+    /// Held by whoever scans, writes checkpoints or needs their files to stay: one at a time.
     pub(crate) upkeep: Mutex<()>,
-    /// Held by the writer while it appends to the journal, and by whoever needs its files to stand still.
-    pub(crate) appending: Mutex<()>,
     /// Damage that was found: nothing is served any more.
     damage: OnceLock<String>,
     /// Why nothing is written any more.
@@ -99,7 +97,6 @@ impl<E: Engine> Shared<E> {
             view: RwLock::new(position),
             scan: Mutex::default(),
             upkeep: Mutex::default(),
-            appending: Mutex::default(),
             damage: OnceLock::new(),
             stopped: OnceLock::new(),
             suspect: AtomicBool::new(false),
@@ -249,8 +246,8 @@ impl Scan {
 /// Digests of entries as they are while operations are being planned on top of an engine.
 pub(crate) struct Ledger<'a, E> {
     engine: &'a E,
-    /// Digests of entries that planned operations change.
-    planned: std::collections::HashMap<(Space, Vec<u8>), Digest>,
+    /// Digests of entries that were read, and as planned operations leave them.
+    known: std::collections::HashMap<(Space, Vec<u8>), Digest>,
     pub(crate) digest: Digest,
 }
 
@@ -258,9 +255,17 @@ impl<'a, E: Engine> Ledger<'a, E> {
     pub(crate) fn new(engine: &'a E, digest: Digest) -> Self {
         Self {
             engine,
-            planned: std::collections::HashMap::new(),
+            known: std::collections::HashMap::new(),
             digest,
         }
+    }
+
+    /// Takes note of an entry that was read from the engine, before any operation on it is added.
+    pub(crate) fn found(&mut self, space: Space, key: &[u8], value: Option<&[u8]>) {
+        let digest = value
+            .map(|value| Digest::of(space, key, value))
+            .unwrap_or_default();
+        self.known.insert((space, key.to_vec()), digest);
     }
 
     /// What an operation adds to the digest; it is taken as done.
@@ -271,7 +276,7 @@ impl<'a, E: Engine> Ledger<'a, E> {
             .map(|value| Digest::of(op.space, &op.key, value))
             .unwrap_or_default();
         let place = (op.space, op.key.clone());
-        let old = match self.planned.insert(place, new) {
+        let old = match self.known.insert(place, new) {
             Some(old) => old,
             None => match self.engine.get(op.space, &op.key)? {
                 Some(old) => Digest::of(op.space, &op.key, &old),

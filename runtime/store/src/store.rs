@@ -1,6 +1,7 @@
 //! [`Store`]: what the rest of the program sees, and [`SledStore`], which it opens.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,6 @@ use crate::engine::Engine;
 use crate::engine::sled::SledEngine;
 use crate::error::{Error, Result};
 use crate::folder::{create_folder, lock};
-use crate::history::{self, Change};
 use crate::keeper::{self, Keeper, Status, Upkeep};
 use crate::key::{Key, Tenant};
 use crate::recovery::{Opened, Opening};
@@ -88,6 +88,18 @@ pub trait Store: Send + Sync {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Page>;
+
+    /// Writes a backup to `to` beside everybody's work, in a few pieces of memory: the newest checkpoint and the
+    /// journal after it, with every transaction that was acknowledged before the call. [`crate::restore`] makes a
+    /// store of it. Nobody waits for `to`, however slow it is: neither writers nor checkpoints.
+    ///
+    /// # Errors
+    /// [`Error::DamagedStore`], [`Error::DamagedJournal`]; [`Error::Io`] when a file cannot be read or `to` cannot be
+    /// written. What was written until then is no backup, and [`crate::restore`] refuses it.
+    fn backup_to(&self, to: &mut dyn Write) -> Result<BackupReport>;
+
+    /// How the store is. Does not block on the disk.
+    fn status(&self) -> Status;
 }
 
 /// The store that keeps its records in a directory, with sled. One process at a time.
@@ -128,12 +140,6 @@ impl SledStore {
         Ok(Self(Database::open(dir, config, clock, disk)?))
     }
 
-    /// How the store is. Does not block on the disk.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.0.status()
-    }
-
     /// Writes a checkpoint now, beside the writer: after it a rebuild replays only what comes later.
     ///
     /// # Errors
@@ -141,24 +147,6 @@ impl SledStore {
     /// [`Error::Io`]: nothing is lost, and the older checkpoints are still there.
     pub fn checkpoint(&self) -> Result<()> {
         self.0.checkpoint().map(drop)
-    }
-
-    /// Writes a backup of the store to a new file, beside its work: the newest checkpoint and the journal after
-    /// it. [`crate::restore`] makes a store of it.
-    ///
-    /// # Errors
-    /// [`Error::Backup`] when `file` exists, [`Error::DamagedStore`], [`Error::Io`]. No file is then left.
-    pub fn backup(&self, file: &Path) -> Result<BackupReport> {
-        backup::backup_open(&self.0, file)
-    }
-
-    /// The transactions of a tenant after `after_seq`, oldest first, at most `limit`: what happened, when and on
-    /// whose behalf, as far back as the journal is kept. Reads the journal's files.
-    ///
-    /// # Errors
-    /// [`Error::DamagedJournal`], [`Error::Io`].
-    pub fn changes(&self, tenant: Tenant, after_seq: u64, limit: usize) -> Result<Vec<Change>> {
-        history::changes(self.0.shared(), tenant, after_seq, limit)
     }
 }
 
@@ -180,6 +168,14 @@ impl Store for SledStore {
         limit: usize,
     ) -> Result<Page> {
         self.0.scan(tenant, tree, prefix, after, limit)
+    }
+
+    fn backup_to(&self, to: &mut dyn Write) -> Result<BackupReport> {
+        self.0.backup_to(to)
+    }
+
+    fn status(&self) -> Status {
+        self.0.status()
     }
 }
 
@@ -260,10 +256,6 @@ impl<E: Engine> Database<E> {
             .name(name.to_owned())
             .spawn(work)
             .map_err(|error| Error::io("start the threads of", &self.shared.dir, &error))
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        self.upkeep.lock().status(&self.shared)
     }
 
     pub(crate) fn checkpoint(&self) -> Result<Info> {
@@ -368,6 +360,14 @@ impl<E: Engine> Store for Database<E> {
         self.shared.check()?;
         self.shared
             .watch(self.scan_checked(tenant, tree, prefix, after, limit))
+    }
+
+    fn backup_to(&self, to: &mut dyn Write) -> Result<BackupReport> {
+        backup::backup_open(self, to)
+    }
+
+    fn status(&self) -> Status {
+        self.upkeep.lock().status(&self.shared)
     }
 }
 

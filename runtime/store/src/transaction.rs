@@ -15,7 +15,7 @@ const MAX_STEPS: usize = 100_000;
 const MAX_TRANSACTION_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes in the name of an actor, at most.
-const MAX_ACTOR_BYTES: usize = 256;
+pub const MAX_ACTOR_BYTES: usize = 256;
 
 /// A precondition on one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Transaction {
         }
     }
 
-    /// Says on whose behalf it happens, for the journal: at most 256 bytes, such as the id of an access key.
+    /// Says on whose behalf it happens, for the journal: at most [`MAX_ACTOR_BYTES`], such as the id of an access key.
     #[must_use]
     pub fn by(mut self, actor: impl Into<String>) -> Self {
         self.actor = actor.into();

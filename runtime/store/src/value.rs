@@ -48,7 +48,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    const fn space(&self) -> Space {
+    pub(crate) const fn space(&self) -> Space {
         Space::Records(self.tree)
     }
 
@@ -180,20 +180,17 @@ fn parse_description(place: &Place, description: &[u8]) -> Result<(usize, u32, u
     }
 }
 
-/// The head of the record at `place`, if there is one.
-pub(crate) fn read_head(engine: &impl Engine, place: &Place) -> Result<Option<Head>> {
-    let Some(value) = engine.get(place.space(), &place.stored_key)? else {
-        return Ok(None);
-    };
-    let (envelope, payload) = open(place.space(), &place.stored_key, &value)?;
+/// The head of the record at `place`, whose entry holds `value`.
+pub(crate) fn head(place: &Place, value: &[u8]) -> Result<Head> {
+    let (envelope, payload) = open(place.space(), &place.stored_key, value)?;
     let chunks = match envelope.flags & FLAG_CHUNKED {
         0 => 0,
         _ => parse_description(place, payload)?.1,
     };
-    Ok(Some(Head {
+    Ok(Head {
         version: envelope.version,
         chunks,
-    }))
+    })
 }
 
 /// The record at `place`, whose entry holds `value`.

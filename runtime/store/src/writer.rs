@@ -76,36 +76,41 @@ impl<E: Engine> Writer<E> {
     }
 
     fn write(&mut self, group: &[Command]) -> Vec<Result<Commit>> {
-        let before = self.shared.position();
-        let mut plan = Plan::new(&self.shared.engine, before.seq);
+        let shared = Arc::clone(&self.shared);
+        let before = shared.position();
+        let mut plan = Plan::new(&shared.engine, before);
         let outcomes: Vec<_> = group
             .iter()
-            .map(|command| self.shared.watch(plan.add(&command.transaction)))
+            .map(|command| shared.watch(plan.add(&command.transaction)))
             .collect();
         if plan.records.is_empty() {
             return outcomes;
         }
-        let Plan { ops, records, .. } = plan;
-        match self.perform(before, ops, &records) {
+        match self.perform(before, plan) {
             Ok(()) => outcomes,
             Err(error) => {
                 let reason = error.to_string();
                 tracing::error!(reason, "the store stops accepting writes");
                 // Damage that was found meanwhile is the better reason.
-                let _ = self.shared.stopped.set(reason.clone());
+                let _ = shared.stopped.set(reason.clone());
                 group.iter().map(|_| Err(stopped(&reason))).collect()
             }
         }
     }
 
     /// Journal first, then the engine.
-    fn perform(&mut self, before: Position, ops: Vec<Op>, records: &[Planned]) -> Result<()> {
+    fn perform(&mut self, before: Position, plan: Plan<'_, E>) -> Result<()> {
+        let Plan {
+            ops,
+            records,
+            mut ledger,
+            ..
+        } = plan;
         let unix_millis = unix_millis(&*self.shared.clock);
-        let mut ledger = Ledger::new(&self.shared.engine, before.digest);
         let mut deltas: Vec<Digest> = Vec::with_capacity(ops.len());
         let mut after = before;
         let mut entries = Vec::with_capacity(records.len());
-        for record in records {
+        for record in &records {
             let first = deltas.len();
             for op in &ops[first..record.ops_end] {
                 deltas.push(ledger.add(op)?);
@@ -124,9 +129,7 @@ impl<E: Engine> Writer<E> {
             };
             entries.push((stamp, &ops[first..record.ops_end]));
         }
-        let appending = self.shared.appending.lock();
         let written = self.journal.append(&entries)?;
-        drop(appending);
         let total = written
             + self
                 .shared
@@ -161,19 +164,22 @@ struct Plan<'a, E> {
     engine: &'a E,
     /// Records as the transactions accepted so far leave them.
     heads: HashMap<Place, Option<Head>>,
+    /// Learns from what is read for `heads`, so that nothing is read twice.
+    ledger: Ledger<'a, E>,
     ops: Vec<Op>,
     records: Vec<Planned>,
     last_seq: u64,
 }
 
 impl<'a, E: Engine> Plan<'a, E> {
-    fn new(engine: &'a E, last_seq: u64) -> Self {
+    fn new(engine: &'a E, before: Position) -> Self {
         Self {
             engine,
             heads: HashMap::new(),
+            ledger: Ledger::new(engine, before.digest),
             ops: Vec::new(),
             records: Vec::new(),
-            last_seq,
+            last_seq: before.seq,
         }
     }
 
@@ -254,7 +260,10 @@ impl<'a, E: Engine> Plan<'a, E> {
         if let Some(head) = self.heads.get(place) {
             return Ok(*head);
         }
-        let head = value::read_head(self.engine, place)?;
+        let value = self.engine.get(place.space(), &place.stored_key)?;
+        self.ledger
+            .found(place.space(), &place.stored_key, value.as_deref());
+        let head = value.map(|value| value::head(place, &value)).transpose()?;
         self.heads.insert(place.clone(), head);
         Ok(head)
     }

@@ -62,6 +62,18 @@ pub(crate) fn read(
     from_seq: u64,
     visit: &mut Visit<'_>,
 ) -> Result<End> {
+    read_until(disk, folder, from_seq, u64::MAX, visit)
+}
+
+/// As [`read`], up to record `last_seq`, which must be durable: what comes after it is not looked at, so it may be
+/// just being written. The end's `tail` is then the place after that record, with nothing to write.
+pub(crate) fn read_until(
+    disk: &dyn Disk,
+    folder: &Path,
+    from_seq: u64,
+    last_seq: u64,
+    visit: &mut Visit<'_>,
+) -> Result<End> {
     let all = segments(disk, folder)?;
     let Some(first) = all.iter().rposition(|(seq, _)| *seq <= from_seq) else {
         let reason = match all.first() {
@@ -72,6 +84,7 @@ pub(crate) fn read(
     };
     let mut reading = Reading {
         from_seq,
+        last_seq,
         next_seq: all[first].0,
         crc: None,
         bytes: 0,
@@ -80,6 +93,9 @@ pub(crate) fn read(
     let mut tail = None;
     for (index, (seq, path)) in all.iter().enumerate().skip(first) {
         tail = Some(reading.segment(disk, *seq, path, index + 1 == all.len())?);
+        if reading.is_over() {
+            break;
+        }
     }
     Ok(End {
         next_seq: reading.next_seq,
@@ -91,6 +107,7 @@ pub(crate) fn read(
 
 struct Reading<'a, 'b> {
     from_seq: u64,
+    last_seq: u64,
     next_seq: u64,
     /// `None` before the first segment, which begins the chain.
     crc: Option<u32>,
@@ -117,6 +134,15 @@ impl Reading<'_, '_> {
         // Records nothing vouches for yet, by number and place.
         let mut open = VecDeque::new();
         let problem = loop {
+            if self.is_over() {
+                return Ok(Tail {
+                    path: path.to_owned(),
+                    offset: position as u64,
+                    length: header.length,
+                    rewrite: Vec::new(),
+                    rewrite_at: position as u64,
+                });
+            }
             match self.record(&bytes, position) {
                 Ok((entry, size)) => {
                     let durable = entry.stamp.durable;
@@ -146,6 +172,11 @@ impl Reading<'_, '_> {
             rewrite,
             rewrite_at: rewrite_at as u64,
         })
+    }
+
+    /// Whether everything wanted was read.
+    fn is_over(&self) -> bool {
+        self.next_seq > self.last_seq
     }
 
     /// The record at `position`, if it is the next one.

@@ -1,5 +1,5 @@
-//! Golden directories: journal and checkpoint as each format wrote them are kept, and must open in every later
-//! build. They have no engine, so opening rebuilds one.
+//! Golden directories: what each format wrote is kept, and must open in every later build. Of the format with a
+//! journal, that is journal and checkpoint, so opening rebuilds the engine.
 //!
 //! For a new format, set the variable to a new folder under `test-data`, run the test once, and keep the old.
 
@@ -11,8 +11,9 @@ use super::*;
 
 const WRITE_VARIABLE: &str = "TENON_STORE_WRITE_GOLDEN";
 
-fn golden() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("test-data/store-v2")
+fn golden(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("test-data");
+    folder.join(name)
 }
 
 /// The files that do not depend on the machine, below a store's directory.
@@ -59,12 +60,13 @@ fn a_directory_of_this_format_is_written_byte_for_byte_and_opens() {
         }
     }
     assert!(
-        files(written.path()) == files(&golden()),
+        files(written.path()) == files(&golden("store-v2")),
         "the stored layout must not change without a new format"
     );
 
     let dir = scratch();
-    copy(&golden(), dir.path());
+    copy(&golden("store-v2"), dir.path());
+    assert_eq!(log(dir.path(), 2, 1).unwrap().changes[0].actor, "ben");
     let store = SledStore::open(dir.path(), &config(), &clock()).unwrap();
     assert_eq!(store.status().last_seq, 5);
     assert!(store.status().rebuilt.is_some());
@@ -72,5 +74,33 @@ fn a_directory_of_this_format_is_written_byte_for_byte_and_opens() {
     assert_eq!(payload_of(&store, "large"), None);
     let theirs = store.get(Tenant::new(8), Tree::Run, &key("theirs"));
     assert_eq!(theirs.unwrap().unwrap().schema, 3);
-    assert_eq!(store.changes(TENANT, 2, 10).unwrap()[0].actor, "ben");
+}
+
+/// As the last build without a journal left it: it has sled's files alone.
+#[test]
+fn a_directory_of_the_format_without_a_journal_opens_and_is_upgraded() {
+    let dir = scratch();
+    copy(&golden("store-v1"), dir.path());
+    let holds = |store: &SledStore| {
+        assert_eq!(payload_of(store, "a"), Some(b"two".to_vec()));
+        assert_eq!(payload_of(store, "kept"), Some(vec![9; 9000]));
+        assert_eq!(payload_of(store, "large"), None);
+        let theirs = store.get(Tenant::new(8), Tree::Run, &key("theirs"));
+        let theirs = theirs.unwrap().unwrap();
+        assert_eq!((theirs.schema, theirs.payload), (3, b"x".to_vec()));
+    };
+    let store = SledStore::open(dir.path(), &config(), &clock()).unwrap();
+    assert_eq!(
+        (store.status().last_seq, store.status().upgraded),
+        (6, true)
+    );
+    holds(&store);
+    assert_eq!(store.commit(put("b", b"new")).unwrap().seq, 7);
+    drop(store);
+
+    fs::remove_dir_all(dir.path().join("sled")).unwrap();
+    let store = SledStore::open(dir.path(), &config(), &clock()).unwrap();
+    assert!(store.status().rebuilt.is_some());
+    holds(&store);
+    assert_eq!(payload_of(&store, "b"), Some(b"new".to_vec()));
 }

@@ -227,14 +227,17 @@ fn a_backup_of_an_open_store_restores_what_was_acknowledged() {
     while !writer.is_finished() {
         let before = store.status().last_seq;
         let file = dir.path().join(format!("backup-{}", backups.len()));
-        let report = store.backup(&file).unwrap();
+        let report = store
+            .backup_to(&mut fs::File::create(&file).unwrap())
+            .unwrap();
         assert!(report.last_seq >= before);
-        backups.push(report);
+        assert_eq!(check_backup(&file).unwrap(), report);
+        backups.push((file, report));
     }
     writer.join().unwrap();
-    for report in &backups {
+    for (file, report) in &backups {
         let to = scratch();
-        let restored = restore(&report.file, to.path(), &clock()).unwrap();
+        let restored = restore(file, to.path(), &clock()).unwrap();
         assert_eq!(
             (restored.last_seq, &restored.digest),
             (report.last_seq, &report.digest)
@@ -260,8 +263,10 @@ fn a_damaged_backup_and_a_full_directory_are_refused() {
     let store = open(&dir.path().join("store"));
     fill(&store);
     let file = dir.path().join("backup");
-    store.backup(&file).unwrap();
-    let again = store.backup(&file).unwrap_err().to_string();
+    drop(store);
+    backup(&dir.path().join("store"), &file).unwrap();
+    let again = backup(&dir.path().join("store"), &file).unwrap_err();
+    let again = again.to_string();
     assert!(again.ends_with("it exists; choose another name"), "{again}");
     let text = restore(&file, dir.path(), &clock())
         .unwrap_err()
@@ -297,8 +302,82 @@ fn a_damaged_backup_and_a_full_directory_are_refused() {
     }
 }
 
+/// Takes a backup as slowly as its reader likes: between two pieces the store is written to, and a checkpoint is made.
+struct Between<'a> {
+    store: &'a SledStore,
+    bytes: Vec<u8>,
+    writes: u32,
+}
+
+impl std::io::Write for Between<'_> {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        self.writes += 1;
+        let late = put("late", &self.writes.to_be_bytes());
+        self.store.commit(late).unwrap();
+        self.store.checkpoint().unwrap();
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
-fn the_journal_tells_who_changed_what_when_and_to_each_tenant_its_own() {
+fn nobody_waits_for_the_reader_of_a_backup_and_it_is_of_the_moment_it_began() {
+    let dir = scratch();
+    let store = open(&dir.path().join("store"));
+    for number in 0..200_u32 {
+        store.commit(put(&number.to_string(), &[7; 3000])).unwrap();
+    }
+    store.checkpoint().unwrap();
+    for number in 0..200_u32 {
+        store.commit(put(&number.to_string(), &[8; 3000])).unwrap();
+    }
+    let expected = all(&store);
+    let before = store.status();
+    let mut slow = Between {
+        store: &store,
+        bytes: Vec::new(),
+        writes: 0,
+    };
+    let report = store.backup_to(&mut slow).unwrap();
+    assert!(slow.writes > 10, "{} pieces", slow.writes);
+    assert_eq!(report.bytes, slow.bytes.len() as u64);
+    assert_eq!(
+        (report.last_seq, &report.digest),
+        (before.last_seq, &before.digest)
+    );
+    let file = dir.path().join("backup");
+    fs::write(&file, &slow.bytes).unwrap();
+    let to = scratch();
+    restore(&file, to.path(), &clock()).unwrap();
+    assert!(all(&open(to.path())) == expected);
+}
+
+#[test]
+fn a_backup_nobody_takes_any_more_ends_and_leaves_the_store_as_it_was() {
+    struct Gone;
+    impl std::io::Write for Gone {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let dir = scratch();
+    let store = open(dir.path());
+    fill(&store);
+    let error = store.backup_to(&mut Gone).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    store.commit(put("after", b"all is well")).unwrap();
+    store.checkpoint().unwrap();
+}
+
+#[test]
+fn the_journal_tells_who_changed_what_and_when_up_to_where_it_is_damaged() {
     let dir = scratch();
     let time = clock();
     let store = SledStore::open(dir.path(), &config(), &time).unwrap();
@@ -313,23 +392,38 @@ fn the_journal_tells_who_changed_what_when_and_to_each_tenant_its_own() {
         vec![],
     );
     store.commit(both.by("ben")).unwrap();
-    let changes = store.changes(TENANT, 0, 100).unwrap();
+    let long = Transaction::new(TENANT).by("x".repeat(MAX_ACTOR_BYTES + 1));
+    assert!(matches!(store.commit(long), Err(Error::TooLarge { .. })));
+    assert!(matches!(log(dir.path(), 0, 100), Err(Error::Locked { .. })));
+    drop(store);
+    let whole = log(dir.path(), 0, 100).unwrap();
+    assert_eq!(whole.problem, None);
+    let changes = whole.changes;
     let seen: Vec<_> = changes
         .iter()
-        .map(|change| (change.seq, change.unix_millis, change.actor.as_str()))
+        .map(|change| (change.seq, change.tenant.number(), change.actor.as_str()))
         .collect();
-    assert_eq!(seen, [(1, 1500, "anna"), (3, 1500, "ben")]);
+    assert_eq!(seen, [(1, 7, "anna"), (2, 8, "otto"), (3, 7, "ben")]);
+    assert!(changes.iter().all(|change| change.unix_millis == 1500));
     assert_eq!(changes[0].records, [(Tree::Object, key("a"), Touched::Put)]);
     assert_eq!(
-        changes[1].records,
+        changes[2].records,
         [
             (Tree::Object, key("a"), Touched::Deleted),
             (Tree::Version, key("a"), Touched::Put)
         ]
     );
-    assert_eq!(store.changes(TENANT, 1, 100).unwrap().len(), 1);
-    assert_eq!(store.changes(TENANT, 0, 1).unwrap().len(), 1);
-    assert_eq!(store.changes(TENANT, 3, 100).unwrap(), []);
-    let long = Transaction::new(TENANT).by("x".repeat(257));
-    assert!(matches!(store.commit(long), Err(Error::TooLarge { .. })));
+    assert_eq!(log(dir.path(), 1, 100).unwrap().changes, changes[1..]);
+    assert_eq!(log(dir.path(), 0, 1).unwrap().changes, changes[..1]);
+    assert_eq!(log(dir.path(), 3, 100).unwrap(), Log::default());
+
+    let segment = dir.path().join("journal/00000000000000000001.log");
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(4).position(|name| name == b"otto").unwrap();
+    bytes[at] ^= 1;
+    fs::write(segment, bytes).unwrap();
+    let log = log(dir.path(), 0, 100).unwrap();
+    assert_eq!(log.changes, changes[..1]);
+    let problem = log.problem.unwrap();
+    assert!(problem.contains("record 2"), "{problem}");
 }
