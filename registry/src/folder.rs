@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result, shorten};
 use crate::manifest::{Manifest, PluginName};
 use crate::publish::{self, TEMPORARY_PREFIX};
-use crate::reference::Reference;
+use crate::reference::{Reference, Selector};
 use crate::section::{MAX_COMPONENT_BYTES, MAX_MANIFEST_BYTES, read_manifest, validate_component};
 
 const RECORD_FORMAT: u32 = 1;
@@ -41,6 +41,9 @@ pub struct Record {
     pub size_bytes: u64,
     /// When it was installed, in milliseconds since 1970-01-01 UTC.
     pub installed_unix_millis: u64,
+    /// No reference picks it any more but one that pins it; see [`Registry::yank`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yanked: bool,
     /// Copy of the manifest in the component.
     pub manifest: Manifest,
 }
@@ -149,7 +152,7 @@ impl Registry {
         let newest = versions
             .values()
             .rev()
-            .find(|r| wanted.selector.accepts(&r.manifest.version, &r.digest));
+            .find(|record| answers(record, &wanted.selector));
         match newest {
             Some(record) => Ok(resolved(record.clone())),
             None => {
@@ -160,6 +163,36 @@ impl Registry {
                 })
             }
         }
+    }
+
+    /// One version, also a yanked one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] listing what there is; [`Error::BadRecord`]; [`Error::Io`].
+    pub fn record(&self, name: &PluginName, version: &Version) -> Result<Record> {
+        if self.record_path(name, version).exists() {
+            return self.read_record(name, version);
+        }
+        let versions = self.versions(name)?;
+        Err(Error::NotFound {
+            reference: format!("{name}@{version}"),
+            available: self.describe_available(name, &versions)?,
+        })
+    }
+
+    /// Withdraws a version, or with `yanked` false takes that back. Nothing is removed: what pins the version or its
+    /// digest goes on as before, everything else picks another one, and its number stays taken.
+    ///
+    /// # Errors
+    /// As [`Registry::record`].
+    pub fn yank(&self, name: &PluginName, version: &Version, yanked: bool) -> Result<Record> {
+        let record = Record {
+            yanked,
+            ..self.record(name, version)?
+        };
+        let path = self.record_path(name, version);
+        publish::replace(&path, &to_json(&path, &record)?)?;
+        Ok(record)
     }
 
     /// Reads the component's bytes and checks their digest.
@@ -203,6 +236,7 @@ impl Registry {
             digest,
             size_bytes,
             installed_unix_millis,
+            yanked: false,
             manifest,
         }
     }
@@ -335,6 +369,12 @@ impl std::fmt::Debug for Registry {
 #[derive(Deserialize)]
 struct RecordHead {
     format: u32,
+}
+
+/// Whether this version may be picked.
+fn answers(record: &Record, selector: &Selector) -> bool {
+    let version = &record.manifest.version;
+    selector.accepts(version, &record.digest) && (!record.yanked || selector.pins())
 }
 
 fn resolved(record: Record) -> Resolved {

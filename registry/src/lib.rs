@@ -26,6 +26,9 @@
 //! **Chosen: the manifest travels inside the component**, not beside it. A side file can be lost or swapped;
 //! a section is covered by the digest.
 //!
+//! **Chosen: a version is withdrawn, not removed.** A yanked version answers only to references that pin it, so jobs
+//! that named it go on, and its number is never used for other bytes.
+//!
 //! **Refused: trusting the folder.** Bytes are hashed on every [`Registry::load`]; names are checked before
 //! they become paths. Not enforced: that the folder's owner is honest about records. A record that names
 //! another valid blob is believed.
@@ -53,6 +56,9 @@ pub use error::{Error, Result};
 pub use folder::{Installed, Record, Registry, Resolved};
 pub use manifest::{Example, Function, FunctionKind, LimitValue, Manifest, PluginName};
 pub use reference::{Reference, Selector};
+/// As manifests and references have it.
+pub use semver::Version;
+
 pub use section::{
     MANIFEST_SECTION, MAX_COMPONENT_BYTES, MAX_MANIFEST_BYTES, embed, read_manifest,
 };

@@ -57,6 +57,19 @@ impl Selector {
             Self::Digest(wanted) => wanted == digest,
         }
     }
+
+    /// Whether it means one version and no other, whatever else there is.
+    #[must_use]
+    pub fn pins(&self) -> bool {
+        match self {
+            Self::Newest => false,
+            Self::Requirement(requirement) => match requirement.comparators.as_slice() {
+                [only] => only.op == Op::Exact && only.minor.is_some() && only.patch.is_some(),
+                _ => false,
+            },
+            Self::Digest(_) => true,
+        }
+    }
 }
 
 impl FromStr for Reference {

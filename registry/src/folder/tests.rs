@@ -296,6 +296,41 @@ fn files_that_are_not_plugins_are_refused_and_leave_nothing() {
 }
 
 #[test]
+fn a_yanked_version_answers_only_to_what_pins_it_and_its_number_stays_taken() {
+    let (folder, registry) = with(&[("p", "1.0.0"), ("p", "1.1.0")]);
+    let (name, version) = (PluginName::new("p").unwrap(), Version::new(1, 1, 0));
+    let pinned = registry.resolve("p@1.1.0").unwrap();
+    assert!(registry.yank(&name, &version, true).unwrap().yanked);
+    let reopened = open(&folder);
+    for reference in ["p", "p@1", "p@^1.0", "p@>=1.0.0, <2"] {
+        assert_eq!(version_of(&reopened, reference), "1.0.0", "{reference}");
+    }
+    let by_digest = format!("p@{}", pinned.digest);
+    for reference in ["p@1.1.0", "p@=1.1.0", by_digest.as_str()] {
+        assert_eq!(reopened.resolve(reference).unwrap(), pinned, "{reference}");
+    }
+    reopened.load(&pinned).unwrap();
+    let other = plugin_with("p", "1.1.0", b"other");
+    assert!(matches!(
+        reopened.install(&other),
+        Err(Error::Conflict { .. })
+    ));
+    // The same bytes are the same version, and it stays withdrawn.
+    reopened.install(&plugin("p", "1.1.0")).unwrap();
+    assert_eq!(version_of(&reopened, "p"), "1.0.0");
+    assert_eq!(reopened.list().unwrap().len(), 2);
+    reopened.yank(&name, &version, false).unwrap();
+    assert_eq!(version_of(&reopened, "p"), "1.1.0");
+
+    let absent = Version::new(9, 0, 0);
+    let error = reopened.yank(&name, &absent, true).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "no plugin matches \"p@9.0.0\": installed versions of p: 1.1.0, 1.0.0"
+    );
+}
+
+#[test]
 fn of_many_racing_installs_of_one_version_exactly_one_wins() {
     let (folder, _) = with(&[]);
     const WRITERS: usize = 8;
