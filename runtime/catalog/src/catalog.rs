@@ -9,6 +9,7 @@ use tenon_store::{Clock, Expected, Key, Page as Records, Record, Store, Tenant, 
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexWork;
 use crate::model::Timestamp;
+use crate::name::fold;
 use crate::scope::{Scope, Transaction};
 use crate::stored;
 
@@ -79,6 +80,7 @@ pub struct Note {
     key: Key,
     schema: u16,
     payload: Vec<u8>,
+    actor: String,
     written: AtomicBool,
 }
 
@@ -91,8 +93,18 @@ impl Note {
             key,
             schema,
             payload,
+            actor: String::new(),
             written: AtomicBool::new(false),
         }
+    }
+
+    /// Says on whose behalf the change happens, for the store's journal, which keeps the first
+    /// [`tenon_store::MAX_ACTOR_BYTES`].
+    #[must_use]
+    pub fn by(mut self, actor: &str) -> Self {
+        let end = actor.floor_char_boundary(tenon_store::MAX_ACTOR_BYTES);
+        actor[..end].clone_into(&mut self.actor);
+        self
     }
 
     /// Whether a change happened, and the note with it.
@@ -103,7 +115,9 @@ impl Note {
 
     fn add(&self, transaction: tenon_store::Transaction) -> tenon_store::Transaction {
         let (key, payload) = (self.key.clone(), self.payload.clone());
-        transaction.put(self.tree, key, self.schema, payload)
+        transaction
+            .by(self.actor.as_str())
+            .put(self.tree, key, self.schema, payload)
     }
 }
 
@@ -158,7 +172,7 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::Store`].
     pub fn count_databases(&self, limit: usize) -> Result<usize> {
-        self.count_below(&stored::databases(), limit)
+        self.count_below(Tree::Object, &stored::databases(), limit)
     }
 
     /// How many tables there are in all databases of all of the tenant's catalogs, counted up to `limit`.
@@ -166,14 +180,72 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::Store`].
     pub fn count_tables(&self, limit: usize) -> Result<usize> {
-        self.count_below(&stored::all_tables(), limit)
+        self.count_below(Tree::Object, &stored::all_tables(), limit)
     }
 
-    fn count_below(&self, below: &Key, limit: usize) -> Result<usize> {
+    /// How many functions there are in all databases of all of the tenant's catalogs, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_functions(&self, limit: usize) -> Result<usize> {
+        self.count_below(Tree::Object, &stored::all_functions(), limit)
+    }
+
+    /// How many connections there are in all of the tenant's catalogs, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_connections(&self, limit: usize) -> Result<usize> {
+        self.count_below(Tree::Object, &stored::connections(), limit)
+    }
+
+    /// How many partitions there are in all tables of all of the tenant's catalogs, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_partitions(&self, limit: usize) -> Result<usize> {
+        self.count_below(Tree::Partition, &stored::all_tables(), limit)
+    }
+
+    /// How many partitions a table of this catalog has, counted up to `limit`; none when it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for what is no name, [`Error::Store`].
+    pub fn count_partitions_of(&self, database: &str, table: &str, limit: usize) -> Result<usize> {
+        let (database, table) = (fold("database", database)?, fold("table", table)?);
+        let below = stored::partitions(&database, &table);
+        self.count_here(Tree::Partition, &below, limit)
+    }
+
+    /// How many versions are kept of a table of this catalog beside its newest, counted up to `limit`.
+    ///
+    /// # Errors
+    /// As [`TenantCatalog::count_partitions_of`].
+    pub fn count_versions_of(&self, database: &str, table: &str, limit: usize) -> Result<usize> {
+        let (database, table) = (fold("database", database)?, fold("table", table)?);
+        let below = stored::table(&database, &table);
+        self.count_here(Tree::Version, &below, limit)
+    }
+
+    fn count_below(&self, tree: Tree, below: &Key, limit: usize) -> Result<usize> {
         let mut count = 0;
         for catalog in self.all_catalogs()? {
-            count += catalog.keys(Tree::Object, below, limit - count)?.0.len();
+            count += catalog.count_here(tree, below, limit - count)?;
             if count >= limit {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    fn count_here(&self, tree: Tree, below: &Key, limit: usize) -> Result<usize> {
+        let (mut count, mut after) = (0, None);
+        while count < limit {
+            let wanted = (limit - count).min(MAX_PAGE);
+            let page = self.scan(tree, below, after.as_ref(), wanted)?;
+            count += page.records.len();
+            after = page.next;
+            if after.is_none() {
                 break;
             }
         }
@@ -194,8 +266,22 @@ impl TenantCatalog {
         Some(self.clock.now().into())
     }
 
+    /// The time, for records that must have one.
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
     pub(crate) fn index_work(&self) -> &IndexWork {
         &self.index_work
+    }
+
+    /// Its name; the tenant's own catalog, in which the others lie, has none.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.scope.name()
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        self.name().is_none()
     }
 
     /// A key that no other catalog of any tenant has.

@@ -87,6 +87,10 @@ pub enum Kind {
     PartitionIndex,
     /// Statistics of a column, named `database.table [values] column`.
     ColumnStatistics,
+    /// A run that finds out statistics, named by its id.
+    StatisticsRun,
+    /// What such runs of a table are to do, named `database.table`.
+    StatisticsSettings,
     /// A user-defined function, named `database.function`.
     Function,
     /// A catalog inside the account's.
@@ -95,6 +99,8 @@ pub enum Kind {
     Connection,
     /// The policy of a catalog.
     ResourcePolicy,
+    /// The encryption settings of a catalog.
+    EncryptionSettings,
     /// A security configuration.
     SecurityConfiguration,
     /// Tags of something.
@@ -110,10 +116,13 @@ impl fmt::Display for Kind {
             Self::Partition => "partition",
             Self::PartitionIndex => "partition index",
             Self::ColumnStatistics => "statistics of column",
+            Self::StatisticsRun => "column statistics task run",
+            Self::StatisticsSettings => "column statistics task settings of table",
             Self::Function => "function",
             Self::Catalog => "catalog",
             Self::Connection => "connection",
             Self::ResourcePolicy => "resource policy",
+            Self::EncryptionSettings => "encryption settings",
             Self::SecurityConfiguration => "security configuration",
             Self::Tags => "tags of",
         })

@@ -12,6 +12,7 @@ use crate::model::Timestamp;
 use crate::name::fold;
 use crate::stored;
 use crate::table::full_name;
+use crate::tag::Tags;
 
 /// A function.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -116,7 +117,7 @@ impl TenantCatalog {
             create_time: self.now(),
             ..self.function_of(&database, &name, input)
         };
-        self.put_new_function(&database, &function)?;
+        self.put_new_function(&database, &function, &Tags::new())?;
         Ok(function)
     }
 
@@ -125,6 +126,7 @@ impl TenantCatalog {
         &self,
         database: &str,
         function: &UserDefinedFunction,
+        tags: &Tags,
     ) -> Result<()> {
         let full_name = full_name(database, &function.function_name);
         let key = stored::function(database, &function.function_name);
@@ -141,6 +143,7 @@ impl TenantCatalog {
                 .transaction()
                 .expect(Tree::Object, stored::database(database), Expected::Present)
                 .expect(Tree::Object, key.clone(), Expected::Absent)
+                .put_tags(&key, tags)?
                 .put(Tree::Object, key.clone(), stored::SCHEMA, payload.clone())
                 // Whoever deletes the database notices.
                 .put(

@@ -17,6 +17,9 @@
 //! obj  18, 19                          resource policy, encryption settings
 //! obj  20|name                         SecurityConfiguration
 //! obj  21 to 24                        nested catalogs: see the module
+//! obj  25|database|table               ids of runs that find out statistics
+//! obj  26|id, 27|id                    StatisticsRun; those under way
+//! obj  28|database|table, 29           StatisticsSettings; schedules in force
 //! *    255|number|key                  the same keys, of a nested catalog
 //! part 2|database|table|value|...      Partition, without what the key and the shared descriptor say
 //! part 7|database|table|value|...      ColumnStatistics by column
@@ -30,6 +33,7 @@
 //! | `model` | [`Database`], [`Table`] and what they consist of, as in Glue's JSON |
 //! | `catalog`, `database`, `table`, `partition` | the operations |
 //! | `function`, `statistics`, `index` | what lies in a database or beside tables and partitions |
+//! | `statistics_task` | runs that find out statistics: their states, settings and schedules |
 //! | `fsck`, `transfer` | checking and mending, export and import |
 //! | `connection`, `tag`, `policy`, `settings`, `nested` | as many nouns, each with its model and operations |
 //! | `scope` | which of a tenant's catalogs an operation is about |
@@ -86,6 +90,7 @@ mod policy;
 mod scope;
 mod settings;
 mod statistics;
+mod statistics_task;
 mod stored;
 mod table;
 mod tag;
@@ -107,7 +112,7 @@ pub use function::{ResourceUri, UserDefinedFunction, UserDefinedFunctionInput};
 pub use hive::{HiveType, MAX_TYPE_DEPTH, ParseTypeError};
 pub use index::{
     BackfillError, IndexStatus, KeySchemaElement, PartitionIndex, PartitionIndexDescriptor,
-    PartitionValueList,
+    PartitionValueList, UnfinishedIndex,
 };
 pub use layout::{TableFormat, schema_of, table_from_schema};
 pub use model::{
@@ -125,6 +130,11 @@ pub use settings::{
 pub use statistics::{
     BooleanStatistics, ColumnStatistics, ColumnStatisticsData, DecimalNumber, LengthStatistics,
     RangeStatistics, StatisticsOf,
+};
+pub use statistics_task::{
+    CronExpression, DueStatistics, ExecutionAttempt, ScheduleState, StatisticsRun, StatisticsRunId,
+    StatisticsRunInput, StatisticsRunStatus, StatisticsSchedule, StatisticsSettings,
+    StatisticsSettingsInput,
 };
 pub use table::UpdateTable;
 pub use tag::{MAX_TAGS, Resource, Tags};

@@ -99,14 +99,24 @@ impl TenantCatalog {
         input: NestedCatalogInput,
         tags: &Tags,
     ) -> Result<NestedCatalog> {
-        let root = self.root();
-        let name = fold("catalog", name)?;
-        root.sweep_remains()?;
         let catalog = NestedCatalog {
-            name: name.clone(),
+            name: fold("catalog", name)?,
             create_time: self.now(),
             update_time: self.now(),
             input,
+        };
+        self.put_new_catalog(catalog.clone(), tags)?;
+        Ok(catalog)
+    }
+
+    /// Stores a catalog that is not there yet.
+    pub(crate) fn put_new_catalog(&self, catalog: NestedCatalog, tags: &Tags) -> Result<()> {
+        let root = self.root();
+        let name = fold("catalog", &catalog.name)?;
+        root.sweep_remains()?;
+        let catalog = NestedCatalog {
+            name: name.clone(),
+            ..catalog
         };
         let key = stored::catalog(&name);
         root.retry(Kind::Catalog, &name, || {
@@ -149,8 +159,7 @@ impl TenantCatalog {
                         stored::encode(&record)?,
                     ),
             )
-        })?;
-        Ok(catalog)
+        })
     }
 
     /// The catalog called `name`; the default one without a name.
@@ -257,7 +266,7 @@ impl TenantCatalog {
     }
 
     /// The default catalog, which holds the records of the others.
-    fn root(&self) -> Self {
+    pub(crate) fn root(&self) -> Self {
         self.in_scope(Scope::default())
     }
 
@@ -267,7 +276,7 @@ impl TenantCatalog {
     }
 
     /// Removes what was in deleted catalogs.
-    fn sweep_remains(&self) -> Result<()> {
+    pub(crate) fn sweep_remains(&self) -> Result<()> {
         let (remains, _) = self.keys(Tree::Object, &stored::remains(), SWEPT_AT_ONCE)?;
         for (key, _) in remains {
             let mut reader = key.reader();

@@ -78,6 +78,11 @@ impl Transaction {
         Self { store, scope }
     }
 
+    /// The same transaction, which goes on with records of another of the tenant's catalogs.
+    pub(crate) fn within(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
     pub(crate) fn expect(self, tree: Tree, key: Key, expected: Expected) -> Self {
         let key = self.scope.key(&key);
         Self {

@@ -12,11 +12,12 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::{Deserialize, Serialize};
 use tenon_store::{Expected, Key, Tree};
 
-use crate::catalog::TenantCatalog;
+use crate::catalog::{Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
 use crate::model::{StorageDescriptor, Table, Timestamp};
 use crate::name::fold;
 use crate::partition::partition_name;
+use crate::scope::Transaction;
 use crate::stored;
 use crate::table::full_name;
 
@@ -194,9 +195,7 @@ impl TenantCatalog {
         self.retry(Kind::ColumnStatistics, &name, || {
             let place = self.place(of)?;
             let found = self.read::<Columns>(place.tree, &place.key)?;
-            let unchanged = found
-                .as_ref()
-                .map_or(Expected::Absent, |found| found.unchanged());
+            let unchanged = unchanged(found.as_ref());
             let mut columns = found.map(|found| found.value).unwrap_or_default();
             let mut outcomes = Vec::new();
             for column in statistics {
@@ -238,17 +237,30 @@ impl TenantCatalog {
         Ok(found.map_or_else(Vec::new, |found| found.value.into_values().collect()))
     }
 
+    /// Adds to a transaction that these statistics are kept, in place of earlier ones of the same columns.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the table or the partition, [`Error::InvalidInput`] when one of them cannot be kept,
+    /// [`Error::Store`].
+    pub(crate) fn with_statistics(
+        &self,
+        transaction: Transaction,
+        of: StatisticsOf<'_>,
+        statistics: &[ColumnStatistics],
+    ) -> Result<Transaction> {
+        let place = self.place(of)?;
+        let found = self.read::<Columns>(place.tree, &place.key)?;
+        let unchanged = unchanged(found.as_ref());
+        let mut columns = found.map(|found| found.value).unwrap_or_default();
+        for column in statistics {
+            place.check(column)?;
+            columns.insert(column.column_name.to_lowercase(), column.clone());
+        }
+        place.put(transaction, unchanged, &columns)
+    }
+
     fn put_statistics(&self, place: &Place, unchanged: Expected, columns: &Columns) -> Result<()> {
-        let transaction = self
-            .transaction()
-            .expect(place.tree, place.parent.clone(), Expected::Present)
-            .expect(place.tree, place.key.clone(), unchanged);
-        self.commit(if columns.is_empty() {
-            transaction.delete(place.tree, place.key.clone())
-        } else {
-            let payload = stored::encode(columns)?;
-            transaction.put(place.tree, place.key.clone(), stored::SCHEMA, payload)
-        })
+        self.commit(place.put(self.transaction(), unchanged, columns)?)
     }
 
     fn place(&self, of: StatisticsOf<'_>) -> Result<Place> {
@@ -294,7 +306,28 @@ fn column_names(descriptor: Option<&StorageDescriptor>) -> Vec<String> {
     columns.map(|column| column.name.to_lowercase()).collect()
 }
 
+fn unchanged(found: Option<&Stored<Columns>>) -> Expected {
+    found.map_or(Expected::Absent, Stored::unchanged)
+}
+
 impl Place {
+    /// Adds to a transaction that these are all columns' statistics.
+    fn put(
+        &self,
+        transaction: Transaction,
+        unchanged: Expected,
+        columns: &Columns,
+    ) -> Result<Transaction> {
+        let transaction = transaction
+            .expect(self.tree, self.parent.clone(), Expected::Present)
+            .expect(self.tree, self.key.clone(), unchanged);
+        if columns.is_empty() {
+            return Ok(transaction.delete(self.tree, self.key.clone()));
+        }
+        let payload = stored::encode(columns)?;
+        Ok(transaction.put(self.tree, self.key.clone(), stored::SCHEMA, payload))
+    }
+
     fn unknown(&self, column: &str) -> Error {
         Error::not_found(Kind::ColumnStatistics, format!("{} {column}", self.name))
     }

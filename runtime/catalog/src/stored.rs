@@ -28,17 +28,24 @@ const CATALOG: u8 = 21;
 const CATALOG_NUMBER: u8 = 22;
 const CATALOG_REMAINS: u8 = 23;
 const DEFAULT_CATALOG: u8 = 24;
+pub(crate) const STATISTICS_RUNS_OF_TABLE: u8 = 25;
+const STATISTICS_RUN: u8 = 26;
+const STATISTICS_RUN_UNDER_WAY: u8 = 27;
+pub(crate) const STATISTICS_SETTINGS: u8 = 28;
+const STATISTICS_SCHEDULE: u8 = 29;
 const NESTED: u8 = 255;
 
 /// Kinds of records that lie in a database.
 pub(crate) const OF_DATABASES: [u8; 3] = [TABLE, TABLES_CREATED, FUNCTION];
 
 /// Kinds of records in the tree of objects that lie in a table.
-pub(crate) const OF_TABLES: [u8; 4] = [
+pub(crate) const OF_TABLES: [u8; 6] = [
     PARTITIONS_CREATED,
     TABLE_STATISTICS,
     PARTITION_INDEXES,
     DESCRIPTOR,
+    STATISTICS_RUNS_OF_TABLE,
+    STATISTICS_SETTINGS,
 ];
 
 /// Below which all databases lie.
@@ -91,9 +98,14 @@ pub(crate) fn partitions_created_of(table: &Key) -> Key {
     of_kind(PARTITIONS_CREATED, table)
 }
 
+/// Below which all functions of all databases lie.
+pub(crate) fn all_functions() -> Key {
+    Key::new().with_u8(FUNCTION)
+}
+
 /// Below which all functions of a database lie.
 pub(crate) fn functions(database: &str) -> Key {
-    Key::new().with_u8(FUNCTION).with_part(database)
+    all_functions().with_part(database)
 }
 
 pub(crate) fn function(database: &str, name: &str) -> Key {
@@ -118,6 +130,11 @@ pub(crate) fn partition_of_statistics(statistics: &Key) -> Key {
 /// The definitions of a table's partition indexes, by the key of the table.
 pub(crate) fn partition_indexes_of(table: &Key) -> Key {
     of_kind(PARTITION_INDEXES, table)
+}
+
+/// Below which the definitions of all partition indexes lie.
+pub(crate) fn all_partition_indexes() -> Key {
+    Key::new().with_u8(PARTITION_INDEXES)
 }
 
 /// Below which the descriptors lie that partitions of a table share, by the key of the table.
@@ -189,6 +206,16 @@ pub(crate) fn tags(object: &Key) -> Key {
     Key::from_bytes([&[TAGS], object.as_bytes()].concat())
 }
 
+/// Below which all tags lie.
+pub(crate) fn all_tags() -> Key {
+    Key::new().with_u8(TAGS)
+}
+
+/// The object whose tags these are.
+pub(crate) fn tagged(tags: &Key) -> Key {
+    Key::from_bytes(tags.as_bytes().get(1..).unwrap_or_default().to_vec())
+}
+
 /// The policy of the catalog.
 pub(crate) fn resource_policy() -> Key {
     Key::new().with_u8(RESOURCE_POLICY)
@@ -240,9 +267,51 @@ pub(crate) fn default_catalog() -> Key {
     Key::new().with_u8(DEFAULT_CATALOG)
 }
 
+/// Below which everything in all nested catalogs lies.
+pub(crate) fn all_nested() -> Key {
+    Key::new().with_u8(NESTED)
+}
+
+/// The number behind the kind of a record: of nested catalogs and what lies in them.
+pub(crate) fn number_of(key: &Key) -> Option<u32> {
+    let mut reader = key.reader();
+    reader.u8().ok()?;
+    reader.u32().ok()
+}
+
+/// The runs that find out statistics of a table, by the key of the table.
+pub(crate) fn statistics_runs_of(table: &Key) -> Key {
+    of_kind(STATISTICS_RUNS_OF_TABLE, table)
+}
+
+/// Below which all such runs lie.
+pub(crate) fn statistics_runs() -> Key {
+    Key::new().with_u8(STATISTICS_RUN)
+}
+
+/// Below which those lie that are under way.
+pub(crate) fn statistics_runs_under_way() -> Key {
+    Key::new().with_u8(STATISTICS_RUN_UNDER_WAY)
+}
+
+/// What such runs of a table are to do, by the key of the table.
+pub(crate) fn statistics_settings_of(table: &Key) -> Key {
+    of_kind(STATISTICS_SETTINGS, table)
+}
+
+/// Below which the schedules lie that are in force.
+pub(crate) fn statistics_schedules() -> Key {
+    Key::new().with_u8(STATISTICS_SCHEDULE)
+}
+
+/// The schedule of the table with this key, which is one of all catalogs.
+pub(crate) fn statistics_schedule_of(table_of_all: &Key) -> Key {
+    Key::from_bytes([&[STATISTICS_SCHEDULE], table_of_all.as_bytes()].concat())
+}
+
 /// Below which everything in the nested catalog with this number lies.
 pub(crate) fn nested(number: u32) -> Key {
-    Key::new().with_u8(NESTED).with_u32(number)
+    all_nested().with_u32(number)
 }
 
 pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>> {

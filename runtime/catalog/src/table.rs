@@ -1,5 +1,7 @@
 //! Tables and their versions: create, get, update, delete, list.
 
+use std::collections::BTreeSet;
+
 use tenon_store::{Expected, Key, Tree};
 
 use crate::catalog::{DELETE_ATTEMPTS, MAX_PAGE, Page, Stored, TenantCatalog};
@@ -223,6 +225,8 @@ impl TenantCatalog {
             .delete(Tree::Object, marker)
             .delete(Tree::Object, stored::table_statistics_of(&table))
             .delete(Tree::Object, stored::partition_indexes_of(&table))
+            .delete(Tree::Object, stored::statistics_runs_of(&table))
+            .delete_tagged(stored::statistics_settings_of(&table))
             .delete_tagged(table);
         Ok((transaction, true))
     }
@@ -360,26 +364,66 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::InvalidInput`] for the current version; [`Error::NotFound`], [`Error::Store`].
     pub fn delete_table_version(&self, database: &str, name: &str, version_id: &str) -> Result<()> {
+        let outcomes = self.delete_table_versions(database, name, &[version_id])?;
+        outcomes.into_iter().collect()
+    }
+
+    /// Forgets several old definitions of a table in one transaction; those that cannot be forgotten have their
+    /// error in the answer, at the place they have in `version_ids`.
+    ///
+    /// # Errors
+    /// As [`TenantCatalog::delete_table_version`], for the table and the store.
+    pub fn delete_table_versions(
+        &self,
+        database: &str,
+        name: &str,
+        version_ids: &[impl AsRef<str>],
+    ) -> Result<Vec<Result<()>>> {
         let (database, name) = (fold("database", database)?, fold("table", name)?);
+        self.retry(Kind::Table, &full_name(&database, &name), || {
+            let current = self.read_table(&database, &name)?.value;
+            let mut transaction = self.transaction();
+            let (mut outcomes, mut gone) = (Vec::new(), BTreeSet::new());
+            for version_id in version_ids {
+                let outcome = self.check_old_version(&current, version_id.as_ref(), &gone);
+                if let Ok(key) = &outcome {
+                    gone.insert(key.clone());
+                    transaction = transaction
+                        .expect(Tree::Version, key.clone(), Expected::Present)
+                        .delete(Tree::Version, key.clone());
+                }
+                outcomes.push(outcome.map(drop));
+            }
+            if !gone.is_empty() {
+                self.commit(transaction)?;
+            }
+            Ok(outcomes)
+        })
+    }
+
+    /// The key of an old definition that is there.
+    fn check_old_version(
+        &self,
+        current: &Table,
+        version_id: &str,
+        gone: &BTreeSet<Key>,
+    ) -> Result<Key> {
+        let (database, name) = (
+            current.database_name.as_deref().unwrap_or_default(),
+            &current.name,
+        );
         let number = parse_version(version_id)?;
-        let current = self.read_table(&database, &name)?.value;
-        if version_number(&current)? == number {
-            let full_name = full_name(&database, &name);
+        if version_number(current)? == number {
+            let full_name = full_name(database, name);
             return Err(Error::invalid(format!(
                 "version {number} of table {full_name} is the current one"
             )));
         }
-        let key = stored::version(&database, &name, number);
-        let transaction = self
-            .transaction()
-            .expect(Tree::Version, key.clone(), Expected::Present)
-            .delete(Tree::Version, key);
-        match self.commit(transaction) {
-            Err(error) if error.is_store_conflict() => {
-                Err(no_such_version(&database, &name, number))
-            }
-            outcome => outcome,
+        let key = stored::version(database, name, number);
+        if gone.contains(&key) || self.object_version(Tree::Version, &key)?.is_none() {
+            return Err(no_such_version(database, name, number));
         }
+        Ok(key)
     }
 
     /// The record that tells of created partitions, as it is for the table with this key.

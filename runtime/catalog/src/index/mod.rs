@@ -25,7 +25,7 @@ use tenon_store::{Expected, Key, Tree};
 
 pub(crate) use entry::{is_ordered, with_value};
 
-use crate::catalog::TenantCatalog;
+use crate::catalog::{MAX_PAGE, TenantCatalog};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Column, Table};
 use crate::name;
@@ -127,6 +127,19 @@ pub(crate) struct IndexDefinition {
     pub(crate) keys: Vec<IndexKey>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) backfill_errors: Vec<BackfillError>,
+}
+
+/// An index that is between two states.
+#[derive(Debug, Clone)]
+pub struct UnfinishedIndex {
+    /// The catalog its table lies in.
+    pub catalog: TenantCatalog,
+    /// The database of its table.
+    pub database: String,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub index: String,
 }
 
 /// A key of an index; its type stays while there is an index.
@@ -234,6 +247,40 @@ impl TenantCatalog {
         let outcome = self.finish_index(&key, name, limit.unwrap_or(usize::MAX));
         self.index_work().end(&work);
         outcome
+    }
+
+    /// The indexes in all of the tenant's catalogs that are between two states: someone is at them, or was when
+    /// the process ended.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn unfinished_partition_indexes(&self) -> Result<Vec<UnfinishedIndex>> {
+        let mut unfinished = Vec::new();
+        for catalog in self.all_catalogs()? {
+            let (below, mut after) = (stored::all_partition_indexes(), None);
+            loop {
+                let page = catalog.scan(Tree::Object, &below, after.as_ref(), MAX_PAGE)?;
+                for (key, record) in &page.records {
+                    let Some((database, table)) = stored::table_of(key) else {
+                        continue;
+                    };
+                    let found: Vec<IndexDefinition> = stored::decode(Tree::Object, key, record)?;
+                    unfinished.extend(found.into_iter().filter(is_between).map(|definition| {
+                        UnfinishedIndex {
+                            catalog: catalog.clone(),
+                            database: database.clone(),
+                            table: table.clone(),
+                            index: definition.index_name,
+                        }
+                    }));
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(unfinished)
     }
 
     fn finish_index(&self, table: &Key, name: &str, limit: usize) -> Result<bool> {
@@ -484,6 +531,30 @@ impl IndexWork {
         let mut busy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         busy.remove(work);
     }
+}
+
+impl UnfinishedIndex {
+    /// Finishes it, however long that takes; when it is gone there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`TenantCatalog::finish_partition_index`].
+    pub fn finish(&self) -> Result<()> {
+        let (database, table) = (&self.database, &self.table);
+        let outcome = self
+            .catalog
+            .finish_partition_index(database, table, &self.index, None);
+        match outcome {
+            Err(Error::NotFound { .. }) => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+}
+
+const fn is_between(definition: &IndexDefinition) -> bool {
+    matches!(
+        definition.index_status,
+        IndexStatus::Creating | IndexStatus::Deleting
+    )
 }
 
 fn define(

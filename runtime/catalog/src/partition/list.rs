@@ -25,7 +25,7 @@ use crate::catalog::{MAX_PAGE, Page, TenantCatalog};
 use crate::error::{Error, Result};
 use crate::expression::{Conjunct, Expression, Value, is_text};
 use crate::index::{IndexDefinition, IndexStatus, is_ordered, with_value};
-use crate::model::{Column, Partition};
+use crate::model::{Column, Partition, Table};
 use crate::name::fold;
 use crate::stored;
 
@@ -88,6 +88,43 @@ struct Path {
 }
 
 impl TenantCatalog {
+    /// All partitions of a table, at most `limit`; none of one without partition keys. Their columns are left out.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`] when there are more, [`Error::NotFound`] for the table, [`Error::Store`].
+    pub fn partitions_of(&self, table: &Table, limit: usize) -> Result<Vec<Partition>> {
+        let database = table.database_name.as_deref().unwrap_or_default();
+        let (mut partitions, mut token) = (Vec::new(), None);
+        if table.partition_keys.is_empty() {
+            return Ok(partitions);
+        }
+        loop {
+            let page = self.list_partitions(
+                database,
+                &table.name,
+                &ListPartitions {
+                    token: token.as_deref(),
+                    limit: MAX_PAGE,
+                    without_columns: true,
+                    ..ListPartitions::default()
+                },
+            )?;
+            partitions.extend(page.items);
+            if partitions.len() > limit {
+                return Err(Error::LimitExceeded {
+                    reason: format!(
+                        "table {database}.{} has more than {limit} partitions, which are not read at once",
+                        table.name
+                    ),
+                });
+            }
+            token = page.next;
+            if token.is_none() {
+                return Ok(partitions);
+            }
+        }
+    }
+
     /// Partitions in the order of their values, or of an index when the filter is about its keys. Where the filter
     /// binds the first keys of that order, only those ranges are read.
     ///

@@ -10,7 +10,7 @@ mod spelling;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use tenon_store::{Expected, Key, Tree};
+use tenon_store::{Expected, Key, Record, Tree};
 
 pub use list::{ListPartitions, Segment};
 pub(crate) use record::{LAYOUT, descriptor_key, read_compact};
@@ -19,7 +19,7 @@ use record::{Packer, Unpacker};
 use crate::catalog::{Stored, TenantCatalog};
 use crate::error::{Error, Kind, Result};
 use crate::index::Indexes;
-use crate::model::{Partition, PartitionInput, Table};
+use crate::model::{Partition, PartitionInput, Table, Timestamp};
 use crate::name::fold;
 use crate::scope::Transaction;
 use crate::stored;
@@ -33,6 +33,17 @@ struct Target {
     table: Stored<Table>,
     key: Key,
     indexes: Indexes,
+}
+
+/// An update of a partition that can be done.
+struct Replacement<'a> {
+    /// Whether the partition is as it was read.
+    unchanged: Expected,
+    creation_time: Option<Timestamp>,
+    old_values: &'a [String],
+    new_values: &'a [String],
+    /// Those of the old values, when the new ones differ.
+    statistics: Option<Record>,
 }
 
 impl TenantCatalog {
@@ -163,49 +174,72 @@ impl TenantCatalog {
         values: &[String],
         input: PartitionInput,
     ) -> Result<()> {
+        let outcomes = self.update_partitions(database, table, &[(values.to_vec(), input)])?;
+        outcomes.into_iter().collect()
+    }
+
+    /// Replaces the definitions of several partitions, each by its values; those that cannot be replaced have their
+    /// error in the answer, at the place they have in `updates`. It is one transaction, unless an update is about
+    /// what one before it has written: such a one begins the next.
+    ///
+    /// # Errors
+    /// As [`TenantCatalog::update_partition`], for the table and the store.
+    pub fn update_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        updates: &[(Vec<String>, PartitionInput)],
+    ) -> Result<Vec<Result<()>>> {
         let (database, table) = (fold("database", database)?, fold("table", table)?);
-        let input = match input.values.is_empty() {
-            true => PartitionInput {
-                values: values.to_vec(),
-                ..input
-            },
-            false => input,
-        };
-        let name = partition_name(&database, &table, values);
-        self.retry(Kind::Partition, &name, || {
-            let target = self.target(&database, &table)?;
-            check_values(&target.table.value, values)?;
-            check_values(&target.table.value, &input.values)?;
-            let old_key = stored::partition(&database, &table, values);
-            let old = self
-                .record(Tree::Partition, &old_key)?
-                .ok_or_else(|| Error::not_found(Kind::Partition, name.clone()))?;
-            let unchanged = Expected::Version(old.version);
-            let mut transaction =
-                self.with_marker(&target)
-                    .expect(Tree::Partition, old_key.clone(), unchanged);
-            let new_key = match input.values == values {
-                true => old_key.clone(),
-                false => self.check_new(&target, &input.values, true, &mut BTreeSet::new())?,
+        let name = full_name(&database, &table);
+        let mut outcomes = Vec::with_capacity(updates.len());
+        while outcomes.len() < updates.len() {
+            let rest = &updates[outcomes.len()..];
+            outcomes.extend(self.retry(Kind::Table, &name, || {
+                self.update_at_once(&database, &table, rest)
+            })?);
+        }
+        Ok(outcomes)
+    }
+
+    /// One transaction of as many updates as do not meet, at least one; returns their outcomes.
+    fn update_at_once(
+        &self,
+        database: &str,
+        table: &str,
+        updates: &[(Vec<String>, PartitionInput)],
+    ) -> Result<Vec<Result<()>>> {
+        let target = self.target(database, table)?;
+        let (mut packer, mut unpacker) = (Packer::default(), Unpacker::new(self, database, table));
+        let mut transaction = self.with_marker(&target);
+        let (mut outcomes, mut touched) = (Vec::new(), BTreeSet::new());
+        for (values, input) in updates {
+            let new_values = match input.values.is_empty() {
+                true => values,
+                false => &input.values,
             };
-            if new_key != old_key {
-                transaction = target.indexes.remove(transaction, values);
-                transaction = target.indexes.enter(transaction, &input.values)?;
-                transaction = self
-                    .move_statistics(transaction, &old_key, &new_key)?
-                    .expect(Tree::Partition, new_key.clone(), Expected::Absent)
-                    .delete(Tree::Partition, old_key.clone());
+            let keys = [
+                target.partition_key(values),
+                target.partition_key(new_values),
+            ];
+            if keys.iter().any(|key| touched.contains(key)) {
+                break;
             }
-            let mut unpacker = Unpacker::new(self, &database, &table);
-            let old = unpacker.unpack(&old_key, values.to_vec(), &old)?;
-            let mut packer = Packer::default();
-            let payload = packer.pack(Partition {
-                creation_time: old.creation_time,
-                ..partition_of(input.clone())
-            })?;
-            let transaction = transaction.put(Tree::Partition, new_key, LAYOUT, payload);
-            self.commit(self.with_descriptors(transaction, &target.key, &packer)?)
-        })
+            let replacement = self.replacement(&target, &mut unpacker, values, new_values);
+            let outcome = match replacement {
+                Err(error) => Err(error),
+                Ok(replacement) => {
+                    transaction = replacement.add(transaction, &target, input, &mut packer)?;
+                    touched.extend(keys);
+                    Ok(())
+                }
+            };
+            outcomes.push(outcome);
+        }
+        if !touched.is_empty() {
+            self.commit(self.with_descriptors(transaction, &target.key, &packer)?)?;
+        }
+        Ok(outcomes)
     }
 
     /// Deletes the partition with these values.
@@ -296,27 +330,33 @@ impl TenantCatalog {
         Ok(transaction)
     }
 
-    /// Statistics go where their partition goes.
-    fn move_statistics(
+    /// Reads and checks what an update needs.
+    fn replacement<'a>(
         &self,
-        transaction: Transaction,
-        old: &Key,
-        new: &Key,
-    ) -> Result<Transaction> {
-        let (from, to) = (
-            stored::partition_statistics_of(old),
-            stored::partition_statistics_of(new),
-        );
-        Ok(match self.record(Tree::Partition, &from)? {
-            None => transaction.expect(Tree::Partition, from, Expected::Absent),
-            Some(record) => transaction
-                .expect(
-                    Tree::Partition,
-                    from.clone(),
-                    Expected::Version(record.version),
-                )
-                .delete(Tree::Partition, from)
-                .put(Tree::Partition, to, record.schema, record.payload),
+        target: &Target,
+        unpacker: &mut Unpacker<'_>,
+        old_values: &'a [String],
+        new_values: &'a [String],
+    ) -> Result<Replacement<'a>> {
+        let table = &target.table.value;
+        check_values(table, old_values)?;
+        check_values(table, new_values)?;
+        let key = target.partition_key(old_values);
+        let absent = || Error::not_found(Kind::Partition, target.partition_name(old_values));
+        let record = self.record(Tree::Partition, &key)?.ok_or_else(absent)?;
+        let old = unpacker.unpack(&key, old_values.to_vec(), &record)?;
+        let statistics = if new_values == old_values {
+            None
+        } else {
+            self.check_new(target, new_values, true, &mut BTreeSet::new())?;
+            self.record(Tree::Partition, &stored::partition_statistics_of(&key))?
+        };
+        Ok(Replacement {
+            unchanged: Expected::Version(record.version),
+            creation_time: old.creation_time,
+            old_values,
+            new_values,
+            statistics,
         })
     }
 
@@ -330,7 +370,7 @@ impl TenantCatalog {
     ) -> Result<Key> {
         let table = &target.table.value;
         check_values(table, values)?;
-        let key = values.iter().fold(target.key.clone(), Key::with_part);
+        let key = target.partition_key(values);
         key_fits(&key)?;
         target.indexes.check(values)?;
         if taken.contains(&key) || (look && self.object_version(Tree::Partition, &key)?.is_some()) {
@@ -350,7 +390,7 @@ impl TenantCatalog {
         gone: &BTreeSet<Key>,
     ) -> Result<Key> {
         check_values(&target.table.value, values)?;
-        let key = values.iter().fold(target.key.clone(), Key::with_part);
+        let key = target.partition_key(values);
         if gone.contains(&key) || self.object_version(Tree::Partition, &key)?.is_none() {
             return Err(Error::not_found(
                 Kind::Partition,
@@ -361,7 +401,58 @@ impl TenantCatalog {
     }
 }
 
+impl Replacement<'_> {
+    fn add(
+        self,
+        transaction: Transaction,
+        target: &Target,
+        input: &PartitionInput,
+        packer: &mut Packer,
+    ) -> Result<Transaction> {
+        let payload = packer.pack(Partition {
+            creation_time: self.creation_time,
+            values: self.new_values.to_vec(),
+            ..partition_of(input.clone())
+        })?;
+        let key = target.partition_key(self.new_values);
+        let old_key = target.partition_key(self.old_values);
+        let mut transaction = transaction.expect(Tree::Partition, old_key.clone(), self.unchanged);
+        if key != old_key {
+            transaction = target.indexes.remove(transaction, self.old_values);
+            transaction = target.indexes.enter(transaction, self.new_values)?;
+            transaction = self
+                .with_statistics(transaction, &old_key, &key)
+                .expect(Tree::Partition, key.clone(), Expected::Absent)
+                .delete(Tree::Partition, old_key);
+        }
+        Ok(transaction.put(Tree::Partition, key, LAYOUT, payload))
+    }
+
+    /// Statistics go where their partition goes.
+    fn with_statistics(self, transaction: Transaction, old: &Key, new: &Key) -> Transaction {
+        let (from, to) = (
+            stored::partition_statistics_of(old),
+            stored::partition_statistics_of(new),
+        );
+        match self.statistics {
+            None => transaction.expect(Tree::Partition, from, Expected::Absent),
+            Some(record) => transaction
+                .expect(
+                    Tree::Partition,
+                    from.clone(),
+                    Expected::Version(record.version),
+                )
+                .delete(Tree::Partition, from)
+                .put(Tree::Partition, to, record.schema, record.payload),
+        }
+    }
+}
+
 impl Target {
+    fn partition_key(&self, values: &[String]) -> Key {
+        values.iter().fold(self.key.clone(), Key::with_part)
+    }
+
     fn partition_name(&self, values: &[String]) -> String {
         let table = &self.table.value;
         let database = table.database_name.as_deref().unwrap_or_default();

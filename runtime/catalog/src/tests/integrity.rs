@@ -340,3 +340,118 @@ fn of_32_writers_one_wins_each_of_100_rounds() {
     won.sort_unstable();
     assert_eq!(won, (0..ROUNDS).collect::<Vec<_>>());
 }
+
+/// Every kind of record beside databases, in the default catalog and in a nested one.
+fn with_settings(catalog: &TenantCatalog) -> TenantCatalog {
+    let tags: Tags = [("team".to_owned(), "sales".to_owned())].into();
+    catalog
+        .create_catalog("lake", NestedCatalogInput::default(), &tags)
+        .unwrap();
+    catalog.add_tags(Resource::Catalog(None), &tags).unwrap();
+    let nested = catalog.nested("lake").unwrap();
+    for one in [catalog, &nested] {
+        one.create_database(database("db")).unwrap();
+        one.add_tags(Resource::Database("db"), &tags).unwrap();
+        let (definition, write) = super::settings::connection(serde_json::json!({"PASSWORD": "x"}));
+        one.create_connection(definition, write, &tags).unwrap();
+        one.put_resource_policy("{}", "00", &PolicyCondition::default())
+            .unwrap();
+        one.put_encryption_settings(&EncryptionSettings::default())
+            .unwrap();
+        one.create_security_configuration("strict", serde_json::json!({}))
+            .unwrap();
+    }
+    nested
+}
+
+#[test]
+fn what_is_wrong_beside_databases_and_with_nested_catalogs_is_found_and_mended() {
+    let Fixture {
+        dir: _dir,
+        store,
+        catalog,
+        ..
+    } = fixture();
+    let nested = with_settings(&catalog);
+    let found = catalog.fsck(true).unwrap();
+    assert_eq!(found.findings, []);
+    for (kind, count) in [
+        ("connection", 2),
+        ("connection secrets", 2),
+        ("tags", 6),
+        ("resource policy", 2),
+        ("encryption settings", 2),
+        ("security configuration", 2),
+        ("catalog", 1),
+    ] {
+        assert_eq!(found.checked.get(kind), Some(&count), "{kind}");
+    }
+    let whole = everything(&*store);
+
+    // In the layout of the first nested catalog: 255 and its number before the key.
+    let inside = |key: &Key| {
+        let key = [&[255, 0, 0, 0, 1], key.as_bytes()].concat();
+        Key::from_bytes(key)
+    };
+    let lost = Key::new().with_u8(16).with_part("gone");
+    let tags_of = |key: &Key| Key::from_bytes([&[17], key.as_bytes()].concat());
+    let policy = Key::new().with_u8(18);
+    let number = |kind: u8, number: u32| Key::new().with_u8(kind).with_u32(number);
+    let below_nothing = Key::new()
+        .with_u8(255)
+        .with_u32(7)
+        .with_u8(1)
+        .with_part("d");
+    let plant = Transaction::new(TENANT)
+        .put(Tree::Secret, lost.clone(), 1, b"{}".to_vec())
+        .put(Tree::Object, tags_of(&lost), 1, b"{}".to_vec())
+        .put(Tree::Object, inside(&tags_of(&lost)), 1, b"{}".to_vec())
+        .put(Tree::Object, inside(&policy), 1, b"no json".to_vec())
+        // The number of the catalog is lost and another one is there.
+        .delete(Tree::Object, number(22, 1))
+        .put(Tree::Object, number(22, 5), 1, Vec::new())
+        .put(Tree::Object, Key::new().with_u8(22), 1, b"1".to_vec())
+        .put(Tree::Object, number(23, 1), 1, Vec::new())
+        .put(Tree::Object, below_nothing.clone(), 1, b"{}".to_vec())
+        .put(Tree::Partition, below_nothing, 1, b"{}".to_vec());
+    store.commit(plant).unwrap();
+
+    let found = catalog.fsck(false).unwrap().findings;
+    let has = |catalog: Option<&str>, tree: &str, problem: &str| {
+        let found = found.iter().filter(|one| {
+            one.catalog.as_deref() == catalog && one.tree == tree && one.problem.contains(problem)
+        });
+        found.count()
+    };
+    for (catalog, tree, problem) in [
+        (None, "secret", "does not exist"),
+        (None, "obj", "which it belongs to, does not exist"),
+        (Some("lake"), "obj", "which it belongs to, does not exist"),
+        (Some("lake"), "obj", "expected"),
+        (None, "obj", "has no number"),
+        (None, "obj", "its catalog does not exist"),
+        (None, "obj", "would get number 1, and 5 is in use"),
+        (None, "obj", "what it says is deleted is in use"),
+        (None, "obj", "nested catalog number 7 does not exist"),
+        (None, "part", "nested catalog number 7 does not exist"),
+    ] {
+        assert_eq!(has(catalog, tree, problem), 1, "{problem}: {found:#?}");
+    }
+    assert_eq!(found.len(), 10, "{found:#?}");
+
+    catalog.fsck(true).unwrap();
+    let left = catalog.fsck(true).unwrap().findings;
+    assert_eq!(left.len(), 1, "{left:#?}");
+    let text = left[0].to_string();
+    assert!(
+        text.starts_with("catalog lake: obj") && text.ends_with("restore it from a backup"),
+        "{text}"
+    );
+    assert_eq!(everything(&*store), whole);
+    nested.create_database(database("another")).unwrap();
+    assert_eq!(nested.fsck(false).unwrap().findings.len(), 1);
+    let input = NestedCatalogInput::default();
+    catalog.create_catalog("next", input, &Tags::new()).unwrap();
+    catalog.delete_catalog("lake").unwrap();
+    assert_eq!(catalog.fsck(false).unwrap().findings, []);
+}

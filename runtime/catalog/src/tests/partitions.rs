@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use tenon_store::{Key, Store, Tree};
+use tenon_store::{Key, Store, Transaction, Tree};
 
 use super::{Fixture, TENANT, database, fixture, table};
 use crate::*;
@@ -677,4 +677,163 @@ fn partitions_share_their_descriptors() {
         after, read,
         "an update of the table does not reach into its partitions"
     );
+}
+
+fn of_partition(values: &[String]) -> StatisticsOf<'_> {
+    StatisticsOf {
+        database: "db",
+        table: "t",
+        partition: Some(values),
+    }
+}
+
+/// The number of the last transaction.
+fn last_seq(store: &dyn Store) -> u64 {
+    store.commit(Transaction::new(TENANT)).unwrap().seq
+}
+
+#[test]
+fn several_updates_are_one_transaction_and_each_has_its_own_error() {
+    let Fixture {
+        dir: _dir,
+        store,
+        catalog,
+        ..
+    } = fixture();
+    catalog.create_database(database("db")).unwrap();
+    let by_day = index("by_day", &["day"]);
+    catalog
+        .create_table_with_indexes("db", events("t"), &[by_day])
+        .unwrap();
+    let at = |region: &str| values(&[region, "1", "2020-01-01"]);
+    let to = |region: &str| partition(&[region, "1", "2020-01-01"]);
+    let regions = ["a", "b", "c", "d"];
+    catalog
+        .create_partitions("db", "t", regions.map(to).to_vec())
+        .unwrap();
+    catalog
+        .update_statistics(of_partition(&at("a")), &[long("id", 5)])
+        .unwrap();
+
+    let before = last_seq(&*store);
+    let updates = [
+        (at("a"), to("x")),
+        (at("gone"), to("gone")),
+        (at("b"), to("c")),
+        (at("c"), PartitionInput::default()),
+        (values(&["too few"]), to("y")),
+        (at("d"), to("y")),
+    ];
+    let outcomes = catalog.update_partitions("db", "t", &updates).unwrap();
+    assert_eq!(last_seq(&*store), before + 1, "it is one transaction");
+    assert!(matches!(
+        outcomes[..],
+        [
+            Ok(()),
+            Err(Error::NotFound { .. }),
+            Err(Error::AlreadyExists { .. }),
+            Ok(()),
+            Err(Error::InvalidInput { .. }),
+            Ok(()),
+        ]
+    ));
+    assert_eq!(
+        list(&catalog, "", 10),
+        [at("b"), at("c"), at("x"), at("y")],
+        "in the order of their keys"
+    );
+    let moved = catalog
+        .get_statistics(of_partition(&at("x")), &["id".to_owned()])
+        .unwrap();
+    assert!(moved[0].is_ok());
+    assert_eq!(catalog.fsck(false).unwrap().findings, []);
+
+    // Each is about what the one before it wrote.
+    let chain = [(at("x"), to("z")), (at("z"), to("b2")), (at("b"), to("x"))];
+    let outcomes = catalog.update_partitions("db", "t", &chain).unwrap();
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    assert_eq!(last_seq(&*store), before + 1 + 2);
+    assert_eq!(
+        list(&catalog, "", 10),
+        [at("b2"), at("c"), at("x"), at("y")]
+    );
+    assert_eq!(catalog.fsck(false).unwrap().findings, []);
+}
+
+#[test]
+fn several_versions_are_forgotten_in_one_transaction() {
+    let Fixture {
+        dir: _dir,
+        store,
+        catalog,
+        ..
+    } = fixture();
+    catalog.create_database(database("db")).unwrap();
+    catalog.create_table("db", events("t")).unwrap();
+    for _ in 0..4 {
+        catalog
+            .update_table("db", events("t"), &UpdateTable::default())
+            .unwrap();
+    }
+    let before = last_seq(&*store);
+    let ids = ["0", "4", "2", "2", "nine", "9"];
+    let outcomes = catalog.delete_table_versions("db", "t", &ids).unwrap();
+    assert!(matches!(
+        outcomes[..],
+        [
+            Ok(()),
+            Err(Error::InvalidInput { .. }),
+            Ok(()),
+            Err(Error::NotFound { .. }),
+            Err(Error::InvalidInput { .. }),
+            Err(Error::NotFound { .. }),
+        ]
+    ));
+    assert_eq!(last_seq(&*store), before + 1);
+    let left = catalog.get_table_versions("db", "t", None, 10).unwrap();
+    let left: Vec<_> = left
+        .items
+        .iter()
+        .map(|one| one.version_id.as_deref())
+        .collect();
+    assert_eq!(left, [Some("4"), Some("3"), Some("1")]);
+    assert!(matches!(
+        catalog.delete_table_versions("db", "none", &ids),
+        Err(Error::NotFound { .. })
+    ));
+}
+
+#[test]
+fn indexes_that_were_left_between_two_states_are_found_and_finished() {
+    let Fixture {
+        dir: _dir, catalog, ..
+    } = fixture();
+    let input = NestedCatalogInput::default();
+    catalog.create_catalog("lake", input, &Tags::new()).unwrap();
+    let nested = catalog.nested("lake").unwrap();
+    for one in [&catalog, &nested] {
+        one.create_database(database("db")).unwrap();
+        one.create_table_with_indexes("db", events("t"), &[index("old", &["day"])])
+            .unwrap();
+        one.create_partition("db", "t", partition(&["eu", "1", "2020-01-01"]))
+            .unwrap();
+        one.create_partition_index("db", "t", &index("new", &["at"]))
+            .unwrap();
+        one.delete_partition_index("db", "t", "old").unwrap();
+    }
+    let unfinished = catalog.unfinished_partition_indexes().unwrap();
+    let names: Vec<_> = unfinished.iter().map(|one| one.index.as_str()).collect();
+    assert_eq!(names, ["old", "new", "old", "new"]);
+    for one in &unfinished {
+        one.finish().unwrap();
+    }
+    for one in [&catalog, &nested] {
+        let indexes = one.get_partition_indexes("db", "t").unwrap();
+        assert_eq!(indexes.len(), 1);
+        assert_eq!(indexes[0].index_status, IndexStatus::Active);
+    }
+    assert_eq!(catalog.unfinished_partition_indexes().unwrap().len(), 0);
+    catalog.delete_table("db", "t").unwrap();
+    unfinished[0].finish().unwrap();
+    assert_eq!(catalog.fsck(false).unwrap().findings, []);
 }
