@@ -19,6 +19,7 @@ methods = {name: method for method, name in glue.meta.method_to_api_mapping.item
 
 # Errors that this server has no reason to answer with.
 NEVER = {
+    "ColumnStatisticsTaskStoppingException": "a run has stopped when the answer to stopping it comes",
     "FederatedResourceAlreadyExistsException": "nothing is federated",
     "FederationSourceException": "nothing is federated",
     "FederationSourceRetryableException": "nothing is federated",
@@ -55,6 +56,18 @@ ERRORS = [
     ("BatchGetPartition", MISSING, {**NO_T, "PartitionsToGet": [{"Values": ["1"]}]}),
     ("BatchUpdatePartition", INVALID, {"DatabaseName": "db", "TableName": LONG, **ENTRIES}),
     ("BatchUpdatePartition", MISSING, {**NO_T, **ENTRIES}),
+    ("CreateColumnStatisticsTaskSettings", INVALID, {**T, "Role": "r", "Schedule": "daily"}),
+    ("CreateColumnStatisticsTaskSettings", MISSING, {**NO_T, "Role": "r"}),
+    ("DeleteColumnStatisticsTaskSettings", MISSING, {**T}),
+    ("GetColumnStatisticsTaskRun", MISSING, {"ColumnStatisticsTaskRunId": "none"}),
+    ("GetColumnStatisticsTaskSettings", MISSING, {**T}),
+    ("StartColumnStatisticsTaskRun", INVALID, {**T, "Role": "r", "SampleSize": 0}),
+    ("StartColumnStatisticsTaskRun", MISSING, {**NO_T, "Role": "r"}),
+    ("StartColumnStatisticsTaskRunSchedule", MISSING, {**T}),
+    ("StopColumnStatisticsTaskRun", "ColumnStatisticsTaskNotRunningException", {**T}),
+    ("StopColumnStatisticsTaskRun", MISSING, {**NO_T}),
+    ("StopColumnStatisticsTaskRunSchedule", MISSING, {**T}),
+    ("UpdateColumnStatisticsTaskSettings", MISSING, {**T}),
     ("CreateDatabase", INVALID, {"DatabaseInput": {"Name": LONG}}),
     ("CreateDatabase", EXISTS, {"DatabaseInput": {"Name": "DB"}}),
     ("CreatePartition", INVALID, {**T, "PartitionInput": {"Values": ["1", "2"]}}),

@@ -130,7 +130,8 @@ pub(crate) struct AuditLog {
 impl AuditLog {
     /// The entry as a record that is written with each change.
     pub(crate) fn note(entry: &AuditEntry) -> Result<Note, IdentityError> {
-        Ok(Note::new(Tree::Object, entry.key(), SCHEMA, encode(entry)?))
+        let actor = entry.access_key.as_deref().unwrap_or(&entry.principal);
+        Ok(Note::new(Tree::Object, entry.key(), SCHEMA, encode(entry)?).by(actor))
     }
 
     /// Adds the entry to a change.
@@ -232,6 +233,7 @@ pub(crate) fn unix_millis(time: SystemTime) -> u64 {
 
 /// Members of requests that name things.
 const NAMES: &[&str] = &[
+    "CatalogID",
     "CatalogId",
     "ColumnName",
     "ConnectionName",

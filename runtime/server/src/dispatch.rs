@@ -4,11 +4,11 @@
 //! X-Amz-Target: AWSGlue.<Operation>          glue, JSON
 //! no target, credential scope of sts or iam  query, XML
 //!
-//! authenticate ── rate ── input ── count quota ── operation ── audit ── answer
+//! authenticate ── rate ── seat ── input ── quota ── operation ── audit ── answer
 //! ```
 //!
-//! All of it runs on a thread that may block, since every step asks the store. What panics there is an answer,
-//! not an end.
+//! All of it runs on a thread that may block, since every step asks the store. One tenant has a share of these threads:
+//! when that is in use, its requests wait for a seat without a thread. What panics is an answer, not an end.
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,7 @@ use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tenon_catalog::{Catalog, Note, TenantCatalog};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
 use crate::audit::{self, AuditEntry, AuditLog};
@@ -28,13 +29,16 @@ use crate::fault::Fault;
 use crate::front::{Held, RequestId, Told};
 use crate::glue::{self, Context};
 use crate::identity::sigv4::{Request, Scope, Signed};
-use crate::identity::{Caller, Denied, Identity, lock};
+use crate::identity::{Caller, Denied, Identity, Quotas};
 use crate::model::Model;
 use crate::query::{self, Service};
+use crate::quota::Wanted;
 use crate::reach::Reach;
 use crate::routes;
+use crate::share::Seats;
+use crate::tasks::Tasks;
 use crate::token::Tokens;
-use crate::wire;
+use crate::wire::{self, Output};
 
 #[cfg(test)]
 mod tests;
@@ -50,9 +54,14 @@ pub(crate) struct Dispatch {
     account: String,
     region: String,
     reach: Arc<Reach>,
+    tasks: Tasks,
     model: Arc<Model>,
     lists: Tokens,
+    seats: Seats<tenon_catalog::Tenant>,
 }
+
+/// Requests of one tenant that are performed at the same time, a quarter of the threads that tokio has for what blocks.
+const SEATS: usize = 128;
 
 /// A request as it arrived.
 struct Call {
@@ -66,6 +75,20 @@ struct Call {
     account: OnceLock<String>,
     /// Counts the body as long as it is here, also when nobody waits for the answer any more.
     _held: Option<Arc<Held>>,
+}
+
+/// A request whose sender is known.
+struct Waiting {
+    call: Call,
+    target: Target,
+    caller: Caller,
+}
+
+/// What became of a request on its first thread.
+enum Begun {
+    Answered(Response),
+    /// It needs one of these seats.
+    Waits(Box<Waiting>, Arc<Semaphore>),
 }
 
 /// What a request is for.
@@ -83,6 +106,7 @@ impl Dispatch {
         account: String,
         region: String,
         reach: Reach,
+        tasks: Tasks,
         lists: [u8; 32],
     ) -> Self {
         Self {
@@ -91,8 +115,23 @@ impl Dispatch {
             account,
             region,
             reach: Arc::new(reach),
+            tasks,
             model: Arc::new(model),
             lists: Tokens::new(lists),
+            seats: Seats::new(SEATS),
+        }
+    }
+
+    /// Begins what a stopped server left undone.
+    pub(crate) fn take_up(&self) {
+        match self.identity.tenants(&self.account) {
+            Ok(tenants) => glue::take_up_indexes(
+                tenants
+                    .into_iter()
+                    .map(|(tenant, _)| self.catalog.tenant(tenant))
+                    .collect(),
+            ),
+            Err(error) => tracing::warn!(%error, "what was left undone cannot be found"),
         }
     }
 
@@ -101,9 +140,37 @@ impl Dispatch {
         Router::new().fallback(serve).with_state(Arc::new(self))
     }
 
-    fn answer(&self, call: &Call) -> Response {
-        let target = Target::of(call);
-        let outcome = self.perform(call, &target);
+    /// Performs a request, unless all seats of its tenant are taken.
+    fn begin(&self, call: Call) -> Begun {
+        let target = Target::of(&call);
+        let caller = match self.admit(&call, &target) {
+            Ok(caller) => caller,
+            Err(fault) => return Begun::Answered(Self::answer(&call, target, Err(fault))),
+        };
+        let seats = self.seats.of(caller.tenant);
+        let waiting = Waiting {
+            call,
+            target,
+            caller,
+        };
+        match Arc::clone(&seats).try_acquire_owned() {
+            Ok(seat) => Begun::Answered(self.finish(waiting, seat)),
+            Err(_) => Begun::Waits(Box::new(waiting), seats),
+        }
+    }
+
+    /// Performs a request that has a seat.
+    fn finish(&self, request: Waiting, _seat: OwnedSemaphorePermit) -> Response {
+        let Waiting {
+            call,
+            target,
+            caller,
+        } = request;
+        let outcome = self.perform(&call, &target, caller);
+        Self::answer(&call, target, outcome)
+    }
+
+    fn answer(call: &Call, target: Target, outcome: Result<Output, Fault>) -> Response {
         if let Err(fault) = &outcome {
             let (name, request_id) = (fault.name, &call.id);
             tracing::debug!(request_id, name, "a request was refused");
@@ -126,10 +193,10 @@ impl Dispatch {
         response
     }
 
-    fn perform(&self, call: &Call, target: &Target) -> Result<Value, Fault> {
-        let is_mutation = target.is_mutation();
+    /// Who sends a request, if it may.
+    fn admit(&self, call: &Call, target: &Target) -> Result<Caller, Fault> {
         // Nothing is read of the body of whoever is not known.
-        let caller = match self.authenticate(call, target, is_mutation) {
+        let caller = match self.authenticate(call, target, target.is_mutation()) {
             Ok(caller) => caller,
             Err(denied) => return Err(self.denied(call, target, denied)),
         };
@@ -138,6 +205,11 @@ impl Dispatch {
             // Not written down: what is refused to save work must not make work.
             return Err(Fault::new("ThrottlingException", "Rate exceeded"));
         }
+        Ok(caller)
+    }
+
+    fn perform(&self, call: &Call, target: &Target, caller: Caller) -> Result<Output, Fault> {
+        let is_mutation = target.is_mutation();
         let input = target.input(&call.body);
         let entry = is_mutation.then(|| AuditEntry {
             principal: caller.principal.arn.clone(),
@@ -181,7 +253,7 @@ impl Dispatch {
         input: Value,
         caller: Caller,
         note: Option<Arc<Note>>,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Output, Fault> {
         let catalog = self.catalog.tenant(caller.tenant);
         let quotas = caller.quotas;
         let context = Context {
@@ -198,20 +270,11 @@ impl Dispatch {
             request_id: call.id.clone(),
             identity: self.identity.clone(),
             reach: Arc::clone(&self.reach),
+            tasks: self.tasks.clone(),
         };
         let work = || match target {
             Target::Glue(operation) => {
-                let limit = match operation.as_str() {
-                    "CreateDatabase" => quotas.databases.map(|limit| (limit, Counted::Databases)),
-                    "CreateTable" => quotas.tables.map(|limit| (limit, Counted::Tables)),
-                    _ => None,
-                };
-                let creating = limit.map(|_| self.identity.creating(caller.tenant));
-                let _creating = creating.as_deref().map(lock);
-                if let Some((limit, counted)) = limit {
-                    counted.check(&catalog, limit)?;
-                }
-                glue::perform(&context, operation, input)
+                self.within_quotas(operation, &catalog, &quotas, &context, input)
             }
             Target::Query(service, operation) => {
                 query::perform(*service, operation, &context, &self.identity, &input)
@@ -224,6 +287,38 @@ impl Dispatch {
         if outcome.as_ref().is_err_and(|fault| fault.status >= 500) {
             let (request_id, operation) = (&context.request_id, target.name());
             tracing::error!(request_id, operation, "an operation failed");
+        }
+        outcome
+    }
+
+    /// Performs an operation of Glue if what it creates is within the account's quotas.
+    fn within_quotas(
+        &self,
+        operation: &str,
+        catalog: &TenantCatalog,
+        quotas: &Quotas,
+        context: &Context,
+        input: Value,
+    ) -> Result<Output, Fault> {
+        let wanted = Wanted::of(operation, &input, quotas);
+        if wanted.is_empty() {
+            let outcome = glue::perform(context, operation, input);
+            if glue::deletes(operation) {
+                self.identity.usage().of(catalog.tenant()).deleted();
+            }
+            return outcome;
+        }
+        let usage = self.identity.usage().of(catalog.tenant());
+        let reserved = usage.reserve(catalog, &wanted)?;
+        let outcome = glue::perform(context, operation, input);
+        match &outcome {
+            Ok(output) => reserved.keep(output.failures as u64),
+            // Some of it may have happened: counted when it matters.
+            Err(fault) if fault.status >= 500 => {
+                reserved.keep(0);
+                usage.deleted();
+            }
+            Err(_) => drop(reserved),
         }
         outcome
     }
@@ -253,10 +348,10 @@ impl Dispatch {
         tenant: tenon_catalog::Tenant,
         mut entry: AuditEntry,
         note: &Note,
-        outcome: &Result<Value, Fault>,
+        outcome: &Result<Output, Fault>,
     ) {
         let said = match outcome {
-            Ok(answer) if answer.get("Errors").is_some() => audit::PARTIAL,
+            Ok(output) if output.failures > 0 => audit::PARTIAL,
             Ok(_) => audit::SUCCESS,
             Err(fault) => fault.name,
         };
@@ -289,31 +384,6 @@ impl Dispatch {
 fn report<T>(entry: &AuditEntry, outcome: Result<T, crate::IdentityError>) {
     if let Err(error) = outcome {
         tracing::error!(?entry, %error, "the audit log cannot be written");
-    }
-}
-
-/// What a quota counts.
-#[derive(Clone, Copy)]
-enum Counted {
-    Databases,
-    Tables,
-}
-
-impl Counted {
-    /// Counting reads what is counted; accounts without a quota do not pay for it.
-    fn check(self, catalog: &TenantCatalog, limit: u32) -> Result<(), Fault> {
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let (what, count) = match self {
-            Self::Databases => ("databases", catalog.count_databases(most)?),
-            Self::Tables => ("tables", catalog.count_tables(most)?),
-        };
-        if count < most {
-            return Ok(());
-        }
-        Err(Fault::new(
-            "ResourceNumberLimitExceededException",
-            format!("the account may have {limit} {what} and has as many"),
-        ))
     }
 }
 
@@ -394,12 +464,25 @@ async fn serve(
         _held: extensions.get().cloned(),
     };
     let span = Span::current();
-    let work = move || span.in_scope(|| dispatch.answer(&call));
-    match tokio::task::spawn_blocking(work).await {
-        Ok(response) => response,
-        Err(failed) => {
-            tracing::error!(%failed, "a request was not answered");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    let begin = {
+        let (dispatch, span) = (Arc::clone(&dispatch), span.clone());
+        move || span.in_scope(|| dispatch.begin(call))
+    };
+    let (waiting, seats) = match tokio::task::spawn_blocking(begin).await {
+        Ok(Begun::Answered(response)) => return response,
+        Ok(Begun::Waits(waiting, seats)) => (waiting, seats),
+        Err(failed) => return unanswered(&failed),
+    };
+    // Nobody closes it.
+    let Ok(seat) = seats.acquire_owned().await else {
+        return unanswered(&"its seats are gone");
+    };
+    let finish = move || span.in_scope(|| dispatch.finish(*waiting, seat));
+    let finished = tokio::task::spawn_blocking(finish).await;
+    finished.unwrap_or_else(|failed| unanswered(&failed))
+}
+
+fn unanswered(failed: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%failed, "a request was not answered");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }

@@ -2,7 +2,6 @@
 //!
 //! Names and meanings: <https://docs.aws.amazon.com/glue/latest/webapi/CommonErrors.html>
 
-use serde_json::{Value, json};
 use tenon_catalog::Error;
 
 /// An exception on the wire.
@@ -47,11 +46,6 @@ impl Fault {
             name: "InternalServiceException",
             message: "the request could not be served; the server's log says why".to_owned(),
         }
-    }
-
-    /// As an item of a batch's `Errors`.
-    pub(crate) fn detail(&self) -> Value {
-        json!({"ErrorCode": self.name, "ErrorMessage": self.message})
     }
 }
 

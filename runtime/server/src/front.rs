@@ -19,6 +19,7 @@ use std::task::Poll;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, Uri, header};
 use axum::response::Response;
 use hyper::body::Incoming;
@@ -30,7 +31,7 @@ use tracing::{Instrument, Span};
 use crate::fault::Fault;
 use crate::limits::{Limits, Refusal};
 use crate::metrics::{Counted, Metrics};
-use crate::rest::problem;
+use crate::rest::{bearer, is_upload, problem};
 use crate::token::Tokens;
 use crate::{glue, telemetry, wire};
 
@@ -102,6 +103,9 @@ impl Style {
     }
 }
 
+/// Whether the bearer of this token may publish plugins; may block.
+pub(crate) type MayPublish = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Takes requests of all connections.
 pub(crate) struct Front {
     router: Router,
@@ -112,6 +116,7 @@ pub(crate) struct Front {
     /// Bytes of bodies in memory.
     buffered: Arc<AtomicUsize>,
     stage: watch::Receiver<Stage>,
+    may_publish: MayPublish,
     operations: Vec<&'static str>,
 }
 
@@ -122,6 +127,7 @@ impl Front {
         metrics: Arc<Metrics>,
         ids: Tokens,
         stage: watch::Receiver<Stage>,
+        may_publish: MayPublish,
     ) -> Self {
         Self {
             router,
@@ -131,6 +137,7 @@ impl Front {
             number: AtomicU64::new(0),
             buffered: Arc::default(),
             stage,
+            may_publish,
             operations: glue::supported(),
         }
     }
@@ -195,8 +202,15 @@ impl Front {
             bytes: 0,
             all: Arc::clone(&self.buffered),
         };
-        let body = timeout_at(deadline, self.body(incoming, &mut held)).await;
-        let body = body.map_err(|_| Refusal::SlowRequest { limit })??;
+        let most = self.most_body_bytes(&head).await;
+        let body = match most {
+            Some(most) => {
+                let body = timeout_at(deadline, self.body(incoming, most, &mut held)).await;
+                body.map_err(|_| Refusal::SlowRequest { limit })??
+            }
+            // Whoever gets the request refuses it without.
+            None => Bytes::new(),
+        };
         record.bytes_in = body.len();
         let mut request = Request::from_parts(head, Body::from(body));
         let extensions = request.extensions_mut();
@@ -205,7 +219,24 @@ impl Front {
         extensions.insert(Arc::new(held));
         let answer = route(self.router.clone(), request, &record.id);
         let answer = timeout_at(deadline, answer).await;
-        answer.map_err(|_| Refusal::SlowOperation { limit })
+        let mut answer = answer.map_err(|_| Refusal::SlowOperation { limit })?;
+        if most.is_none() {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, close);
+        }
+        Ok(answer)
+    }
+
+    /// How much of a body is read: plugins are large, and memory is for those who may publish them. `None` when nothing
+    /// is.
+    async fn most_body_bytes(&self, head: &Parts) -> Option<usize> {
+        if !is_upload(&head.method, &head.uri) {
+            return Some(self.limits.body_bytes);
+        }
+        let token = bearer(&head.headers)?.to_owned();
+        let may_publish = Arc::clone(&self.may_publish);
+        let may = tokio::task::spawn_blocking(move || may_publish(&token)).await;
+        may.unwrap_or(false).then_some(self.limits.upload_bytes)
     }
 
     fn check_head(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -226,8 +257,12 @@ impl Front {
     }
 
     /// The whole body. Memory is counted as it fills, not as a header promises.
-    async fn body(&self, mut incoming: Incoming, held: &mut Held) -> Result<Bytes, Refusal> {
-        let limit = self.limits.body_bytes;
+    async fn body(
+        &self,
+        mut incoming: Incoming,
+        limit: usize,
+        held: &mut Held,
+    ) -> Result<Bytes, Refusal> {
         if incoming.size_hint().lower() > limit as u64 {
             return Err(Refusal::Body { limit });
         }

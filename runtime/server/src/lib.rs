@@ -24,13 +24,16 @@
 //! | `query` | STS and of IAM `GetRole`, in XML |
 //! | `wire` | the protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html> |
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
-//! | `glue` | the operations, and the table of what is supported |
+//! | `glue` | the operations, the table of what is supported, and `shapes`: what they are asked and answer |
+//! | `quota`, `share` | what an account may have; what one tenant takes of what all share |
+//! | `analyst`, `tasks` | [`Analyst`], who finds out statistics, and the runs that ask it |
 //! | `reach` | [`Network`], and the one way to addresses that callers name |
 //! | `token` | pagination tokens that cannot be made or changed by callers |
 //! | `fault` | the one table from errors of the rooms to exception names of Glue |
 //!
-//! **Chosen: constraints are data.** One walk over a small file checks every request in AWS's words.
-//! **Refused: generated structs with checks in them**: they are compiled for minutes and say the same.
+//! **Chosen: constraints are data, shapes are types.** One walk over a small file checks every request in AWS's words.
+//! What is read then, and what is answered, are structs of the same model, which check nothing and are written
+//! straight to text. **Refused: generated structs with checks in them**: they are compiled for minutes and say the same.
 //!
 //! Everyone of an account may do everything in it.
 #![cfg_attr(
@@ -42,6 +45,7 @@
     )
 )]
 
+mod analyst;
 mod audit;
 mod dispatch;
 mod fault;
@@ -55,16 +59,20 @@ mod metrics;
 mod model;
 mod otlp;
 mod query;
+mod quota;
 mod reach;
 mod rest;
 mod routes;
 mod server;
+mod share;
 mod socket;
+mod tasks;
 pub mod telemetry;
 mod tls;
 mod token;
 mod wire;
 
+pub use analyst::{Analysis, AnalysisError, Analyst};
 pub use audit::{AuditEntry, AuditPage, AuditQuery};
 pub use glue::{coverage, supported};
 pub use health::Watchers;
@@ -76,4 +84,5 @@ pub use limits::Limits;
 pub use reach::Network;
 pub use rest::openapi;
 pub use server::{Server, ServerConfig, ServerError};
+pub use tasks::TaskLimits;
 pub use tls::{TlsError, TlsFiles};

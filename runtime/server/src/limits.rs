@@ -39,6 +39,8 @@ pub struct Limits {
     pub url_bytes: usize,
     /// A body, in bytes. Default 4 MiB; a table's definition in Glue is far below.
     pub body_bytes: usize,
+    /// A plugin that an administrator publishes, in bytes. Default 50 MiB, the most a registry takes.
+    pub upload_bytes: usize,
     /// Bodies of all requests under way, in bytes. Default 256 MiB.
     pub buffered_bytes: usize,
     /// On shutdown: how long connections are still accepted while `/health/ready` says no, so that a balancer
@@ -61,6 +63,7 @@ impl Default for Limits {
             headers: 100,
             url_bytes: 8 * 1024,
             body_bytes: 4 * 1024 * 1024,
+            upload_bytes: 50 * 1024 * 1024,
             buffered_bytes: 256 * 1024 * 1024,
             drain_notice: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),

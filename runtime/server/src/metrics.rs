@@ -14,6 +14,10 @@
 //! | `tenon_refused_total` | limit | refused by a limit |
 //! | `tenon_tls_handshakes_failed_total` | | connections that did not become secure |
 //! | `tenon_tls_reloads_total` | outcome | certificates taken, and not taken |
+//! | `tenon_store_ready` | | 1 when the store serves, as readiness has it |
+//! | `tenon_store_writable`, `tenon_store_verified` | | 1 when it takes writes; when its content was compared with its digest |
+//! | `tenon_store_last_seq`, `tenon_store_journal_bytes` | | the last transaction; journal after the last checkpoint |
+//! | `tenon_store_checkpoints_total`, `tenon_store_checkpoints_failed_total` | | since the start |
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -21,6 +25,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge, histogram};
 use metrics::{describe_histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tenon_store::{Status, Verified};
 
 /// Upper bounds of latency's buckets, in seconds.
 const SECONDS: [f64; 14] = [
@@ -44,6 +49,19 @@ struct Single {
     request_bytes: Counter,
     response_bytes: Counter,
     handshakes_failed: Counter,
+    store: StoreNumbers,
+}
+
+/// As the store last said.
+#[derive(Debug)]
+struct StoreNumbers {
+    ready: Gauge,
+    writable: Gauge,
+    verified: Gauge,
+    last_seq: Gauge,
+    journal_bytes: Gauge,
+    checkpoints: Counter,
+    checkpoints_failed: Counter,
 }
 
 /// Counts as under way, or open, until it is dropped.
@@ -120,6 +138,26 @@ impl Metrics {
         });
     }
 
+    /// How the store is.
+    pub(crate) fn store(&self, status: &Status) {
+        let numbers = &self.single.store;
+        numbers.writable.set(one_if(status.stopped.is_none()));
+        numbers
+            .verified
+            .set(one_if(status.verified == Verified::Verified));
+        numbers.last_seq.set(status.last_seq as f64);
+        numbers.journal_bytes.set(status.journal_bytes as f64);
+        numbers.checkpoints.absolute(status.checkpoints);
+        numbers
+            .checkpoints_failed
+            .absolute(status.failed_checkpoints);
+    }
+
+    /// Whether the store serves.
+    pub(crate) fn store_ready(&self, ready: bool) {
+        self.single.store.ready.set(one_if(ready));
+    }
+
     pub(crate) fn handshake_failed(&self) {
         self.single.handshakes_failed.increment(1);
     }
@@ -142,8 +180,21 @@ impl Single {
             request_bytes: counter!("tenon_request_bytes_total"),
             response_bytes: counter!("tenon_response_bytes_total"),
             handshakes_failed: counter!("tenon_tls_handshakes_failed_total"),
+            store: StoreNumbers {
+                ready: gauge!("tenon_store_ready"),
+                writable: gauge!("tenon_store_writable"),
+                verified: gauge!("tenon_store_verified"),
+                last_seq: gauge!("tenon_store_last_seq"),
+                journal_bytes: gauge!("tenon_store_journal_bytes"),
+                checkpoints: counter!("tenon_store_checkpoints_total"),
+                checkpoints_failed: counter!("tenon_store_checkpoints_failed_total"),
+            },
         }
     }
+}
+
+fn one_if(yes: bool) -> f64 {
+    if yes { 1.0 } else { 0.0 }
 }
 
 fn count(gauge: &Gauge) -> Counted {
@@ -152,6 +203,22 @@ fn count(gauge: &Gauge) -> Counted {
 }
 
 fn describe() {
+    describe_gauge!("tenon_store_ready", "1 when the store serves");
+    describe_gauge!("tenon_store_writable", "1 when the store takes writes");
+    describe_gauge!(
+        "tenon_store_verified",
+        "1 when the store's content was compared with its digest"
+    );
+    describe_gauge!("tenon_store_last_seq", "The store's last transaction");
+    describe_gauge!(
+        "tenon_store_journal_bytes",
+        "Bytes of journal after the last checkpoint"
+    );
+    describe_counter!("tenon_store_checkpoints_total", "Checkpoints written");
+    describe_counter!(
+        "tenon_store_checkpoints_failed_total",
+        "Checkpoints that could not be written"
+    );
     describe_gauge!("tenon_build_info", "The version, as a label");
     describe_counter!("tenon_requests_total", "Answered requests");
     describe_histogram!(

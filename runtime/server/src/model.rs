@@ -1,7 +1,8 @@
 //! [`Model`]: the service model's rules about requests, checked in AWS's words.
 //!
 //! `model/glue.json` holds names, types and constraints of the supported operations' inputs, and the names of
-//! all operations; `examples/glue_model.rs` makes it from the published service model. Constraint traits:
+//! all operations; `examples/glue_model.rs` makes it from the published service model, and beside it
+//! `model/answers.json`, of which the shapes of answers are made. Constraint traits:
 //! <https://smithy.io/2.0/spec/constraint-traits.html>
 //!
 //! Members that the model does not know are ignored, `null` counts as absent, lengths are counted in UTF-16

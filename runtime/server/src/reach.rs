@@ -15,15 +15,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
 
+use tenon_store::Tenant;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+use crate::share::Shares;
 
 /// Time for resolving and connecting together.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// Attempts under way at the same time.
-const AT_ONCE: usize = 8;
+/// Attempts of one tenant under way at the same time: each keeps a thread that may block for as long.
+const OF_ONE_AT_ONCE: usize = 4;
+
+/// Attempts of all tenants.
+const OF_ALL_AT_ONCE: usize = 64;
 
 /// Addresses that begin with the same bits: `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +145,7 @@ pub(crate) enum Unreachable {
 pub(crate) struct Reach {
     allowed: Vec<Network>,
     own: SocketAddr,
-    slots: Semaphore,
+    slots: Shares,
 }
 
 impl Reach {
@@ -149,17 +154,22 @@ impl Reach {
         Self {
             allowed: allowed.to_vec(),
             own,
-            slots: Semaphore::new(AT_ONCE),
+            slots: Shares::new(OF_ONE_AT_ONCE, OF_ALL_AT_ONCE),
         }
     }
 
-    /// Connects and hangs up again. Blocks; must be called where a tokio runtime can be found and blocking is
-    /// allowed.
-    pub(crate) fn try_connect(&self, host: &str, port: u16) -> Result<(), Unreachable> {
-        let Ok(_slot) = self.slots.try_acquire() else {
-            let reason = format!("{AT_ONCE} connections are being tried already; try again later");
-            return Err(Unreachable::Busy(reason));
-        };
+    /// Connects on behalf of a tenant and hangs up again. Blocks; must be called where a tokio runtime can be found
+    /// and blocking is allowed.
+    pub(crate) fn try_connect(
+        &self,
+        tenant: Tenant,
+        host: &str,
+        port: u16,
+    ) -> Result<(), Unreachable> {
+        let _slot = self.slots.take(tenant).map_err(|taken| {
+            let reason = format!("{taken} connections are being tried already; try again later");
+            Unreachable::Busy(reason)
+        })?;
         let seconds = TIME_LIMIT.as_secs();
         let reason = format!("{host}:{port} did not answer within {seconds} s");
         let connected = async { timeout(TIME_LIMIT, self.connect(host, port)).await };
@@ -307,12 +317,31 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_that_tries_all_it_may_leaves_room_for_others() {
+        let reach = reach(&[]);
+        let (busy, other) = (Tenant::new(1), Tenant::new(2));
+        let _under_way: Vec<_> = (0..OF_ONE_AT_ONCE)
+            .map(|_| reach.slots.take(busy).unwrap())
+            .collect();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let reach = &reach;
+        let attempt = |tenant| {
+            let _inside = runtime.enter();
+            reach.try_connect(tenant, "127.0.0.1", 1)
+        };
+        assert!(matches!(attempt(busy), Err(Unreachable::Busy(_))));
+        // It comes as far as the address.
+        assert!(matches!(attempt(other), Err(Unreachable::NotAllowed(_))));
+    }
+
+    #[test]
     fn names_are_resolved_checked_and_connected_to() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let attempt = |reach: Reach, host: &'static str, port| {
-            let work = runtime.spawn_blocking(move || reach.try_connect(host, port));
+            let work =
+                runtime.spawn_blocking(move || reach.try_connect(Tenant::new(1), host, port));
             runtime.block_on(work).unwrap()
         };
         attempt(reach(&["127.0.0.0/8", "::1/128"]), "127.0.0.1", port).unwrap();

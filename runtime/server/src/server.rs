@@ -10,16 +10,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
+use crate::analyst::Analyst;
 use crate::dispatch::Dispatch;
-use crate::front::{Front, Stage};
+use crate::front::{Front, MayPublish, Stage};
 use crate::health::{Health, Probe, Watchers};
-use crate::identity::{Identity, IdentityError, is_account_id, random};
+use crate::identity::{Identity, IdentityError, TokenScope, is_account_id, random};
 use crate::limits::Limits;
 use crate::listen::Listening;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::reach::{Network, Reach};
 use crate::routes;
+use crate::tasks::{TaskLimits, Tasks};
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::token::Tokens;
 
@@ -43,6 +45,8 @@ pub struct ServerConfig {
     pub health: Watchers,
     /// Who reaches `/metrics`, which is about all tenants together. Default this machine.
     pub metrics: Watchers,
+    /// How many runs that find out statistics there may be.
+    pub tasks: TaskLimits,
 }
 
 impl Default for ServerConfig {
@@ -56,6 +60,7 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             health: Watchers::Everyone,
             metrics: Watchers::ThisMachine,
+            tasks: TaskLimits::default(),
         }
     }
 }
@@ -126,13 +131,27 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Takes the address. Must be called on a tokio runtime.
+    /// Takes the address, for a server that reads no data: runs that find out statistics are refused. Must be called on
+    /// a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Server::bind_with`].
+    pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
+        Self::bind_with(config, identity, None).await
+    }
+
+    /// Takes the address. Must be called on a tokio runtime. Runs that an earlier server left under way have failed with
+    /// this.
     ///
     /// # Errors
     /// [`ServerError::OpenToAll`] for an address that is not of this machine only while there are no accounts,
     /// [`ServerError::Account`], [`ServerError::Tls`], [`ServerError::Identity`],
     /// [`ServerError::Io`].
-    pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
+    pub async fn bind_with(
+        config: &ServerConfig,
+        identity: Identity,
+        analyst: Option<Arc<dyn Analyst>>,
+    ) -> Result<Self, ServerError> {
         if !config.listen.ip().is_loopback() && !identity.is_closed() {
             return Err(ServerError::OpenToAll(config.listen));
         }
@@ -147,8 +166,15 @@ impl Server {
         let (account, region) = (config.account.clone(), config.region.clone());
         let listener = TcpListener::bind(config.listen).await?;
         let reach = Reach::new(&config.reachable, listener.local_addr()?);
-        let dispatch = Dispatch::new(identity.clone(), model, account, region, reach, lists);
-        Ok(Self(listening(config, listener, dispatch, identity)?))
+        let tasks = Tasks::new(identity.clone(), account.clone(), analyst, config.tasks);
+        tasks.take_over().map_err(ServerError::Identity)?;
+        let (identity_of, tasks_of) = (identity.clone(), tasks.clone());
+        let dispatch = Dispatch::new(identity_of, model, account, region, reach, tasks_of, lists);
+        dispatch.take_up();
+        let mut listening = listening(config, listener, dispatch, identity)?;
+        listening.chores.spawn(tasks.clone().work());
+        listening.chores.spawn(tasks.keep_time());
+        Ok(Self(listening))
     }
 
     /// Where it listens.
@@ -160,16 +186,9 @@ impl Server {
     }
 
     /// Serves until `stop` is ready, then finishes the requests that are under way, for as long as
-    /// [`Limits::drain_timeout`] says.
-    ///
-    /// # Errors
-    /// None yet; a listener that broke would be one.
-    pub async fn run(
-        self,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServerError> {
+    /// [`Limits::drain_timeout`] says. A connection that cannot be accepted is logged and does not end it.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
         self.0.run(stop).await;
-        Ok(())
     }
 
     /// The address for `AWS_ENDPOINT_URL_GLUE`.
@@ -208,9 +227,16 @@ fn listening(
     );
     let router = routes::all(dispatch.router(), Arc::new(health), identity.clone());
     let mut chores = JoinSet::new();
-    chores.spawn(prune(identity));
+    chores.spawn(prune(identity.clone()));
     let ids = Tokens::new(random()?);
-    let front = Front::new(router, config.limits, Arc::clone(&metrics), ids, stages);
+    let front = Front::new(
+        router,
+        config.limits,
+        Arc::clone(&metrics),
+        ids,
+        stages,
+        may_publish(identity),
+    );
     Ok(Listening {
         listener,
         tls,
@@ -222,11 +248,24 @@ fn listening(
     })
 }
 
-/// A read of the store, for readiness; that there is no such account is an answer.
+/// A read of the store and how it is, for readiness; that there is no such account is an answer.
 fn probe(identity: Identity, account: String) -> Probe {
-    Arc::new(move || match identity.account(&account) {
-        Ok(_) | Err(IdentityError::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error.to_string()),
+    Arc::new(move || {
+        let status = identity.store().status();
+        match identity.account(&account) {
+            Ok(_) | Err(IdentityError::NotFound { .. }) => Ok(status),
+            // What it says of itself is the better reason.
+            Err(_) if status.stopped.is_some() => Ok(status),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+}
+
+/// Only administrators publish.
+fn may_publish(identity: Identity) -> MayPublish {
+    Arc::new(move |token| {
+        let token = identity.check_token(token).ok().flatten();
+        token.is_some_and(|token| token.scope == TokenScope::Admin)
     })
 }
 

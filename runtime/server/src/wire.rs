@@ -72,18 +72,27 @@ fn check_depth(body: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What an operation answers, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// JSON, or the elements of an answer in XML.
+    pub(crate) body: String,
+    /// How many parts of what was asked for failed.
+    pub(crate) failures: usize,
+}
+
 /// The HTTP answer.
-pub(crate) fn answer(outcome: Result<Value, Fault>, request_id: &str) -> Response {
+pub(crate) fn answer(outcome: Result<Output, Fault>, request_id: &str) -> Response {
     let (status, name, body) = match outcome {
-        Ok(output) => (200, None, output),
+        Ok(output) => (200, None, output.body),
         Err(fault) => {
             let body =
                 json!({"__type": fault.name, "Message": fault.message, "message": fault.message});
-            (fault.status, Some(fault.name), body)
+            (fault.status, Some(fault.name), body.to_string())
         }
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, body.to_string()).into_response();
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     if let Some(name) = name {

@@ -13,10 +13,15 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
 use serde_json::json;
 use support::Running;
-use tenon_server::{AuditQuery, Identity, Server, ServerConfig, ServerError};
+use tenon_server::{AuditQuery, Identity, Server, ServerConfig, ServerError, TlsFiles};
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients")
@@ -29,9 +34,15 @@ fn runs(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The environment's Python. A mark in the folder says that everything was installed, also when a test was killed
-/// half-way.
+/// The environment's Python, made once for all tests of this process.
 fn python() -> Option<PathBuf> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    PYTHON.get_or_init(install).clone()
+}
+
+/// Makes the environment unless it is there. A mark in the folder says that everything was installed, also when a test was killed
+/// half-way.
+fn install() -> Option<PathBuf> {
     let requirements = scripts().join("requirements.txt");
     let mut hasher = DefaultHasher::new();
     fs::read(&requirements)
@@ -59,21 +70,21 @@ fn python() -> Option<PathBuf> {
 
 /// Runs one script against a server of its own; what it said when it failed.
 fn run(python: &Path, script: &Path) -> Result<(), String> {
-    run_against(Running::start(), python, script, "[]")
+    run_against(Running::start(), python, script, &[])
 }
 
-/// The same against this server; `accounts` are the ids, keys and secrets that the script may sign with.
+/// The same against this server, with what the script finds in its environment.
 fn run_against(
     server: Running,
     python: &Path,
     script: &Path,
-    accounts: &str,
+    environment: &[(&str, &str)],
 ) -> Result<(), String> {
     let started = std::time::Instant::now();
     let output = Command::new(python)
         .arg(script)
         .arg(format!("http://{}", server.address))
-        .env("TENON_ACCOUNTS", accounts)
+        .envs(environment.iter().copied())
         // No compiled modules in the checkout.
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
@@ -139,11 +150,59 @@ fn every_signed_script_passes() {
         };
         let accounts = json!([account("111111111111"), account("222222222222")]).to_string();
         let server = Running::over(identity.clone(), dir);
-        run_against(server, &python, script, &accounts)?;
+        // Ids, keys and secrets that it may sign with.
+        run_against(server, &python, script, &[("TENON_ACCOUNTS", &accounts)])?;
         if script.ends_with(AUDITED) {
             audit_says_who_did_what(&identity);
         }
         Ok(())
+    });
+}
+
+/// Writes what an operator has: an authority of the house, and a certificate it gave this server.
+fn certificates(dir: &Path) -> (TlsFiles, PathBuf) {
+    let named = |name: &str, hosts: &[&str]| {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).expect("names");
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    };
+    let mut authority = named("a test's authority", &[]);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority_key = KeyPair::generate().expect("a key");
+    let own = authority
+        .self_signed(&authority_key)
+        .expect("a certificate");
+    let issuer = Issuer::new(authority, authority_key);
+    let mut server = named("a test's server", &["localhost", "127.0.0.1"]);
+    server.use_authority_key_identifier_extension = true;
+    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate().expect("a key");
+    let signed = server.signed_by(&key, &issuer).expect("a certificate");
+    let files = TlsFiles::new(dir.join("cert.pem"), dir.join("key.pem"));
+    let authority = dir.join("authority.pem");
+    fs::write(&files.certificate, signed.pem()).expect("written");
+    fs::write(&files.key, key.serialize_pem()).expect("written");
+    fs::write(&authority, own.pem()).expect("written");
+    (files, authority)
+}
+
+/// Scripts that speak TLS, trusting the authority of the house only.
+#[test]
+fn every_script_over_tls_passes() {
+    let Some(python) = python() else {
+        println!("skipped: pip cannot install tests/clients/requirements.txt here");
+        return;
+    };
+    all_pass(&scripts().join("tls"), |script| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (files, authority) = certificates(dir.path());
+        let server = Running::with_tls(support::identity(dir.path()), dir, Some(files));
+        let authority = authority.display().to_string();
+        run_against(server, &python, script, &[("TENON_AUTHORITY", &authority)])
     });
 }
 

@@ -11,6 +11,7 @@ use super::*;
 use crate::AuditQuery;
 use crate::identity::sigv4::signed_post;
 use crate::identity::{IdentityConfig, NewKey, Quotas};
+use crate::tasks::TaskLimits;
 
 const ACCOUNT: &str = "111111111111";
 const TIME: &str = "20150830T123600Z";
@@ -34,7 +35,21 @@ fn dispatch(identity: Identity, ids: u8) -> Dispatch {
     let lists = identity.lists_key().unwrap().unwrap_or([ids; 32]);
     let region = "us-east-1".to_owned();
     let reach = Reach::new(&[], std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-    Dispatch::new(identity, model, ACCOUNT.to_owned(), region, reach, lists)
+    let tasks = Tasks::new(
+        identity.clone(),
+        ACCOUNT.to_owned(),
+        None,
+        TaskLimits::default(),
+    );
+    Dispatch::new(
+        identity,
+        model,
+        ACCOUNT.to_owned(),
+        region,
+        reach,
+        tasks,
+        lists,
+    )
 }
 
 fn fixture() -> Fixture {
@@ -83,7 +98,7 @@ impl Fixture {
 
     fn ask(&self, dispatch: &Dispatch, operation: &str, input: Value) -> Result<Value, Fault> {
         let call = self.signed(self.key.secret.reveal(), operation, &input);
-        dispatch.perform(&call, &Target::of(&call))
+        performed(dispatch, &call)
     }
 
     fn call(&self, operation: &str, input: Value) -> Result<Value, Fault> {
@@ -114,6 +129,13 @@ impl Fixture {
         let identity = &self.dispatch.identity;
         identity.set_quotas("test", ACCOUNT, quotas).unwrap();
     }
+}
+
+fn performed(dispatch: &Dispatch, call: &Call) -> Result<Value, Fault> {
+    let target = Target::of(call);
+    let caller = dispatch.admit(call, &target)?;
+    let output = dispatch.perform(call, &target, caller)?;
+    Ok(serde_json::from_str(&output.body).unwrap())
 }
 
 fn database(name: &str) -> Value {
@@ -186,10 +208,7 @@ fn failed_logins_are_in_the_log_of_the_key_a_few_a_minute() {
     let fixture = fixture();
     for _ in 0..50 {
         let call = fixture.signed("guess", "CreateDatabase", &database("a"));
-        let fault = fixture
-            .dispatch
-            .perform(&call, &Target::of(&call))
-            .unwrap_err();
+        let fault = performed(&fixture.dispatch, &call).unwrap_err();
         assert_eq!(
             (fault.status, fault.name),
             (403, "InvalidSignatureException")
@@ -255,6 +274,243 @@ fn two_that_create_at_once_do_not_pass_a_quota() {
         }
     });
     assert_eq!(created.into_inner(), 3);
+}
+
+fn partition(value: &str) -> Value {
+    json!({"Values": [value]})
+}
+
+#[test]
+fn every_quota_is_of_what_it_says() {
+    let fixture = fixture();
+    let limited = "ResourceNumberLimitExceededException";
+    fixture.call("CreateDatabase", database("a")).unwrap();
+    for name in ["t", "u"] {
+        let mut input = table(name);
+        input["TableInput"]["PartitionKeys"] = json!([{"Name": "day", "Type": "string"}]);
+        fixture.call("CreateTable", input).unwrap();
+    }
+    fixture.call("CreateTable", table("v")).unwrap();
+    fixture.quotas(Quotas {
+        functions: Some(1),
+        connections: Some(1),
+        partitions: Some(5),
+        partitions_per_table: Some(3),
+        versions_per_table: Some(2),
+        ..Quotas::default()
+    });
+    let create = |table: &str, values: &[&str]| {
+        let list: Vec<Value> = values.iter().map(|value| partition(value)).collect();
+        let input = json!({"DatabaseName": "a", "TableName": table, "PartitionInputList": list});
+        fixture.call("BatchCreatePartition", input)
+    };
+    create("t", &["1", "2"]).unwrap();
+    // None of them was created, so none counts.
+    let again = create("t", &["1", "2"]).unwrap_err();
+    assert_eq!(
+        (again.name, again.message.as_str()),
+        (
+            limited,
+            "the quota is 3 partitions of a table: there are 2, and 2 more are asked for"
+        )
+    );
+    assert!(create("T", &["1"]).unwrap()["Errors"][0].is_object());
+    create("t", &["3"]).unwrap();
+    let one = json!({"DatabaseName": "a", "TableName": "t", "PartitionInput": partition("4")});
+    assert_eq!(fixture.refused("CreatePartition", one.clone()), limited);
+    // The account's own catalog by its name is the same one.
+    let mut named = one.clone();
+    named["CatalogId"] = json!(ACCOUNT);
+    assert_eq!(fixture.refused("CreatePartition", named), limited);
+    create("u", &["1", "2"]).unwrap();
+    let full = create("u", &["3"]).unwrap_err();
+    assert!(
+        full.message.contains("5 partitions in all tables together"),
+        "{full:?}"
+    );
+    let gone = json!({"DatabaseName": "a", "TableName": "t", "PartitionValues": ["1"]});
+    fixture.call("DeletePartition", gone).unwrap();
+    fixture.call("CreatePartition", one).unwrap();
+
+    let update = |skip: bool| {
+        let mut input = table("v");
+        input["SkipArchive"] = json!(skip);
+        fixture.call("UpdateTable", input)
+    };
+    update(false).unwrap();
+    update(false).unwrap();
+    assert_eq!(update(false).unwrap_err().name, limited);
+    update(true).unwrap();
+    let version = json!({"DatabaseName": "a", "TableName": "v", "VersionId": "0"});
+    fixture.call("DeleteTableVersion", version).unwrap();
+    update(false).unwrap();
+
+    let function =
+        |name: &str| json!({"DatabaseName": "a", "FunctionInput": {"FunctionName": name}});
+    fixture
+        .call("CreateUserDefinedFunction", function("f"))
+        .unwrap();
+    assert_eq!(
+        fixture.refused("CreateUserDefinedFunction", function("g")),
+        limited
+    );
+    let connection = |name: &str| {
+        let properties = json!({"JDBC_CONNECTION_URL": "jdbc:postgresql://db.example:5432/x"});
+        json!({"ConnectionInput": {"Name": name, "ConnectionType": "JDBC", "ConnectionProperties": properties}})
+    };
+    fixture.call("CreateConnection", connection("c")).unwrap();
+    assert_eq!(
+        fixture.refused("CreateConnection", connection("d")),
+        limited
+    );
+    fixture
+        .call("DeleteConnection", json!({"ConnectionName": "c"}))
+        .unwrap();
+    fixture.call("CreateConnection", connection("d")).unwrap();
+}
+
+#[test]
+fn creations_of_an_account_do_not_wait_for_each_other() {
+    let fixture = fixture();
+    let quotas = Quotas {
+        databases: Some(10),
+        ..Quotas::default()
+    };
+    fixture.quotas(quotas);
+    fixture.call("CreateDatabase", database("a")).unwrap();
+    // One that is under way for as long as this.
+    let tenant = tenon_store::Tenant::new(1);
+    let usage = fixture.dispatch.identity.usage().of(tenant);
+    let wanted = Wanted::of("CreateDatabase", &database("slow"), &quotas);
+    let slow = usage.reserve(&fixture.dispatch.catalog.tenant(tenant), &wanted);
+    for name in 0..8 {
+        let name = format!("d{name}");
+        fixture.call("CreateDatabase", database(&name)).unwrap();
+    }
+    // It was none after all.
+    drop(slow.unwrap());
+    fixture.call("CreateDatabase", database("last")).unwrap();
+    let refused = fixture.refused("CreateDatabase", database("more"));
+    assert_eq!(refused, "ResourceNumberLimitExceededException");
+}
+
+/// Counts what is scanned.
+struct Counting {
+    inner: Arc<dyn Store>,
+    scanned: Arc<AtomicU64>,
+}
+
+impl Store for Counting {
+    fn commit(
+        &self,
+        transaction: tenon_store::Transaction,
+    ) -> tenon_store::Result<tenon_store::Commit> {
+        self.inner.commit(transaction)
+    }
+
+    fn get(
+        &self,
+        tenant: tenon_store::Tenant,
+        tree: tenon_store::Tree,
+        key: &tenon_store::Key,
+    ) -> tenon_store::Result<Option<tenon_store::Record>> {
+        self.inner.get(tenant, tree, key)
+    }
+
+    fn scan(
+        &self,
+        tenant: tenon_store::Tenant,
+        tree: tenon_store::Tree,
+        prefix: &tenon_store::Key,
+        after: Option<&tenon_store::Key>,
+        limit: usize,
+    ) -> tenon_store::Result<tenon_store::Page> {
+        let page = self.inner.scan(tenant, tree, prefix, after, limit)?;
+        let records = page.records.len() as u64;
+        self.scanned.fetch_add(records, Ordering::Relaxed);
+        Ok(page)
+    }
+
+    fn backup_to(
+        &self,
+        to: &mut dyn std::io::Write,
+    ) -> tenon_store::Result<tenon_store::BackupReport> {
+        self.inner.backup_to(to)
+    }
+
+    fn status(&self) -> tenon_store::Status {
+        self.inner.status()
+    }
+}
+
+#[test]
+fn a_quota_is_not_counted_at_each_request() {
+    let mut fixture = fixture();
+    let scanned = Arc::new(AtomicU64::new(0));
+    let counting: Arc<dyn Store> = Arc::new(Counting {
+        inner: Arc::clone(&fixture.store),
+        scanned: Arc::clone(&scanned),
+    });
+    let identity = identity(fixture.dir.path(), &counting, &fixture.clock);
+    fixture.dispatch = dispatch(identity, 1);
+    let create = |from: u32, until: u32| {
+        let before = scanned.load(Ordering::Relaxed);
+        for number in from..until {
+            let name = format!("d{number}");
+            fixture.call("CreateDatabase", database(&name)).unwrap();
+        }
+        scanned.load(Ordering::Relaxed) - before
+    };
+    let without = create(0, 100);
+    fixture.quotas(Quotas {
+        databases: Some(200),
+        ..Quotas::default()
+    });
+    // The first counts those that are there.
+    let first = create(100, 101);
+    assert!((100..=without / 100 + 110).contains(&first), "{first}");
+    let below = create(101, 200);
+    assert!(below <= without, "{below} with a quota, {without} without");
+    // Nor is it at each refusal, as long as nothing is deleted.
+    let before = scanned.load(Ordering::Relaxed);
+    for _ in 0..50 {
+        fixture.refused("CreateDatabase", database("more"));
+    }
+    let refusing = scanned.load(Ordering::Relaxed) - before;
+    assert!(refusing <= 250, "{refusing}");
+}
+
+#[test]
+fn a_tenant_whose_seats_are_taken_waits_and_others_do_not() {
+    let mut fixture = fixture();
+    let (_, other) = fixture
+        .dispatch
+        .identity
+        .create_account("test", Some("222222222222"), "another")
+        .unwrap();
+    let seats = fixture.dispatch.seats.of(tenon_store::Tenant::new(1));
+    let taken = seats
+        .try_acquire_many(u32::try_from(SEATS).unwrap())
+        .unwrap();
+    let call = |fixture: &Fixture| {
+        let secret = fixture.key.secret.reveal();
+        fixture.signed(secret, "CreateDatabase", &database("a"))
+    };
+    let Begun::Waits(waiting, _) = fixture.dispatch.begin(call(&fixture)) else {
+        panic!("it has no seat");
+    };
+    let own = std::mem::replace(&mut fixture.key, other);
+    let Begun::Answered(answer) = fixture.dispatch.begin(call(&fixture)) else {
+        panic!("the other account has seats");
+    };
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop(taken);
+    let seat = fixture.dispatch.seats.of(waiting.caller.tenant);
+    let seat = seat.try_acquire_owned().unwrap();
+    let answer = fixture.dispatch.finish(*waiting, seat);
+    assert_eq!(answer.status(), StatusCode::OK);
+    fixture.key = own;
+    assert_eq!(seats.available_permits(), SEATS);
 }
 
 #[test]

@@ -25,7 +25,14 @@ async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<(
     let (stage, stages) = watch::channel(Stage::Serving);
     let metrics = Arc::new(Metrics::new());
     let ids = Tokens::new([7; 32]);
-    let front = Front::new(router, limits, Arc::clone(&metrics), ids, stages);
+    let front = Front::new(
+        router,
+        limits,
+        Arc::clone(&metrics),
+        ids,
+        stages,
+        Arc::new(|_| false),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let listening = Listening {

@@ -4,99 +4,84 @@
 //! whose databases, tables and connections every operation reaches by its `CatalogId`. Names are folded to
 //! lower case. Catalogs that stand for something elsewhere (federated ones, those of Redshift) are refused.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tenon_catalog::{NestedCatalog, NestedCatalogInput, Tags};
+use tenon_catalog::{NestedCatalog, NestedCatalogInput};
 
+use super::shapes::{
+    Catalog, CatalogInput, CreateCatalogRequest, CreateCatalogResponse, DeleteCatalogRequest,
+    DeleteCatalogResponse, GetCatalogRequest, GetCatalogResponse, GetCatalogsRequest,
+    GetCatalogsResponse, UpdateCatalogRequest, UpdateCatalogResponse,
+};
+use super::shown::some_parameters;
 use super::{Context, fill, page_size};
 use crate::fault::Fault;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Create {
-    name: String,
-    catalog_input: Given,
-    #[serde(default)]
-    tags: Tags,
+pub(super) fn create(
+    context: &Context,
+    input: CreateCatalogRequest,
+) -> Result<CreateCatalogResponse, Fault> {
+    let given = served(input.catalog_input)?;
+    let tags = input.tags.unwrap_or_default();
+    context.catalog.create_catalog(&input.name, given, &tags)?;
+    Ok(CreateCatalogResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Given {
-    #[serde(flatten)]
-    input: NestedCatalogInput,
-    federated_catalog: Option<Value>,
-    target_redshift_catalog: Option<Value>,
-}
-
-impl Given {
-    fn served(self) -> Result<NestedCatalogInput, Fault> {
-        if self.federated_catalog.is_some() || self.target_redshift_catalog.is_some() {
-            return Err(Fault::invalid(
-                "FederatedCatalog and TargetRedshiftCatalog are not served here: a catalog holds its own databases",
-            ));
-        }
-        Ok(self.input)
-    }
-}
-
-pub(super) fn create(context: &Context, input: Create) -> Result<Value, Fault> {
-    let given = input.catalog_input.served()?;
-    context
-        .catalog
-        .create_catalog(&input.name, given, &input.tags)?;
-    Ok(json!({}))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    catalog_id: String,
-}
-
-pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn get(
+    context: &Context,
+    input: GetCatalogRequest,
+) -> Result<GetCatalogResponse, Fault> {
     let name = context.nested_name(&input.catalog_id)?;
     let found = context.catalog.get_catalog(name)?;
-    Ok(json!({"Catalog": show(context, &found)?}))
+    Ok(GetCatalogResponse {
+        catalog: Some(shown(context, found)),
+    })
 }
 
-pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn delete(
+    context: &Context,
+    input: DeleteCatalogRequest,
+) -> Result<DeleteCatalogResponse, Fault> {
     let Some(name) = context.nested_name(&input.catalog_id)? else {
         return Err(Fault::invalid(
             "the account's own catalog cannot be deleted",
         ));
     };
     context.catalog.delete_catalog(name)?;
-    Ok(json!({}))
+    Ok(DeleteCatalogResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Update {
-    catalog_id: String,
-    catalog_input: Given,
-}
-
-pub(super) fn update(context: &Context, input: Update) -> Result<Value, Fault> {
-    let given = input.catalog_input.served()?;
+pub(super) fn update(
+    context: &Context,
+    input: UpdateCatalogRequest,
+) -> Result<UpdateCatalogResponse, Fault> {
+    let given = served(input.catalog_input)?;
     let name = context.nested_name(&input.catalog_id)?;
     context.catalog.update_catalog(name, given)?;
-    Ok(json!({}))
+    Ok(UpdateCatalogResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct List {
-    parent_catalog_id: Option<String>,
-    next_token: Option<String>,
-    max_results: Option<i32>,
-    include_root: Option<bool>,
-    has_databases: Option<bool>,
+/// What the catalog keeps of an input.
+fn served(given: CatalogInput) -> Result<NestedCatalogInput, Fault> {
+    if given.federated_catalog.is_some() || given.target_redshift_catalog.is_some() {
+        return Err(Fault::invalid(
+            "FederatedCatalog and TargetRedshiftCatalog are not served here: a catalog holds its own databases",
+        ));
+    }
+    Ok(NestedCatalogInput {
+        description: given.description,
+        parameters: given.parameters.unwrap_or_default(),
+        catalog_properties: given.catalog_properties,
+        create_table_default_permissions: given.create_table_default_permissions,
+        create_database_default_permissions: given.create_database_default_permissions,
+        allow_full_table_external_data_access: given.allow_full_table_external_data_access,
+    })
 }
 
 /// Catalogs below the account's own; nested ones have none below them. The account's own comes first when
 /// `IncludeRoot` asks for it.
-pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
+pub(super) fn list(
+    context: &Context,
+    input: GetCatalogsRequest,
+) -> Result<GetCatalogsResponse, Fault> {
     let parent = input.parent_catalog_id.as_deref();
     let nested_parent = parent
         .map(|id| context.nested_name(id))
@@ -109,7 +94,10 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
                 "IncludeRoot is about the account's own catalog and ParentCatalogId names another",
             ));
         }
-        return Ok(json!({"CatalogList": []}));
+        return Ok(GetCatalogsResponse {
+            catalog_list: Some(Vec::new()),
+            next_token: None,
+        });
     }
     let with_root = input.include_root.unwrap_or(false);
     let only_with = input.has_databases.unwrap_or(false);
@@ -126,11 +114,7 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
         .then(|| context.catalog.get_catalog(None))
         .transpose()?;
     let limit = page_size(input.max_results, 100);
-    let mut list: Vec<_> = root
-        .iter()
-        .map(|root| show(context, root))
-        .collect::<Result<_, _>>()?;
-    let room = limit - list.len();
+    let room = limit - usize::from(root.is_some());
     let mut page = fill(
         room.max(1),
         cursor,
@@ -143,10 +127,11 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
         page.items.clear();
         page.next = Some(String::new());
     }
-    for nested in &page.items {
-        list.push(show(context, nested)?);
-    }
-    Ok(context.with_next(json!({"CatalogList": list}), &scope, page.next))
+    let list = root.into_iter().chain(page.items);
+    Ok(GetCatalogsResponse {
+        catalog_list: Some(list.map(|catalog| shown(context, catalog)).collect()),
+        next_token: context.next_token(&scope, page.next),
+    })
 }
 
 fn has_databases(context: &Context, name: Option<&str>) -> bool {
@@ -160,17 +145,27 @@ fn has_databases(context: &Context, name: Option<&str>) -> bool {
 }
 
 /// A catalog as callers see it: with its identifier and its ARN. The account's own is named like the account.
-fn show(context: &Context, catalog: &NestedCatalog) -> Result<Value, Fault> {
-    let (account, region, name) = (&context.account, &context.region, &catalog.name);
-    let mut shown = context.show(catalog)?;
+fn shown(context: &Context, catalog: NestedCatalog) -> Catalog {
+    let (account, region) = (&context.account, &context.region);
     let arn = format!("arn:aws:glue:{region}:{account}:catalog");
-    (shown["CatalogId"], shown["ResourceArn"], shown["Name"]) = match name.as_str() {
-        "" => (json!(account), json!(arn), json!(account)),
-        name => (
-            json!(format!("{account}:{name}")),
-            json!(format!("{arn}/{name}")),
-            json!(name),
-        ),
+    let (catalog_id, resource_arn, name) = match catalog.name {
+        name if name.is_empty() => (account.clone(), arn, account.clone()),
+        name => (format!("{account}:{name}"), format!("{arn}/{name}"), name),
     };
-    Ok(shown)
+    let given = catalog.input;
+    Catalog {
+        catalog_id: Some(catalog_id),
+        name: Some(name),
+        resource_arn: Some(resource_arn),
+        description: given.description,
+        parameters: some_parameters(given.parameters),
+        create_time: catalog.create_time,
+        update_time: catalog.update_time,
+        target_redshift_catalog: None,
+        federated_catalog: None,
+        catalog_properties: given.catalog_properties,
+        create_table_default_permissions: given.create_table_default_permissions,
+        create_database_default_permissions: given.create_database_default_permissions,
+        allow_full_table_external_data_access: given.allow_full_table_external_data_access,
+    }
 }

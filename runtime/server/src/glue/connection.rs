@@ -9,47 +9,50 @@
 //! address, a closed port and a network that may not be reached, not a wrong password. Types without an address
 //! (`NETWORK`, applications behind OAuth) are refused with the reason.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::json;
 use tenon_catalog::{
-    Connection, ConnectionDefinition, ConnectionInput, ConnectionWrite, SealedSecrets, Tags,
+    Connection, ConnectionDefinition, ConnectionInput, ConnectionWrite, SealedSecrets,
 };
 
 use super::endpoint::endpoints;
+use super::shapes::{
+    BatchDeleteConnectionRequest, BatchDeleteConnectionResponse, CreateConnectionRequest,
+    CreateConnectionResponse, DeleteConnectionRequest, DeleteConnectionResponse,
+    GetConnectionRequest, GetConnectionResponse, GetConnectionsFilter, GetConnectionsRequest,
+    GetConnectionsResponse, TestConnectionRequest, TestConnectionResponse, UpdateConnectionRequest,
+    UpdateConnectionResponse,
+};
+use super::shown::detail;
 use super::{Context, fill, page_size};
 use crate::fault::Fault;
 use crate::reach::Unreachable;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Create {
-    connection_input: ConnectionInput,
-    #[serde(default)]
-    tags: Tags,
-}
-
-pub(super) fn create(context: &Context, input: Create) -> Result<Value, Fault> {
+pub(super) fn create(
+    context: &Context,
+    input: CreateConnectionRequest,
+) -> Result<CreateConnectionResponse, Fault> {
+    let tags = input.tags.unwrap_or_default();
     let (definition, write) = prepare(context, input.connection_input)?;
     context
         .catalog
-        .create_connection(definition, write, &input.tags)?;
-    Ok(json!({"CreateConnectionStatus": "READY"}))
+        .create_connection(definition, write, &tags)?;
+    Ok(CreateConnectionResponse {
+        create_connection_status: Some("READY".to_owned()),
+    })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Update {
-    name: String,
-    connection_input: ConnectionInput,
-}
-
-pub(super) fn update(context: &Context, input: Update) -> Result<Value, Fault> {
+pub(super) fn update(
+    context: &Context,
+    input: UpdateConnectionRequest,
+) -> Result<UpdateConnectionResponse, Fault> {
     context.catalog.get_connection(&input.name)?;
     let (definition, write) = prepare(context, input.connection_input)?;
     context
         .catalog
         .update_connection(&input.name, definition, &write)?;
-    Ok(json!({}))
+    Ok(UpdateConnectionResponse {})
 }
 
 /// What is stored of an input: its secrets are encrypted, and it was tried if that was asked for.
@@ -95,19 +98,17 @@ fn check_address(definition: &ConnectionDefinition) -> Result<(), Fault> {
     )))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    name: String,
-    apply_override_for_compute_environment: Option<String>,
-}
-
-pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn get(
+    context: &Context,
+    input: GetConnectionRequest,
+) -> Result<GetConnectionResponse, Fault> {
     let mut connection = context.catalog.get_connection(&input.name)?;
     if let Some(environment) = input.apply_override_for_compute_environment {
         apply_override(&mut connection, &environment);
     }
-    Ok(json!({"Connection": context.show(&connection)?}))
+    Ok(GetConnectionResponse {
+        connection: Some(connection),
+    })
 }
 
 /// Properties of the environment take the place of the common ones.
@@ -121,45 +122,40 @@ fn apply_override(connection: &mut Connection, environment: &str) {
     connection.connection_properties.extend(own);
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct List {
-    filter: Option<Filter>,
-    next_token: Option<String>,
-    max_results: Option<i32>,
-}
+const EVERY_CONNECTION: GetConnectionsFilter = GetConnectionsFilter {
+    match_criteria: None,
+    connection_type: None,
+    connection_schema_version: None,
+};
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase")]
-struct Filter {
-    #[serde(default)]
-    match_criteria: Vec<String>,
-    connection_type: Option<String>,
-    connection_schema_version: Option<i32>,
-}
-
-impl Filter {
+impl GetConnectionsFilter {
     fn accepts(&self, connection: &Connection) -> bool {
         let wanted_type = self.connection_type.as_ref();
+        let wanted_version = self.connection_schema_version;
+        let mut criteria = self.match_criteria.iter().flatten();
         wanted_type.is_none_or(|wanted| *wanted == connection.connection_type)
-            && self
-                .connection_schema_version
-                .is_none_or(|wanted| wanted == connection.connection_schema_version)
-            && self
-                .match_criteria
-                .iter()
-                .all(|wanted| connection.match_criteria.contains(wanted))
+            && wanted_version.is_none_or(|wanted| wanted == connection.connection_schema_version)
+            && criteria.all(|wanted| connection.match_criteria.contains(wanted))
+    }
+
+    /// What a page's token is good for.
+    fn text(&self) -> String {
+        let criteria = self.match_criteria.as_deref().unwrap_or_default();
+        json!([
+            criteria,
+            self.connection_type,
+            self.connection_schema_version
+        ])
+        .to_string()
     }
 }
 
-pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
-    let filter = input.filter.unwrap_or_default();
-    let filter_text = json!([
-        filter.match_criteria,
-        filter.connection_type,
-        filter.connection_schema_version
-    ])
-    .to_string();
+pub(super) fn list(
+    context: &Context,
+    input: GetConnectionsRequest,
+) -> Result<GetConnectionsResponse, Fault> {
+    let filter = input.filter.unwrap_or(EVERY_CONNECTION);
+    let filter_text = filter.text();
     let scope = ["GetConnections", &filter_text];
     let page = fill(
         page_size(input.max_results, 100),
@@ -168,59 +164,42 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
         |connection: &Connection| filter.accepts(connection),
         |connection| connection.name.clone(),
     )?;
-    let list = context.show_all(&page.items)?;
-    Ok(context.with_next(json!({"ConnectionList": list}), &scope, page.next))
+    Ok(GetConnectionsResponse {
+        connection_list: Some(page.items),
+        next_token: context.next_token(&scope, page.next),
+    })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Delete {
-    connection_name: String,
-}
-
-pub(super) fn delete(context: &Context, input: Delete) -> Result<Value, Fault> {
+pub(super) fn delete(
+    context: &Context,
+    input: DeleteConnectionRequest,
+) -> Result<DeleteConnectionResponse, Fault> {
     context.catalog.delete_connection(&input.connection_name)?;
-    Ok(json!({}))
+    Ok(DeleteConnectionResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct BatchDelete {
-    connection_name_list: Vec<String>,
-}
-
-pub(super) fn batch_delete(context: &Context, input: BatchDelete) -> Result<Value, Fault> {
-    let (mut succeeded, mut errors) = (Vec::new(), Map::new());
+pub(super) fn batch_delete(
+    context: &Context,
+    input: BatchDeleteConnectionRequest,
+) -> Result<BatchDeleteConnectionResponse, Fault> {
+    let (mut succeeded, mut errors) = (Vec::new(), BTreeMap::new());
     for name in input.connection_name_list {
         match context.catalog.delete_connection(&name) {
             Ok(()) => succeeded.push(name),
-            Err(error) => drop(errors.insert(name, Fault::from(error).detail())),
+            Err(error) => drop(errors.insert(name, detail(error))),
         }
     }
-    let mut answer = json!({"Succeeded": succeeded});
-    if !errors.is_empty() {
-        answer["Errors"] = Value::Object(errors);
-    }
-    Ok(answer)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Test {
-    connection_name: Option<String>,
-    test_connection_input: Option<TestInput>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TestInput {
-    connection_type: String,
-    connection_properties: std::collections::BTreeMap<String, String>,
-    authentication_configuration: Option<Value>,
+    Ok(BatchDeleteConnectionResponse {
+        succeeded: Some(succeeded),
+        errors: Some(errors).filter(|errors| !errors.is_empty()),
+    })
 }
 
 /// Answers when the attempt is over, as Glue does: nothing when it succeeded, else what stood in the way.
-pub(super) fn test(context: &Context, input: Test) -> Result<Value, Fault> {
+pub(super) fn test(
+    context: &Context,
+    input: TestConnectionRequest,
+) -> Result<TestConnectionResponse, Fault> {
     match (input.connection_name, input.test_connection_input) {
         (Some(name), None) => {
             let connection = context.catalog.get_connection(&name)?;
@@ -247,7 +226,7 @@ pub(super) fn test(context: &Context, input: Test) -> Result<Value, Fault> {
             ));
         }
     }
-    Ok(json!({}))
+    Ok(TestConnectionResponse {})
 }
 
 fn try_connect(context: &Context, definition: &ConnectionDefinition) -> Result<(), Fault> {
@@ -262,12 +241,16 @@ fn try_connect(context: &Context, definition: &ConnectionDefinition) -> Result<(
 fn reach(
     context: &Context,
     connection_type: &str,
-    properties: &std::collections::BTreeMap<String, String>,
+    properties: &BTreeMap<String, String>,
 ) -> Result<(), Fault> {
     let endpoints = endpoints(connection_type, properties).map_err(Fault::invalid)?;
     let mut first = None;
     for endpoint in endpoints.iter().take(MAX_TRIED) {
-        match context.reach.try_connect(&endpoint.host, endpoint.port) {
+        let tenant = context.catalog.tenant();
+        match context
+            .reach
+            .try_connect(tenant, &endpoint.host, endpoint.port)
+        {
             Ok(()) => return Ok(()),
             Err(unreachable) => first = first.or(Some(unreachable)),
         }

@@ -1,71 +1,60 @@
 //! Databases. <https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-databases.html>
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tenon_catalog::{Database, DatabaseInput, Tags};
+use tenon_catalog::Database;
 
-use super::{Context, attributes, fill, is_shared, only, page_size};
+use super::shapes::{
+    self, CreateDatabaseRequest, CreateDatabaseResponse, DeleteDatabaseRequest,
+    DeleteDatabaseResponse, GetDatabaseRequest, GetDatabaseResponse, GetDatabasesRequest,
+    GetDatabasesResponse, UpdateDatabaseRequest, UpdateDatabaseResponse,
+};
+use super::{Attributes, Context, fill, is_shared, page_size};
 use crate::fault::Fault;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Create {
-    database_input: DatabaseInput,
-    #[serde(default)]
-    tags: Tags,
-}
-
-pub(super) fn create(context: &Context, input: Create) -> Result<Value, Fault> {
+pub(super) fn create(
+    context: &Context,
+    input: CreateDatabaseRequest,
+) -> Result<CreateDatabaseResponse, Fault> {
+    let tags = input.tags.unwrap_or_default();
     context
         .catalog
-        .create_database_with_tags(input.database_input, &input.tags)?;
-    Ok(json!({}))
+        .create_database_with_tags(input.database_input, &tags)?;
+    Ok(CreateDatabaseResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    name: String,
-}
-
-pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn get(
+    context: &Context,
+    input: GetDatabaseRequest,
+) -> Result<GetDatabaseResponse, Fault> {
     let database = context.catalog.get_database(&input.name)?;
-    Ok(json!({"Database": context.show(&database)?}))
+    Ok(GetDatabaseResponse {
+        database: Some(context.owner().database(database)),
+    })
 }
 
-pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn delete(
+    context: &Context,
+    input: DeleteDatabaseRequest,
+) -> Result<DeleteDatabaseResponse, Fault> {
     context.catalog.delete_database(&input.name)?;
-    Ok(json!({}))
+    Ok(DeleteDatabaseResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Update {
-    name: String,
-    database_input: DatabaseInput,
-}
-
-pub(super) fn update(context: &Context, input: Update) -> Result<Value, Fault> {
+pub(super) fn update(
+    context: &Context,
+    input: UpdateDatabaseRequest,
+) -> Result<UpdateDatabaseResponse, Fault> {
     context
         .catalog
         .update_database(&input.name, input.database_input)?;
-    Ok(json!({}))
+    Ok(UpdateDatabaseResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct List {
-    next_token: Option<String>,
-    max_results: Option<i32>,
-    attributes_to_get: Option<Vec<String>>,
-    resource_share_type: Option<String>,
-}
-
-const ATTRIBUTES: [(&str, &str); 2] = [("NAME", "Name"), ("TARGET_DATABASE", "TargetDatabase")];
-
-pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
+pub(super) fn list(
+    context: &Context,
+    input: GetDatabasesRequest,
+) -> Result<GetDatabasesResponse, Fault> {
     let share = input.resource_share_type.as_deref();
-    let attributes = attributes(input.attributes_to_get.as_deref(), &ATTRIBUTES)?;
+    let attributes = Attributes::read(input.attributes_to_get)?;
     let scope = ["GetDatabases", share.unwrap_or_default()];
     let page = fill(
         page_size(input.max_results, 100),
@@ -74,10 +63,21 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
         |database: &Database| is_shared(share, database.federated_database.is_some()),
         |database| database.name.clone(),
     )?;
-    let list = context
-        .show_all(&page.items)?
-        .into_iter()
-        .map(|item| only(item, &attributes));
-    let answer = json!({"DatabaseList": list.collect::<Vec<_>>()});
-    Ok(context.with_next(answer, &scope, page.next))
+    let list = page.items.into_iter();
+    Ok(GetDatabasesResponse {
+        database_list: Some(list.map(|item| shown(context, item, &attributes)).collect()),
+        next_token: context.next_token(&scope, page.next),
+    })
+}
+
+fn shown(context: &Context, database: Database, attributes: &Attributes) -> shapes::Database {
+    if attributes.are_all() {
+        return context.owner().database(database);
+    }
+    let has_target = attributes.contain("TARGET_DATABASE");
+    shapes::Database {
+        name: Some(database.name),
+        target_database: database.target_database.filter(|_| has_target),
+        ..shapes::Database::default()
+    }
 }

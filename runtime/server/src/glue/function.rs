@@ -1,77 +1,68 @@
 //! User-defined functions. <https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-functions.html>
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tenon_catalog::{Error, Page, UserDefinedFunction, UserDefinedFunctionInput};
+use serde_json::json;
+use tenon_catalog::{Error, Page, UserDefinedFunction};
 
+use super::shapes::{
+    CreateUserDefinedFunctionRequest, CreateUserDefinedFunctionResponse,
+    DeleteUserDefinedFunctionRequest, DeleteUserDefinedFunctionResponse,
+    GetUserDefinedFunctionRequest, GetUserDefinedFunctionResponse, GetUserDefinedFunctionsRequest,
+    GetUserDefinedFunctionsResponse, UpdateUserDefinedFunctionRequest,
+    UpdateUserDefinedFunctionResponse,
+};
 use super::table::name_expression;
 use super::{Context, fill, page_size};
 use crate::fault::Fault;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Create {
-    database_name: String,
-    function_input: UserDefinedFunctionInput,
-}
-
-pub(super) fn create(context: &Context, input: Create) -> Result<Value, Fault> {
+pub(super) fn create(
+    context: &Context,
+    input: CreateUserDefinedFunctionRequest,
+) -> Result<CreateUserDefinedFunctionResponse, Fault> {
     context
         .catalog
         .create_function(&input.database_name, input.function_input)?;
-    Ok(json!({}))
+    Ok(CreateUserDefinedFunctionResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    database_name: String,
-    function_name: String,
-}
-
-pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn get(
+    context: &Context,
+    input: GetUserDefinedFunctionRequest,
+) -> Result<GetUserDefinedFunctionResponse, Fault> {
     let function = context
         .catalog
         .get_function(&input.database_name, &input.function_name)?;
-    Ok(json!({"UserDefinedFunction": context.show(&function)?}))
+    Ok(GetUserDefinedFunctionResponse {
+        user_defined_function: Some(context.owner().function(function)),
+    })
 }
 
-pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn delete(
+    context: &Context,
+    input: DeleteUserDefinedFunctionRequest,
+) -> Result<DeleteUserDefinedFunctionResponse, Fault> {
     context
         .catalog
         .delete_function(&input.database_name, &input.function_name)?;
-    Ok(json!({}))
+    Ok(DeleteUserDefinedFunctionResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Update {
-    database_name: String,
-    function_name: String,
-    function_input: UserDefinedFunctionInput,
-}
-
-pub(super) fn update(context: &Context, input: Update) -> Result<Value, Fault> {
+pub(super) fn update(
+    context: &Context,
+    input: UpdateUserDefinedFunctionRequest,
+) -> Result<UpdateUserDefinedFunctionResponse, Fault> {
     context.catalog.update_function(
         &input.database_name,
         &input.function_name,
         input.function_input,
     )?;
-    Ok(json!({}))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct List {
-    database_name: Option<String>,
-    pattern: String,
-    function_type: Option<String>,
-    next_token: Option<String>,
-    max_results: Option<i32>,
+    Ok(UpdateUserDefinedFunctionResponse {})
 }
 
 /// The pattern is a regular expression over whole names; without a database, functions of all of them are found.
-pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
+pub(super) fn list(
+    context: &Context,
+    input: GetUserDefinedFunctionsRequest,
+) -> Result<GetUserDefinedFunctionsResponse, Fault> {
     let database = input.database_name.map(|name| name.to_lowercase());
     let wanted_type = input.function_type.unwrap_or_default();
     let scope = [
@@ -99,8 +90,14 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
             None => place(function),
         },
     )?;
-    let answer = json!({"UserDefinedFunctions": context.show_all(&page.items)?});
-    Ok(context.with_next(answer, &scope, page.next))
+    let list = page.items.into_iter();
+    Ok(GetUserDefinedFunctionsResponse {
+        user_defined_functions: Some(
+            list.map(|function| context.owner().function(function))
+                .collect(),
+        ),
+        next_token: context.next_token(&scope, page.next),
+    })
 }
 
 /// Functions of the next database that has any, after the place a cursor names.

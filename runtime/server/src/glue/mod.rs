@@ -1,7 +1,8 @@
 //! The operations of Glue: the table of what is supported, and what all of them share.
 //!
-//! **Adding an operation**: a function `(&Context, I) -> Result<Value, Fault>` in its family's file, one line in
-//! [`OPERATIONS`], and `cargo run --release -p tenon-server --example glue_model -- <service model>`.
+//! **Adding an operation**: its shapes, by `cargo run --release -p tenon-server --example glue_model -- <service
+//! model> <operation>`; a function `(&Context, Request) -> Result<Response, Fault>` in its family's file; one line in
+//! [`OPERATIONS`]; and its line in the documentation, by the example again, without arguments.
 
 mod catalog;
 mod connection;
@@ -12,25 +13,33 @@ mod index;
 mod partition;
 mod policy;
 mod settings;
+mod shapes;
+mod shown;
 mod statistics;
+mod statistics_task;
 mod table;
 mod tag;
 mod unfiltered;
 mod version;
 
+pub(crate) use index::take_up as take_up_indexes;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tenon_catalog::{Page, TenantCatalog};
 
 use crate::fault::Fault;
 use crate::identity::{Identity, Principal};
 use crate::model::Model;
 use crate::reach::Reach;
+use crate::tasks::Tasks;
 use crate::token::Tokens;
-use crate::wire;
+use crate::wire::{self, Output};
+
+use shapes::Answer;
 
 /// What an operation works with, made for each request: the caller's own and nothing else.
 #[derive(Clone)]
@@ -50,16 +59,23 @@ pub(crate) struct Context {
     /// What encrypts secrets.
     pub(crate) identity: Identity,
     pub(crate) reach: Arc<Reach>,
+    pub(crate) tasks: Tasks,
 }
 
-type Operation = fn(&Context, Value) -> Result<Value, Fault>;
+type Operation = fn(&Context, Value) -> Result<Output, Fault>;
 
 macro_rules! operations {
     ($($name:literal => $function:path,)*) => {
         /// What is supported, in the order of the names.
         const OPERATIONS: &[(&str, Operation)] = &[
-            $(($name, |context, input| $function(context, read(input)?)),)*
+            $(($name, |context, input| write(&$function(context, read(input)?)?)),)*
         ];
+
+        /// The same, with the names of what goes in and comes out.
+        #[cfg(test)]
+        fn signatures() -> Vec<(&'static str, [&'static str; 2])> {
+            vec![$(($name, tests::signature($function))),*]
+        }
     };
 }
 
@@ -72,6 +88,7 @@ operations! {
     "BatchGetPartition" => partition::batch_get,
     "BatchUpdatePartition" => partition::batch_update,
     "CreateCatalog" => catalog::create,
+    "CreateColumnStatisticsTaskSettings" => statistics_task::create_settings,
     "CreateConnection" => connection::create,
     "CreateDatabase" => database::create,
     "CreatePartition" => partition::create,
@@ -80,8 +97,9 @@ operations! {
     "CreateTable" => table::create,
     "CreateUserDefinedFunction" => function::create,
     "DeleteCatalog" => catalog::delete,
-    "DeleteColumnStatisticsForPartition" => statistics::delete,
-    "DeleteColumnStatisticsForTable" => statistics::delete,
+    "DeleteColumnStatisticsForPartition" => statistics::delete_of_partition,
+    "DeleteColumnStatisticsForTable" => statistics::delete_of_table,
+    "DeleteColumnStatisticsTaskSettings" => statistics_task::delete_settings,
     "DeleteConnection" => connection::delete,
     "DeleteDatabase" => database::delete,
     "DeletePartition" => partition::delete,
@@ -94,8 +112,11 @@ operations! {
     "GetCatalog" => catalog::get,
     "GetCatalogImportStatus" => unfiltered::import_status,
     "GetCatalogs" => catalog::list,
-    "GetColumnStatisticsForPartition" => statistics::get,
-    "GetColumnStatisticsForTable" => statistics::get,
+    "GetColumnStatisticsForPartition" => statistics::get_of_partition,
+    "GetColumnStatisticsForTable" => statistics::get_of_table,
+    "GetColumnStatisticsTaskRun" => statistics_task::get,
+    "GetColumnStatisticsTaskRuns" => statistics_task::list_of_table,
+    "GetColumnStatisticsTaskSettings" => statistics_task::get_settings,
     "GetConnection" => connection::get,
     "GetConnections" => connection::list,
     "GetDataCatalogEncryptionSettings" => settings::get_encryption,
@@ -118,15 +139,21 @@ operations! {
     "GetUnfilteredTableMetadata" => unfiltered::table,
     "GetUserDefinedFunction" => function::get,
     "GetUserDefinedFunctions" => function::list,
+    "ListColumnStatisticsTaskRuns" => statistics_task::list,
     "PutDataCatalogEncryptionSettings" => settings::put_encryption,
     "PutResourcePolicy" => policy::put,
     "SearchTables" => table::search,
+    "StartColumnStatisticsTaskRun" => statistics_task::start,
+    "StartColumnStatisticsTaskRunSchedule" => statistics_task::start_schedule,
+    "StopColumnStatisticsTaskRun" => statistics_task::stop,
+    "StopColumnStatisticsTaskRunSchedule" => statistics_task::stop_schedule,
     "TagResource" => tag::add,
     "TestConnection" => connection::test,
     "UntagResource" => tag::remove,
     "UpdateCatalog" => catalog::update,
-    "UpdateColumnStatisticsForPartition" => statistics::update,
-    "UpdateColumnStatisticsForTable" => statistics::update,
+    "UpdateColumnStatisticsForPartition" => statistics::update_of_partition,
+    "UpdateColumnStatisticsForTable" => statistics::update_of_table,
+    "UpdateColumnStatisticsTaskSettings" => statistics_task::update_settings,
     "UpdateConnection" => connection::update,
     "UpdateDatabase" => database::update,
     "UpdatePartition" => partition::update,
@@ -171,18 +198,16 @@ fn find(operation: &str) -> Option<Operation> {
 }
 
 /// Checks the input and performs the operation.
-pub(crate) fn perform(context: &Context, operation: &str, input: Value) -> Result<Value, Fault> {
+pub(crate) fn perform(context: &Context, operation: &str, input: Value) -> Result<Output, Fault> {
     let function = find(operation).ok_or_else(|| wire::unknown(operation))?;
     context.model.check(operation, &input)?;
     refuse_transactions(&input)?;
-    let id = input.get("CatalogId").and_then(Value::as_str);
+    let id = CATALOG.iter().find_map(|name| input.get(name)?.as_str());
     let context = match id.filter(|_| !ABOUT_CATALOGS.contains(&operation)) {
         Some(id) => context.in_catalog(id)?,
         None => Cow::Borrowed(context),
     };
-    let mut answer = function(&context, input)?;
-    show_owner(&mut answer, &context.catalog_id);
-    Ok(answer)
+    function(&context, input)
 }
 
 /// Whether an operation is one that changes something.
@@ -191,44 +216,14 @@ pub(crate) fn is_mutation(operation: &str) -> bool {
     find(operation).is_some() && !READS.iter().any(|read| operation.starts_with(read))
 }
 
+/// Whether an operation may leave less of what quotas count.
+pub(crate) fn deletes(operation: &str) -> bool {
+    operation.starts_with("Delete") || operation.starts_with("BatchDelete")
+}
+
 /// Whether an operation may change things in several transactions, of which only the first may happen.
 pub(crate) fn has_steps(operation: &str) -> bool {
     operation.starts_with("Batch") || ["DeleteCatalog", "DeleteDatabase"].contains(&operation)
-}
-
-/// Members of answers that are, or hold, things of the account: their `CatalogId` is the account, whatever it
-/// was when they were stored. Elsewhere it is the caller's own word, as in `TargetTable`.
-const OWN: &[&str] = &[
-    "Database",
-    "DatabaseList",
-    "Partition",
-    "Partitions",
-    "Table",
-    "TableList",
-    "TableVersion",
-    "TableVersions",
-    "UnfilteredPartition",
-    "UnfilteredPartitions",
-    "UserDefinedFunction",
-    "UserDefinedFunctions",
-];
-
-fn show_owner(answer: &mut Value, account: &str) {
-    for (name, value) in answer.as_object_mut().into_iter().flatten() {
-        if !OWN.contains(&name.as_str()) {
-            continue;
-        }
-        let things: &mut [Value] = match value {
-            Value::Array(items) => items,
-            thing => std::slice::from_mut(thing),
-        };
-        for thing in things {
-            if let Some(id) = thing.get_mut("CatalogId") {
-                *id = json!(account);
-            }
-            show_owner(thing, account);
-        }
-    }
 }
 
 /// Members about governed tables, which AWS gave up: an answer from now would not be what was asked for.
@@ -242,6 +237,9 @@ fn refuse_transactions(input: &Value) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+/// What the member is called that names a catalog: the second by operations about runs.
+const CATALOG: [&str; 2] = ["CatalogId", "CatalogID"];
 
 /// Operations whose `CatalogId` is not where something lies but what they are about.
 const ABOUT_CATALOGS: [&str; 3] = ["DeleteCatalog", "GetCatalog", "UpdateCatalog"];
@@ -299,66 +297,65 @@ impl Context {
             .transpose()
     }
 
-    /// Adds a `NextToken` to an answer when there is more.
-    fn with_next(&self, mut answer: Value, scope: &[&str], next: Option<String>) -> Value {
-        if let Some(cursor) = next {
-            answer["NextToken"] = json!(self.tokens.seal(&self.scope(scope), &cursor));
-        }
-        answer
+    /// An answer's `NextToken`, when there is more.
+    fn next_token(&self, scope: &[&str], next: Option<String>) -> Option<String> {
+        next.map(|cursor| self.tokens.seal(&self.scope(scope), &cursor))
     }
 
     fn scope<'a>(&'a self, scope: &[&'a str]) -> Vec<&'a str> {
         [&[self.catalog_id.as_str(), self.region.as_str()], scope].concat()
     }
-
-    /// A stored object as callers see it.
-    #[expect(clippy::unused_self, reason = "what is shown is the caller's")]
-    fn show(&self, object: &impl serde::Serialize) -> Result<Value, Fault> {
-        serde_json::to_value(object).map_err(|error| Fault::internal(&error.to_string()))
-    }
-
-    fn show_all<T: serde::Serialize>(&self, objects: &[T]) -> Result<Vec<Value>, Fault> {
-        objects.iter().map(|object| self.show(object)).collect()
-    }
 }
 
 /// What a checked input says. What still does not fit is a member whose rules the model does not tell.
-fn read<T: DeserializeOwned>(input: Value) -> Result<T, Fault> {
-    serde_json::from_value(without_nulls(input))
+fn read<T: DeserializeOwned>(mut input: Value) -> Result<T, Fault> {
+    drop_nulls(&mut input);
+    serde_json::from_value(input)
         .map_err(|error| Fault::new("SerializationException", error.to_string()))
 }
 
 /// `null` counts as absent, at every depth.
-fn without_nulls(value: Value) -> Value {
+fn drop_nulls(value: &mut Value) {
     match value {
-        Value::Object(members) => {
-            let present = members.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(
-                present
-                    .map(|(name, value)| (name, without_nulls(value)))
-                    .collect(),
-            )
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
-        other => other,
+        Value::Object(members) => members.retain(|_, member| {
+            drop_nulls(member);
+            !member.is_null()
+        }),
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
 
-/// Members of objects that `AttributesToGet` asks for: all when it is absent, and `NAME` must be among them.
-fn attributes(
-    wanted: Option<&[String]>,
-    known: &[(&str, &'static str)],
-) -> Result<Vec<&'static str>, Fault> {
-    let Some(wanted) = wanted else {
-        return Ok(Vec::new());
-    };
-    if !wanted.iter().any(|name| name == "NAME") {
-        return Err(Fault::invalid("AttributesToGet must include NAME"));
+/// The text of an answer.
+fn write(answer: &impl Answer) -> Result<Output, Fault> {
+    let body =
+        serde_json::to_string(answer).map_err(|error| Fault::internal(&error.to_string()))?;
+    Ok(Output {
+        body,
+        failures: answer.failures(),
+    })
+}
+
+/// What `AttributesToGet` asks for: everything when it is absent.
+struct Attributes(Option<Vec<String>>);
+
+impl Attributes {
+    /// `NAME` must be among them.
+    fn read(wanted: Option<Vec<String>>) -> Result<Self, Fault> {
+        let attributes = Self(wanted);
+        if attributes.are_all() || attributes.contain("NAME") {
+            return Ok(attributes);
+        }
+        Err(Fault::invalid("AttributesToGet must include NAME"))
     }
-    let known = known
-        .iter()
-        .filter(|(name, _)| wanted.iter().any(|wanted| wanted == name));
-    Ok(known.map(|(_, member)| *member).collect())
+
+    fn are_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn contain(&self, name: &str) -> bool {
+        self.0.iter().flatten().any(|wanted| wanted == name)
+    }
 }
 
 /// Whether `ResourceShareType` asks for an object of the caller's. Nothing of other accounts is shared.
@@ -367,19 +364,6 @@ fn is_shared(wanted: Option<&str>, federated: bool) -> bool {
         Some("FOREIGN") => false,
         Some("FEDERATED") => federated,
         _ => true,
-    }
-}
-
-/// Only the members that were asked for; all when nothing was.
-fn only(object: Value, names: &[&str]) -> Value {
-    match object {
-        Value::Object(members) if !names.is_empty() => {
-            let kept = members
-                .into_iter()
-                .filter(|(name, _)| names.contains(&name.as_str()));
-            Value::Object(kept.collect::<Map<_, _>>())
-        }
-        other => other,
     }
 }
 
@@ -426,24 +410,36 @@ fn fill<T>(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    /// Names of the types of what an operation is asked and what it answers.
+    pub(super) fn signature<I, O>(_: fn(&Context, I) -> Result<O, Fault>) -> [&'static str; 2] {
+        [std::any::type_name::<I>(), std::any::type_name::<O>()]
+            .map(|path| path.rsplit("::").next().unwrap_or(path))
+    }
+
     #[test]
-    fn things_show_their_owner_at_every_depth_and_targets_do_not() {
-        let target = json!({"CatalogId": "000000000001", "Name": "t"});
-        let table = |id: &str| json!({"CatalogId": id, "TargetTable": target, "Parameters": {"CatalogId": "1"}});
-        let mut answer = json!({
-            "TableVersions": [{"VersionId": "1", "Table": table("000000000001")}],
-            "UnfilteredPartitions": [{"Partition": {"CatalogId": "000000000001"}}],
-            "Table": table("000000000001"),
-        });
-        show_owner(&mut answer, "111122223333");
-        let expected = json!({
-            "TableVersions": [{"VersionId": "1", "Table": table("111122223333")}],
-            "UnfilteredPartitions": [{"Partition": {"CatalogId": "111122223333"}}],
-            "Table": table("111122223333"),
-        });
-        assert_eq!(answer, expected);
+    fn operations_take_and_give_what_the_model_says() {
+        let read = |text| serde_json::from_str::<Value>(text).unwrap();
+        let requests = read(include_str!("../model/glue.json"));
+        let answers = read(include_str!("../model/answers.json"));
+        for (operation, signature) in signatures() {
+            let said = [&requests, &answers].map(|model| &model["operations"][operation]);
+            assert_eq!(
+                signature,
+                said.map(|name| name.as_str().unwrap()),
+                "{operation}"
+            );
+        }
+    }
+
+    #[test]
+    fn null_is_absent_at_every_depth_of_members() {
+        let mut input = json!({"A": null, "B": [null, {"C": null, "D": 1}], "E": {"F": null}});
+        drop_nulls(&mut input);
+        assert_eq!(input, json!({"B": [null, {"D": 1}], "E": {}}));
     }
 
     #[test]

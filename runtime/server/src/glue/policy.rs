@@ -4,28 +4,26 @@
 //! its ARN. Statements about single databases and tables go into their catalog's policy. Policies are checked
 //! when they arrive, kept, and **not enforced**: they tell who of other accounts may come in, and nobody can.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tenon_catalog::{Error, PolicyCondition, Resource, TenantCatalog};
 
+use super::shapes::{
+    DeleteResourcePolicyRequest, DeleteResourcePolicyResponse, GetResourcePoliciesRequest,
+    GetResourcePoliciesResponse, GetResourcePolicyRequest, GetResourcePolicyResponse, GluePolicy,
+    PutResourcePolicyRequest, PutResourcePolicyResponse,
+};
 use super::{Context, page_size, tag};
 use crate::fault::Fault;
 
 /// Longest policy, in bytes: <https://docs.aws.amazon.com/glue/latest/dg/security_iam_service-with-iam.html>
 const MAX_POLICY_BYTES: usize = 10_240;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Put {
-    policy_in_json: String,
-    resource_arn: Option<String>,
-    policy_hash_condition: Option<String>,
-    policy_exists_condition: Option<String>,
-}
-
 /// `EnableHybrid` says that grants of another service stay valid; there is none here.
-pub(super) fn put(context: &Context, input: Put) -> Result<Value, Fault> {
+pub(super) fn put(
+    context: &Context,
+    input: PutResourcePolicyRequest,
+) -> Result<PutResourcePolicyResponse, Fault> {
     let text = &input.policy_in_json;
     check(text).map_err(|reason| Fault::invalid(format!("the policy cannot be used: {reason}")))?;
     let condition = PolicyCondition {
@@ -42,53 +40,55 @@ pub(super) fn put(context: &Context, input: Put) -> Result<Value, Fault> {
         .collect();
     let catalog = catalog(context, input.resource_arn.as_deref())?;
     let policy = catalog.put_resource_policy(text, &hash, &condition)?;
-    Ok(json!({"PolicyHash": policy.policy_hash}))
+    Ok(PutResourcePolicyResponse {
+        policy_hash: Some(policy.policy_hash),
+    })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    resource_arn: Option<String>,
-    policy_hash_condition: Option<String>,
-}
-
-pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn get(
+    context: &Context,
+    input: GetResourcePolicyRequest,
+) -> Result<GetResourcePolicyResponse, Fault> {
     let policy = catalog(context, input.resource_arn.as_deref())?.get_resource_policy()?;
-    context.show(&policy)
+    Ok(GetResourcePolicyResponse {
+        policy_in_json: Some(policy.policy_in_json),
+        policy_hash: Some(policy.policy_hash),
+        create_time: policy.create_time,
+        update_time: policy.update_time,
+    })
 }
 
-pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn delete(
+    context: &Context,
+    input: DeleteResourcePolicyRequest,
+) -> Result<DeleteResourcePolicyResponse, Fault> {
     let condition = PolicyCondition {
         hash: input.policy_hash_condition,
         exists: None,
     };
     catalog(context, input.resource_arn.as_deref())?.delete_resource_policy(&condition)?;
-    Ok(json!({}))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct List {
-    next_token: Option<String>,
-    max_results: Option<i32>,
+    Ok(DeleteResourcePolicyResponse {})
 }
 
 /// The account's policy, then those of nested catalogs in the order of their names.
-pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
+pub(super) fn list(
+    context: &Context,
+    input: GetResourcePoliciesRequest,
+) -> Result<GetResourcePoliciesResponse, Fault> {
     let scope = ["GetResourcePolicies"];
     // The name of the last catalog whose policy was listed; empty for the default one.
     let mut cursor = context.cursor(&scope, input.next_token.as_deref())?;
     let limit = page_size(input.max_results, 100);
-    let mut found: Vec<(String, Value)> = Vec::new();
+    let mut found: Vec<(String, GluePolicy)> = Vec::new();
     if cursor.is_none() {
-        found.extend(policy_of(context, &context.catalog, "")?);
+        found.extend(policy_of(&context.catalog, "")?);
     }
     cursor = cursor.filter(|name| !name.is_empty());
     loop {
         let page = context.catalog.list_catalogs(cursor.as_deref(), 100)?;
         for nested in &page.items {
             match context.catalog.nested(&nested.name) {
-                Ok(catalog) => found.extend(policy_of(context, &catalog, &nested.name)?),
+                Ok(catalog) => found.extend(policy_of(&catalog, &nested.name)?),
                 // It was deleted meanwhile.
                 Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -102,24 +102,26 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(name, _)| name.clone());
-    let list: Vec<_> = found.into_iter().map(|(_, policy)| policy).collect();
-    Ok(context.with_next(
-        json!({"GetResourcePoliciesResponseList": list}),
-        &scope,
-        next,
-    ))
+    let list = found.into_iter().map(|(_, policy)| policy);
+    Ok(GetResourcePoliciesResponse {
+        get_resource_policies_response_list: Some(list.collect()),
+        next_token: context.next_token(&scope, next),
+    })
 }
 
-fn policy_of(
-    context: &Context,
-    catalog: &TenantCatalog,
-    name: &str,
-) -> Result<Option<(String, Value)>, Fault> {
-    match catalog.get_resource_policy() {
-        Ok(policy) => Ok(Some((name.to_owned(), context.show(&policy)?))),
-        Err(Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+fn policy_of(catalog: &TenantCatalog, name: &str) -> Result<Option<(String, GluePolicy)>, Fault> {
+    let policy = match catalog.get_resource_policy() {
+        Ok(policy) => policy,
+        Err(Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let shown = GluePolicy {
+        policy_in_json: Some(policy.policy_in_json),
+        policy_hash: Some(policy.policy_hash),
+        create_time: policy.create_time,
+        update_time: policy.update_time,
+    };
+    Ok(Some((name.to_owned(), shown)))
 }
 
 /// The catalog whose policy is meant.
@@ -222,6 +224,8 @@ fn texts<'a>(value: &'a Value, name: &str) -> Result<Vec<&'a str>, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn refused(change: impl Fn(&mut Value)) -> String {

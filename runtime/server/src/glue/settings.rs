@@ -9,36 +9,39 @@
 //! **A security configuration is a definition** that jobs name. It is kept as it was given; whether it can be
 //! honoured is decided where the job runs.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tenon_catalog::{ConnectionPasswordEncryption, EncryptionAtRest, EncryptionSettings};
+use serde_json::{Map, Value};
+use tenon_catalog::EncryptionSettings;
 
+use super::shapes::{
+    CreateSecurityConfigurationRequest, CreateSecurityConfigurationResponse,
+    DataCatalogEncryptionSettings, DeleteSecurityConfigurationRequest,
+    DeleteSecurityConfigurationResponse, EncryptionConfiguration,
+    GetDataCatalogEncryptionSettingsRequest, GetDataCatalogEncryptionSettingsResponse,
+    GetSecurityConfigurationRequest, GetSecurityConfigurationResponse,
+    GetSecurityConfigurationsRequest, GetSecurityConfigurationsResponse,
+    PutDataCatalogEncryptionSettingsRequest, PutDataCatalogEncryptionSettingsResponse,
+};
 use super::{Context, page_size};
 use crate::fault::Fault;
 
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
-
-pub(super) fn get_encryption(context: &Context, _: Nothing) -> Result<Value, Fault> {
-    let settings = context.show(&context.catalog.encryption_settings()?)?;
-    Ok(json!({"DataCatalogEncryptionSettings": settings}))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct PutEncryption {
-    data_catalog_encryption_settings: GivenEncryption,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GivenEncryption {
-    encryption_at_rest: Option<EncryptionAtRest>,
-    connection_password_encryption: Option<ConnectionPasswordEncryption>,
+pub(super) fn get_encryption(
+    context: &Context,
+    _: GetDataCatalogEncryptionSettingsRequest,
+) -> Result<GetDataCatalogEncryptionSettingsResponse, Fault> {
+    let settings = context.catalog.encryption_settings()?;
+    Ok(GetDataCatalogEncryptionSettingsResponse {
+        data_catalog_encryption_settings: Some(DataCatalogEncryptionSettings {
+            encryption_at_rest: Some(settings.encryption_at_rest),
+            connection_password_encryption: Some(settings.connection_password_encryption),
+        }),
+    })
 }
 
 /// A part that is left out stays as it is.
-pub(super) fn put_encryption(context: &Context, input: PutEncryption) -> Result<Value, Fault> {
+pub(super) fn put_encryption(
+    context: &Context,
+    input: PutDataCatalogEncryptionSettingsRequest,
+) -> Result<PutDataCatalogEncryptionSettingsResponse, Fault> {
     let given = input.data_catalog_encryption_settings;
     let old = context.catalog.encryption_settings()?;
     let settings = EncryptionSettings {
@@ -60,101 +63,99 @@ pub(super) fn put_encryption(context: &Context, input: PutEncryption) -> Result<
         ));
     }
     context.catalog.put_encryption_settings(&settings)?;
-    Ok(json!({}))
+    Ok(PutDataCatalogEncryptionSettingsResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Create {
-    name: String,
-    encryption_configuration: Value,
-}
-
-pub(super) fn create_security(context: &Context, input: Create) -> Result<Value, Fault> {
-    let encryption = known_parts(&input.encryption_configuration)?;
+pub(super) fn create_security(
+    context: &Context,
+    input: CreateSecurityConfigurationRequest,
+) -> Result<CreateSecurityConfigurationResponse, Fault> {
+    let encryption = stored(input.encryption_configuration)?;
     let created = context
         .catalog
         .create_security_configuration(&input.name, encryption)?;
-    Ok(json!({"Name": created.name, "CreatedTimestamp": created.created_time_stamp}))
+    Ok(CreateSecurityConfigurationResponse {
+        name: Some(created.name),
+        created_timestamp: created.created_time_stamp,
+    })
 }
 
-/// Parts of an encryption configuration, and the member that says how.
-const PARTS: [(&str, &str); 4] = [
-    ("S3Encryption", "S3EncryptionMode"),
-    ("CloudWatchEncryption", "CloudWatchEncryptionMode"),
-    ("JobBookmarksEncryption", "JobBookmarksEncryptionMode"),
-    ("DataQualityEncryption", "DataQualityEncryptionMode"),
-];
-
-/// The configuration without members nobody knows; each use of KMS names its key.
-fn known_parts(given: &Value) -> Result<Value, Fault> {
-    let mut kept = json!({});
-    for (part, mode) in PARTS {
-        let Some(value) = given.get(part) else {
-            continue;
-        };
-        let known = |item: &Value| known_part(part, mode, item);
-        kept[part] = match value {
-            Value::Array(items) => items.iter().map(known).collect::<Result<_, _>>()?,
-            item => known(item)?,
-        };
+/// A configuration as it is stored: in Glue's JSON.
+fn stored(given: EncryptionConfiguration) -> Result<Value, Fault> {
+    let mut parts = Map::new();
+    if let Some(list) = given.s3_encryption {
+        let list = list
+            .into_iter()
+            .map(|item| part("S3Encryption", item.s3_encryption_mode, item.kms_key_arn));
+        let list = list.collect::<Result<Vec<_>, _>>()?;
+        parts.insert("S3Encryption".to_owned(), Value::Array(list));
     }
-    Ok(kept)
+    let single = [
+        given.cloud_watch_encryption.map(|item| {
+            let mode = item.cloud_watch_encryption_mode;
+            ("CloudWatchEncryption", mode, item.kms_key_arn)
+        }),
+        given.job_bookmarks_encryption.map(|item| {
+            let mode = item.job_bookmarks_encryption_mode;
+            ("JobBookmarksEncryption", mode, item.kms_key_arn)
+        }),
+        given.data_quality_encryption.map(|item| {
+            let mode = item.data_quality_encryption_mode;
+            ("DataQualityEncryption", mode, item.kms_key_arn)
+        }),
+    ];
+    for (name, mode, key) in single.into_iter().flatten() {
+        parts.insert(name.to_owned(), part(name, mode, key)?);
+    }
+    Ok(Value::Object(parts))
 }
 
-fn known_part(part: &str, mode_name: &str, item: &Value) -> Result<Value, Fault> {
-    let mut kept = json!({});
-    for member in [mode_name, "KmsKeyArn"] {
-        if let Some(value) = item.get(member) {
-            kept[member] = value.clone();
-        }
-    }
-    let mode = item
-        .get(mode_name)
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let key = item
-        .get("KmsKeyArn")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    if mode.ends_with("KMS") && key.is_empty() {
+/// A part of a configuration; a mode that is KMS's names its key.
+fn part(name: &str, mode: Option<String>, key: Option<String>) -> Result<Value, Fault> {
+    if let Some(mode) = mode.as_deref().filter(|mode| mode.ends_with("KMS"))
+        && key.as_deref().unwrap_or_default().is_empty()
+    {
         return Err(Fault::invalid(format!(
-            "{part} is {mode} and names no KmsKeyArn"
+            "{name} is {mode} and names no KmsKeyArn"
         )));
     }
-    Ok(kept)
+    let members = [(format!("{name}Mode"), mode), ("KmsKeyArn".to_owned(), key)];
+    let given = members
+        .into_iter()
+        .filter_map(|(member, value)| Some((member, Value::String(value?))));
+    Ok(Value::Object(given.collect()))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    name: String,
-}
-
-pub(super) fn get_security(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn get_security(
+    context: &Context,
+    input: GetSecurityConfigurationRequest,
+) -> Result<GetSecurityConfigurationResponse, Fault> {
     let found = context.catalog.get_security_configuration(&input.name)?;
-    Ok(json!({"SecurityConfiguration": context.show(&found)?}))
+    Ok(GetSecurityConfigurationResponse {
+        security_configuration: Some(found),
+    })
 }
 
-pub(super) fn delete_security(context: &Context, input: Named) -> Result<Value, Fault> {
+pub(super) fn delete_security(
+    context: &Context,
+    input: DeleteSecurityConfigurationRequest,
+) -> Result<DeleteSecurityConfigurationResponse, Fault> {
     context.catalog.delete_security_configuration(&input.name)?;
-    Ok(json!({}))
+    Ok(DeleteSecurityConfigurationResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct List {
-    next_token: Option<String>,
-    max_results: Option<i32>,
-}
-
-pub(super) fn list_security(context: &Context, input: List) -> Result<Value, Fault> {
+pub(super) fn list_security(
+    context: &Context,
+    input: GetSecurityConfigurationsRequest,
+) -> Result<GetSecurityConfigurationsResponse, Fault> {
     let scope = ["GetSecurityConfigurations"];
     let cursor = context.cursor(&scope, input.next_token.as_deref())?;
     let limit = page_size(input.max_results, 100);
     let page = context
         .catalog
         .list_security_configurations(cursor.as_deref(), limit)?;
-    let list = context.show_all(&page.items)?;
-    Ok(context.with_next(json!({"SecurityConfigurations": list}), &scope, page.next))
+    Ok(GetSecurityConfigurationsResponse {
+        security_configurations: Some(page.items),
+        next_token: context.next_token(&scope, page.next),
+    })
 }

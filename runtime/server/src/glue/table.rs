@@ -3,135 +3,128 @@
 use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tenon_catalog::{Error, PartitionIndex, Table, TableInput, UpdateTable};
+use serde_json::json;
+use tenon_catalog::{Error, Table, TableInput, UpdateTable};
 
-use super::{Context, attributes, fill, is_shared, only, page_size};
+use super::shapes::{
+    self, BatchDeleteTableRequest, BatchDeleteTableResponse, CreateTableRequest,
+    CreateTableResponse, DeleteTableRequest, DeleteTableResponse, GetTableRequest,
+    GetTableResponse, GetTablesRequest, GetTablesResponse, PropertyPredicate, SearchTablesRequest,
+    SearchTablesResponse, TableError, UpdateTableRequest, UpdateTableResponse,
+};
+use super::shown::{detail, some_errors};
+use super::{Attributes, Context, fill, is_shared, page_size};
 use crate::fault::Fault;
 
 /// Memory a compiled expression may take, in bytes.
 const EXPRESSION_BYTES: usize = 1 << 20;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Write {
-    database_name: String,
-    name: Option<String>,
-    table_input: Option<TableInput>,
-    #[serde(default)]
-    partition_indexes: Vec<PartitionIndex>,
-    version_id: Option<String>,
-    #[serde(default)]
-    skip_archive: bool,
-    open_table_format_input: Option<Value>,
-    update_open_table_format_input: Option<Value>,
+pub(super) fn create(
+    context: &Context,
+    input: CreateTableRequest,
+) -> Result<CreateTableResponse, Fault> {
+    refuse_open_format(input.open_table_format_input.is_some())?;
+    let table = named(input.table_input, input.name.as_deref())?;
+    let indexes = input.partition_indexes.unwrap_or_default();
+    context
+        .catalog
+        .create_table_with_indexes(&input.database_name, table, &indexes)?;
+    Ok(CreateTableResponse {})
 }
 
-impl Write {
-    fn table_input(&mut self) -> Result<TableInput, Fault> {
-        if self.open_table_format_input.is_some() || self.update_open_table_format_input.is_some() {
-            return Err(Fault::invalid(
-                "OpenTableFormatInput is not served: metadata of Iceberg tables is written by Iceberg's clients",
-            ));
-        }
-        let input = self.table_input.take();
-        let input = input.ok_or_else(|| Fault::invalid("TableInput is missing"))?;
-        match &self.name {
-            Some(name) if name.to_lowercase() != input.name.to_lowercase() => Err(Fault::invalid(
-                format!("Name {name} and TableInput.Name {} differ", input.name),
-            )),
-            _ => Ok(input),
-        }
-    }
-}
-
-pub(super) fn create(context: &Context, mut input: Write) -> Result<Value, Fault> {
-    let table = input.table_input()?;
-    context.catalog.create_table_with_indexes(
-        &input.database_name,
-        table,
-        &input.partition_indexes,
-    )?;
-    Ok(json!({}))
-}
-
-pub(super) fn update(context: &Context, mut input: Write) -> Result<Value, Fault> {
-    let table = input.table_input()?;
+pub(super) fn update(
+    context: &Context,
+    input: UpdateTableRequest,
+) -> Result<UpdateTableResponse, Fault> {
+    refuse_open_format(input.update_open_table_format_input.is_some())?;
+    let table = named(input.table_input, input.name.as_deref())?;
     let options = UpdateTable {
         expected_version: input.version_id,
-        skip_archive: input.skip_archive,
+        skip_archive: input.skip_archive.unwrap_or_default(),
     };
     context
         .catalog
         .update_table(&input.database_name, table, &options)?;
-    Ok(json!({}))
+    Ok(UpdateTableResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    database_name: String,
-    name: String,
-    attributes_to_get: Option<Vec<String>>,
+fn refuse_open_format(is_given: bool) -> Result<(), Fault> {
+    if is_given {
+        return Err(Fault::invalid(
+            "OpenTableFormatInput is not served: metadata of Iceberg tables is written by Iceberg's clients",
+        ));
+    }
+    Ok(())
 }
 
-const ATTRIBUTES: [(&str, &str); 2] = [("NAME", "Name"), ("TABLE_TYPE", "TableType")];
+/// The definition of the table that a request is about, which it may name twice.
+fn named(input: Option<TableInput>, name: Option<&str>) -> Result<TableInput, Fault> {
+    let input = input.ok_or_else(|| Fault::invalid("TableInput is missing"))?;
+    match name {
+        Some(name) if name.to_lowercase() != input.name.to_lowercase() => Err(Fault::invalid(
+            format!("Name {name} and TableInput.Name {} differ", input.name),
+        )),
+        _ => Ok(input),
+    }
+}
 
 /// `AuditContext` and `IncludeStatusDetails` ask for what only AWS has; they change nothing.
-pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
-    let attributes = attributes(input.attributes_to_get.as_deref(), &ATTRIBUTES)?;
+pub(super) fn get(context: &Context, input: GetTableRequest) -> Result<GetTableResponse, Fault> {
+    let attributes = Attributes::read(input.attributes_to_get)?;
     let table = context
         .catalog
         .get_table(&input.database_name, &input.name)?;
-    Ok(json!({"Table": only(context.show(&table)?, &attributes)}))
+    Ok(GetTableResponse {
+        table: Some(shown(context, table, &attributes)),
+    })
 }
 
-pub(super) fn delete(context: &Context, input: Named) -> Result<Value, Fault> {
+fn shown(context: &Context, table: Table, attributes: &Attributes) -> shapes::Table {
+    if attributes.are_all() {
+        return context.owner().table(table);
+    }
+    let has_type = attributes.contain("TABLE_TYPE");
+    shapes::Table {
+        name: Some(table.name),
+        table_type: table.table_type.filter(|_| has_type),
+        ..shapes::Table::default()
+    }
+}
+
+pub(super) fn delete(
+    context: &Context,
+    input: DeleteTableRequest,
+) -> Result<DeleteTableResponse, Fault> {
     context
         .catalog
         .delete_table(&input.database_name, &input.name)?;
-    Ok(json!({}))
+    Ok(DeleteTableResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct BatchDelete {
-    database_name: String,
-    tables_to_delete: Vec<String>,
-}
-
-pub(super) fn batch_delete(context: &Context, input: BatchDelete) -> Result<Value, Fault> {
+pub(super) fn batch_delete(
+    context: &Context,
+    input: BatchDeleteTableRequest,
+) -> Result<BatchDeleteTableResponse, Fault> {
     context.catalog.get_database(&input.database_name)?;
     let mut errors = Vec::new();
     for name in input.tables_to_delete {
         if let Err(error) = context.catalog.delete_table(&input.database_name, &name) {
-            errors.push(json!({"TableName": name, "ErrorDetail": Fault::from(error).detail()}));
+            errors.push(TableError {
+                table_name: Some(name),
+                error_detail: Some(detail(error)),
+            });
         }
     }
-    Ok(if errors.is_empty() {
-        json!({})
-    } else {
-        json!({"Errors": errors})
+    Ok(BatchDeleteTableResponse {
+        errors: some_errors(errors),
     })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct List {
-    database_name: String,
-    expression: Option<String>,
-    next_token: Option<String>,
-    max_results: Option<i32>,
-    attributes_to_get: Option<Vec<String>>,
-    resource_share_type: Option<String>,
-}
-
-pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
+pub(super) fn list(context: &Context, input: GetTablesRequest) -> Result<GetTablesResponse, Fault> {
     let database = input.database_name.to_lowercase();
     let text = input.expression.unwrap_or_default();
     let share = input.resource_share_type.as_deref();
-    let attributes = attributes(input.attributes_to_get.as_deref(), &ATTRIBUTES)?;
+    let attributes = Attributes::read(input.attributes_to_get)?;
     let scope = ["GetTables", &database, &text, share.unwrap_or_default()];
     let expression = name_expression(&text)?;
     let page = fill(
@@ -146,12 +139,11 @@ pub(super) fn list(context: &Context, input: List) -> Result<Value, Fault> {
         },
         |table| table.name.clone(),
     )?;
-    let list = context
-        .show_all(&page.items)?
-        .into_iter()
-        .map(|item| only(item, &attributes));
-    let answer = json!({"TableList": list.collect::<Vec<_>>()});
-    Ok(context.with_next(answer, &scope, page.next))
+    let list = page.items.into_iter();
+    Ok(GetTablesResponse {
+        table_list: Some(list.map(|item| shown(context, item, &attributes)).collect()),
+        next_token: context.next_token(&scope, page.next),
+    })
 }
 
 /// A regular expression over whole names, in which a star that has no group, class or dot to repeat stands for any
@@ -186,44 +178,19 @@ fn with_wildcards(text: &str) -> String {
     pattern
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Search {
-    search_text: Option<String>,
-    #[serde(default)]
-    filters: Vec<Filter>,
-    #[serde(default)]
-    sort_criteria: Vec<Sort>,
-    next_token: Option<String>,
-    max_results: Option<i32>,
-    resource_share_type: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Filter {
-    key: Option<String>,
-    value: Option<String>,
-    comparator: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Sort {
-    field_name: Option<String>,
-    sort: Option<String>,
-}
-
 /// Where a table stands among those found; the last parts make it unique.
 type Position = (String, String, String);
 
-pub(super) fn search(context: &Context, input: Search) -> Result<Value, Fault> {
-    let criteria: Vec<_> = input
-        .filters
+pub(super) fn search(
+    context: &Context,
+    input: SearchTablesRequest,
+) -> Result<SearchTablesResponse, Fault> {
+    let filters = input.filters.unwrap_or_default();
+    let criteria: Vec<_> = filters
         .iter()
         .map(|f| format!("{:?}{:?}{:?}", f.key, f.value, f.comparator))
         .collect();
-    let sort = input.sort_criteria.first();
+    let sort = input.sort_criteria.as_deref().and_then(<[_]>::first);
     let field = sort
         .and_then(|sort| sort.field_name.as_deref())
         .unwrap_or_default();
@@ -252,7 +219,7 @@ pub(super) fn search(context: &Context, input: Search) -> Result<Value, Fault> {
     for_each_table(context, |table| {
         if is_shared(share, table.federated_table.is_some())
             && has_text(&table, &text)
-            && input.filters.iter().all(|filter| passes(&table, filter))
+            && filters.iter().all(|filter| passes(&table, filter))
         {
             found.offer(field, table);
         }
@@ -266,10 +233,12 @@ pub(super) fn search(context: &Context, input: Search) -> Result<Value, Fault> {
         .filter(|_| more)
         .map(|(position, _)| json!(position).to_string());
     let list = page
-        .iter()
-        .map(|(_, table)| context.show(table))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(context.with_next(json!({"TableList": list}), &scope, next))
+        .into_iter()
+        .map(|(_, table)| context.owner().table(table));
+    Ok(SearchTablesResponse {
+        table_list: Some(list.collect()),
+        next_token: context.next_token(&scope, next),
+    })
 }
 
 /// The first tables after a position, no more of them than a page needs.
@@ -380,7 +349,7 @@ fn has_text(table: &Table, text: &str) -> bool {
     text.is_empty() || texts.any(|candidate| candidate.to_lowercase().contains(text))
 }
 
-fn passes(table: &Table, filter: &Filter) -> bool {
+fn passes(table: &Table, filter: &PropertyPredicate) -> bool {
     let wanted = filter.value.as_deref().unwrap_or_default();
     let Some(found) = property(table, filter.key.as_deref().unwrap_or_default()) else {
         return false;

@@ -10,48 +10,38 @@
 //!
 //! Another account's resource is as absent as one that never was.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tenon_catalog::{Resource, Tags, TenantCatalog};
+use tenon_catalog::{Resource, TenantCatalog};
 
 use super::Context;
+use super::shapes::{
+    GetTagsRequest, GetTagsResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
+    UntagResourceResponse,
+};
 use crate::fault::Fault;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Add {
-    resource_arn: String,
-    tags_to_add: Tags,
-}
-
-pub(super) fn add(context: &Context, input: Add) -> Result<Value, Fault> {
+pub(super) fn add(
+    context: &Context,
+    input: TagResourceRequest,
+) -> Result<TagResourceResponse, Fault> {
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.add_tags(resource, &input.tags_to_add)?;
-    Ok(json!({}))
+    Ok(TagResourceResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Remove {
-    resource_arn: String,
-    tags_to_remove: Vec<String>,
-}
-
-pub(super) fn remove(context: &Context, input: Remove) -> Result<Value, Fault> {
+pub(super) fn remove(
+    context: &Context,
+    input: UntagResourceRequest,
+) -> Result<UntagResourceResponse, Fault> {
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.remove_tags(resource, &input.tags_to_remove)?;
-    Ok(json!({}))
+    Ok(UntagResourceResponse {})
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Get {
-    resource_arn: String,
-}
-
-pub(super) fn get(context: &Context, input: Get) -> Result<Value, Fault> {
+pub(super) fn get(context: &Context, input: GetTagsRequest) -> Result<GetTagsResponse, Fault> {
     let (catalog, resource) = locate(context, &input.resource_arn)?;
-    Ok(json!({"Tags": catalog.tags(resource)?}))
+    Ok(GetTagsResponse {
+        tags: Some(catalog.tags(resource)?),
+    })
 }
 
 /// The resource an ARN names and the catalog it lies in. Whether it exists is for the catalog to say.

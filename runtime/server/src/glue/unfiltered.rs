@@ -3,72 +3,82 @@
 //!
 //! <https://docs.aws.amazon.com/glue/latest/webapi/API_GetUnfilteredTableMetadata.html>
 
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tenon_catalog::{Partition, Table};
 
+use super::shapes::{
+    CatalogImportStatus, GetCatalogImportStatusRequest, GetCatalogImportStatusResponse,
+    GetUnfilteredPartitionMetadataRequest, GetUnfilteredPartitionMetadataResponse,
+    GetUnfilteredPartitionsMetadataRequest, GetUnfilteredPartitionsMetadataResponse,
+    GetUnfilteredTableMetadataRequest, GetUnfilteredTableMetadataResponse, UnfilteredPartition,
+};
 use super::{Context, partition};
 use crate::fault::Fault;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct OfTable {
-    database_name: String,
-    name: String,
-}
-
-pub(super) fn table(context: &Context, input: OfTable) -> Result<Value, Fault> {
+pub(super) fn table(
+    context: &Context,
+    input: GetUnfilteredTableMetadataRequest,
+) -> Result<GetUnfilteredTableMetadataResponse, Fault> {
     let table = context
         .catalog
         .get_table(&input.database_name, &input.name)?;
-    let database = table.database_name.clone().unwrap_or_default();
-    Ok(json!({
-        "Table": context.show(&table)?,
-        "AuthorizedColumns": columns(&table, None),
-        "IsRegisteredWithLakeFormation": false,
-        "CellFilters": [],
-        "IsMultiDialectView": false,
-        "IsMaterializedView": false,
-        "IsProtected": false,
-        "ResourceArn": context.arn("table", &format!("{database}/{}", table.name)),
-    }))
+    let database = table.database_name.as_deref().unwrap_or_default();
+    let arn = context.arn("table", &format!("{database}/{}", table.name));
+    Ok(GetUnfilteredTableMetadataResponse {
+        authorized_columns: Some(columns(&table, None)),
+        table: Some(context.owner().table(table)),
+        is_registered_with_lake_formation: Some(false),
+        cell_filters: Some(Vec::new()),
+        is_multi_dialect_view: Some(false),
+        is_materialized_view: Some(false),
+        is_protected: Some(false),
+        resource_arn: Some(arn),
+        ..GetUnfilteredTableMetadataResponse::default()
+    })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct OfPartition {
-    database_name: String,
-    table_name: String,
-    partition_values: Vec<String>,
-}
-
-pub(super) fn partition(context: &Context, input: OfPartition) -> Result<Value, Fault> {
+pub(super) fn partition(
+    context: &Context,
+    input: GetUnfilteredPartitionMetadataRequest,
+) -> Result<GetUnfilteredPartitionMetadataResponse, Fault> {
     let (database, table) = (&input.database_name, &input.table_name);
     let found = context
         .catalog
         .get_partition(database, table, &input.partition_values)?;
     let table = context.catalog.get_table(database, table)?;
-    unfiltered(context, &table, &found)
+    Ok(GetUnfilteredPartitionMetadataResponse {
+        authorized_columns: Some(columns(&table, Some(&found))),
+        partition: Some(context.owner().partition(found)),
+        is_registered_with_lake_formation: Some(false),
+    })
 }
 
-pub(super) fn partitions(context: &Context, input: partition::List) -> Result<Value, Fault> {
-    let table = context.catalog.get_table(input.database(), input.table())?;
-    let (page, scope) = partition::page(context, "GetUnfilteredPartitionsMetadata", input)?;
-    let list = page
-        .items
-        .iter()
-        .map(|found| unfiltered(context, &table, found))
-        .collect::<Result<Vec<_>, _>>()?;
-    let scope: Vec<_> = scope.iter().map(String::as_str).collect();
-    Ok(context.with_next(json!({"UnfilteredPartitions": list}), &scope, page.next))
-}
-
-fn unfiltered(context: &Context, table: &Table, found: &Partition) -> Result<Value, Fault> {
-    Ok(json!({
-        "Partition": context.show(found)?,
-        "AuthorizedColumns": columns(table, Some(found)),
-        "IsRegisteredWithLakeFormation": false,
-    }))
+pub(super) fn partitions(
+    context: &Context,
+    input: GetUnfilteredPartitionsMetadataRequest,
+) -> Result<GetUnfilteredPartitionsMetadataResponse, Fault> {
+    let table = context
+        .catalog
+        .get_table(&input.database_name, &input.table_name)?;
+    let wanted = partition::Wanted {
+        operation: "GetUnfilteredPartitionsMetadata",
+        database: input.database_name,
+        table: input.table_name,
+        expression: input.expression,
+        next_token: input.next_token,
+        segment: input.segment,
+        max_results: input.max_results,
+        without_columns: false,
+    };
+    let (partitions, next_token) = wanted.page(context)?;
+    let unfiltered = partitions.into_iter().map(|found| UnfilteredPartition {
+        authorized_columns: Some(columns(&table, Some(&found))),
+        partition: Some(context.owner().partition(found)),
+        is_registered_with_lake_formation: Some(false),
+    });
+    Ok(GetUnfilteredPartitionsMetadataResponse {
+        unfiltered_partitions: Some(unfiltered.collect()),
+        next_token,
+    })
 }
 
 /// Names of all columns, of the partition where it has its own, and of the partition keys.
@@ -84,10 +94,15 @@ fn columns(table: &Table, partition: Option<&Partition>) -> Vec<String> {
         .collect()
 }
 
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
-
 /// There never was another catalog to import from.
-pub(super) fn import_status(_: &Context, _: Nothing) -> Result<Value, Fault> {
-    Ok(json!({"ImportStatus": {"ImportCompleted": true}}))
+pub(super) fn import_status(
+    _: &Context,
+    _: GetCatalogImportStatusRequest,
+) -> Result<GetCatalogImportStatusResponse, Fault> {
+    Ok(GetCatalogImportStatusResponse {
+        import_status: Some(CatalogImportStatus {
+            import_completed: Some(true),
+            ..CatalogImportStatus::default()
+        }),
+    })
 }

@@ -46,6 +46,22 @@ pub struct Quotas {
     /// Tables in all databases together; as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables: Option<u32>,
+    /// Functions in all databases together; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functions: Option<u32>,
+    /// Connections; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Partitions in all tables together; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
+    /// Partitions of one table; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions_per_table: Option<u32>,
+    /// Versions kept of one table beside its newest; an update that would keep more is answered as above, unless it
+    /// says `SkipArchive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions_per_table: Option<u32>,
 }
 
 impl Account {
@@ -162,6 +178,7 @@ impl Identity {
             Ok(account)
         })?;
         self.erase(account.tenant())?;
+        self.empty_folder(account.tenant())?;
         self.0.records.retry(|| self.forget(&account))
     }
 
@@ -205,7 +222,9 @@ impl Identity {
                 quotas,
                 ..stored.value.clone()
             };
-            self.replace(by, "tenon:SetQuotas", &stored, &account)
+            self.replace(by, "tenon:SetQuotas", &stored, &account)?;
+            self.0.usage.forget(account.tenant());
+            Ok(())
         })
     }
 
@@ -246,6 +265,20 @@ impl Identity {
             return Err(IdentityError::not_found("account", id));
         }
         Ok((stored.value, unchanged))
+    }
+
+    /// Removes what a tenant has outside of the store.
+    fn empty_folder(&self, tenant: Tenant) -> Result<(), IdentityError> {
+        let folder = self.folder_of(tenant);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(IdentityError::Folder {
+                    path: folder,
+                    reason: error.to_string(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Deletes every record of a tenant. The server's own records are no tenant's.

@@ -30,6 +30,13 @@ pub enum IdentityError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// What an account has outside of the store cannot be removed.
+    Folder {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// A record cannot be read: it is of a newer build, or damaged.
     Unreadable(String),
     /// The store refused.
@@ -63,6 +70,9 @@ impl fmt::Display for IdentityError {
             Self::MasterKey { path, reason } => {
                 write!(f, "the master key {}: {reason}", path.display())
             }
+            Self::Folder { path, reason } => {
+                write!(f, "{} cannot be removed: {reason}", path.display())
+            }
             Self::Store(error) => error.fmt(f),
         }
     }
@@ -73,6 +83,15 @@ impl std::error::Error for IdentityError {
         match self {
             Self::Store(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl From<tenon_catalog::Error> for IdentityError {
+    fn from(error: tenon_catalog::Error) -> Self {
+        match error {
+            tenon_catalog::Error::Store(error) => Self::Store(error),
+            error => Self::Unreadable(error.to_string()),
         }
     }
 }

@@ -125,6 +125,14 @@ impl Identity {
         Ok(keys)
     }
 
+    /// The key with this id.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotFound`], [`IdentityError::Store`].
+    pub fn key(&self, id: &str) -> Result<AccessKey, IdentityError> {
+        Ok(self.existing_key(id)?.value.key)
+    }
+
     /// Lets a key be used or not.
     ///
     /// # Errors

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
-use tenon_store::Tenant;
 
 use super::account::Quotas;
 
@@ -25,7 +24,6 @@ const HONEST_REPEAT: Duration = Duration::from_secs(2);
 /// Rates of all accounts.
 pub(super) struct Limits {
     rates: Mutex<HashMap<String, Rate>>,
-    creating: Mutex<HashMap<Tenant, Arc<Mutex<()>>>>,
     failed: DefaultKeyedRateLimiter<String>,
 }
 
@@ -39,7 +37,6 @@ impl Limits {
     pub(super) fn new() -> Self {
         Self {
             rates: Mutex::default(),
-            creating: Mutex::default(),
             failed: RateLimiter::keyed(Quota::per_minute(FAILED_A_MINUTE)),
         }
     }
@@ -68,11 +65,6 @@ impl Limits {
     /// Whether a failed login of the account is to be written to its audit log.
     pub(super) fn records_failure(&self, account: &str) -> bool {
         self.failed.check_key(&account.to_owned()).is_ok()
-    }
-
-    /// Held while something that is counted is created, so that two do not pass the same count.
-    pub(super) fn creating(&self, tenant: Tenant) -> Arc<Mutex<()>> {
-        Arc::clone(lock(&self.creating).entry(tenant).or_default())
     }
 }
 

@@ -44,6 +44,7 @@ use std::time::Duration;
 
 use tenon_catalog::Catalog;
 use tenon_store::{Clock, Store, Tenant, Transaction, Tree};
+use tokio::sync::Semaphore;
 
 pub use account::{Account, Quotas};
 pub use bearer::{BearerToken, NewToken, TokenScope};
@@ -58,6 +59,8 @@ pub(crate) use vault::random;
 
 use crate::audit::{AuditEntry, AuditLog, AuditPage, AuditQuery, SUCCESS, unix_millis};
 use crate::fault::Fault;
+use crate::quota::Usage;
+use crate::share::Seats;
 use crate::token::hex;
 use limits::{Limits, Replays};
 use records::Records;
@@ -66,6 +69,9 @@ use vault::{CONNECTIONS, LISTS, Vault};
 
 /// The user that is the account itself.
 const ROOT: &str = "root";
+
+/// Requests to the REST interface with tokens of one account that are performed at the same time.
+pub(crate) const REST_SEATS: usize = 16;
 
 /// The tenant of a server without accounts.
 const OPEN_TENANT: Tenant = Tenant::new(1);
@@ -76,6 +82,9 @@ pub struct IdentityConfig {
     /// The file of the key that encrypts secrets; made, for the owner only, when it is needed first. Without it
     /// no access key works any more: keep a copy, apart from the backups of the data.
     pub master_key: PathBuf,
+    /// Folder of what is not in the store: `registry` has the plugins for all, `tenants/<number>/registry` those of
+    /// one account.
+    pub data: PathBuf,
     /// How long the audit log goes back. Default 90 days. An entry takes about half a kilobyte.
     pub audit_retention: Duration,
 }
@@ -86,6 +95,7 @@ impl IdentityConfig {
     pub fn new(data: &Path) -> Self {
         Self {
             master_key: data.join("master.key"),
+            data: data.to_owned(),
             audit_retention: Duration::from_secs(90 * 24 * 60 * 60),
         }
     }
@@ -116,12 +126,16 @@ pub struct Identity(Arc<Inner>);
 struct Inner {
     records: Records,
     clock: Arc<dyn Clock>,
+    data: PathBuf,
     vault: Vault,
     /// Held while the fingerprint of the master key is compared and written.
     claiming: Mutex<()>,
     audit: AuditLog,
     closed: AtomicBool,
     limits: Limits,
+    usage: Usage,
+    /// For the REST interface, by account.
+    seats: Seats<String>,
     replays: Replays,
 }
 
@@ -233,11 +247,14 @@ impl Identity {
         let identity = Self(Arc::new(Inner {
             records: Records { store },
             clock,
+            data: config.data,
             vault: Vault::open(config.master_key)?,
             claiming: Mutex::new(()),
             audit,
             closed: AtomicBool::new(false),
             limits: Limits::new(),
+            usage: Usage::default(),
+            seats: Seats::new(REST_SEATS),
             replays: Replays::new(),
         }));
         let records = &identity.0.records;
@@ -285,16 +302,57 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Store`].
     pub(crate) fn prune_audit(&self) -> Result<(), IdentityError> {
-        let mut tenants = vec![Tenant::SYSTEM];
-        if self.is_closed() {
-            tenants.extend(self.accounts()?.iter().map(Account::tenant));
-        } else {
-            tenants.push(OPEN_TENANT);
-        }
-        for tenant in tenants {
+        let tenants = self.tenants("")?.into_iter().map(|(tenant, _)| tenant);
+        for tenant in std::iter::once(Tenant::SYSTEM).chain(tenants) {
             while self.0.audit.prune(tenant)? > 0 {}
         }
         Ok(())
+    }
+
+    /// Every tenant that has an account, with its account; `open` is that of a server without accounts.
+    pub(crate) fn tenants(&self, open: &str) -> Result<Vec<(Tenant, String)>, IdentityError> {
+        if !self.is_closed() {
+            return Ok(vec![(OPEN_TENANT, open.to_owned())]);
+        }
+        let accounts = self.accounts()?.into_iter();
+        Ok(accounts
+            .map(|account| (account.tenant(), account.id))
+            .collect())
+    }
+
+    /// The store everything is in.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.records.store
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// The folder with the plugins of an account, or with those for all.
+    pub(crate) fn plugins(&self, account: Option<&str>) -> Result<PathBuf, IdentityError> {
+        let folder = match account {
+            None => self.0.data.clone(),
+            Some(id) => self.folder_of(self.lasting(id)?.0.tenant()),
+        };
+        Ok(folder.join("registry"))
+    }
+
+    /// The folder with what a tenant has outside of the store.
+    fn folder_of(&self, tenant: Tenant) -> PathBuf {
+        let name = tenant.number().to_string();
+        self.0.data.join("tenants").join(name)
+    }
+
+    /// Writes to the server's audit log what is not in the store.
+    pub(crate) fn note(
+        &self,
+        by: &str,
+        operation: &str,
+        names: &[(&str, &str)],
+    ) -> Result<(), IdentityError> {
+        let noted = self.noted(Records::transaction(), by, operation, names)?;
+        self.0.records.commit(noted)
     }
 
     pub(crate) fn audit_log(&self) -> &AuditLog {
@@ -350,8 +408,14 @@ impl Identity {
         self.0.limits.admits(&caller.account, &caller.quotas)
     }
 
-    pub(crate) fn creating(&self, tenant: Tenant) -> Arc<Mutex<()>> {
-        self.0.limits.creating(tenant)
+    /// Seats of an account for the REST interface.
+    pub(crate) fn rest_seats(&self, account: &str) -> Arc<Semaphore> {
+        self.0.seats.of(account.to_owned())
+    }
+
+    /// How much accounts have of what quotas count.
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.0.usage
     }
 
     /// Who sends a request. `account` is the one of a server without accounts. With `once`, a signature that

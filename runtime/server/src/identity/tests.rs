@@ -10,6 +10,7 @@ use super::*;
 use crate::glue::Context;
 use crate::model::Model;
 use crate::reach::Reach;
+use crate::tasks::{TaskLimits, Tasks};
 use crate::token::Tokens;
 
 const A: &str = "111111111111";
@@ -281,6 +282,7 @@ fn context(identity: &Identity, caller: Caller) -> Context {
         request_id: String::new(),
         identity: identity.clone(),
         reach: Arc::new(Reach::new(&[], ([127, 0, 0, 1], 1).into())),
+        tasks: Tasks::new(identity.clone(), A.to_owned(), None, TaskLimits::default()),
     }
 }
 

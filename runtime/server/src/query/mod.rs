@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::fault::Fault;
 use crate::glue::Context;
 use crate::identity::Identity;
+use crate::wire::Output;
 
 /// Members of a form that are read, at most.
 const MAX_MEMBERS: usize = 200;
@@ -69,16 +70,17 @@ pub(crate) fn is_mutation(operation: &str) -> bool {
     matches!(operation, "AssumeRole" | "GetSessionToken")
 }
 
-/// Performs an operation. The result's members are the elements of the answer.
+/// Performs an operation.
 pub(crate) fn perform(
     service: Service,
     operation: &str,
     context: &Context,
     identity: &Identity,
     input: &Value,
-) -> Result<Value, Fault> {
+) -> Result<Output, Fault> {
     let input = Form(input);
-    match (service, operation) {
+    // Its members are the elements of the answer.
+    let result = match (service, operation) {
         (Service::Sts, "GetCallerIdentity") => Ok(sts::get_caller_identity(context)),
         (Service::Sts, "AssumeRole") => sts::assume_role(context, identity, input),
         (Service::Sts, "GetSessionToken") => sts::get_session_token(context, identity, input),
@@ -88,7 +90,10 @@ pub(crate) fn perform(
             let message = format!("Could not find operation {shown} of {}", service.name());
             Err(Fault::new("UnknownOperationException", message))
         }
-    }
+    }?;
+    let mut body = String::new();
+    elements(&mut body, &result);
+    Ok(Output { body, failures: 0 })
 }
 
 /// Members of a form.
@@ -158,7 +163,7 @@ fn decode(text: &str) -> Option<String> {
 pub(crate) fn answer(
     service: Service,
     operation: &str,
-    outcome: Result<Value, Fault>,
+    outcome: Result<Output, Fault>,
     request_id: &str,
 ) -> Response {
     let namespace = service.namespace();
@@ -166,7 +171,7 @@ pub(crate) fn answer(
         Ok(result) => {
             let mut body =
                 format!("<{operation}Response xmlns=\"{namespace}\"><{operation}Result>");
-            elements(&mut body, &result);
+            body.push_str(&result.body);
             body.push_str(&format!(
                 "</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>\
                  </{operation}Response>"

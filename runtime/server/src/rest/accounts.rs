@@ -46,6 +46,22 @@ pub(crate) struct Quotas {
     /// Tables in all databases together; as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tables: Option<u32>,
+    /// Functions in all databases together; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    functions: Option<u32>,
+    /// Connections; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connections: Option<u32>,
+    /// Partitions in all tables together; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partitions: Option<u32>,
+    /// Partitions of one table; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partitions_per_table: Option<u32>,
+    /// Versions kept of one table beside its newest; an update that would keep more is answered as above, unless it
+    /// says `SkipArchive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    versions_per_table: Option<u32>,
 }
 
 /// A page of accounts.
@@ -94,6 +110,11 @@ impl From<identity::Quotas> for Quotas {
             burst: quotas.burst,
             databases: quotas.databases,
             tables: quotas.tables,
+            functions: quotas.functions,
+            connections: quotas.connections,
+            partitions: quotas.partitions,
+            partitions_per_table: quotas.partitions_per_table,
+            versions_per_table: quotas.versions_per_table,
         }
     }
 }
@@ -105,6 +126,11 @@ impl From<Quotas> for identity::Quotas {
             burst: quotas.burst,
             databases: quotas.databases,
             tables: quotas.tables,
+            functions: quotas.functions,
+            connections: quotas.connections,
+            partitions: quotas.partitions,
+            partitions_per_table: quotas.partitions_per_table,
+            versions_per_table: quotas.versions_per_table,
         }
     }
 }

@@ -4,22 +4,23 @@
 //! reads what concerns that account. What a caller may not see does not exist for it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
 use super::answer;
 use crate::fault::Fault;
 use crate::front::{Held, RequestId, Style, Told};
-use crate::identity::{BearerToken, Identity, IdentityError, TokenScope};
+use crate::identity::{BearerToken, Identity, IdentityError, REST_SEATS, TokenScope};
 use crate::{query, wire};
 
 /// A request: all of it, since it arrives complete.
@@ -29,6 +30,8 @@ pub(crate) struct Asked {
     path: HashMap<String, String>,
     query: Value,
     body: Bytes,
+    /// One of the account whose token it is, until it is answered.
+    seat: OnceLock<OwnedSemaphorePermit>,
     _held: Option<Arc<Held>>,
 }
 
@@ -46,17 +49,22 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for Asked {
             .map_err(|_| refuse(Fault::invalid("the query cannot be read")))?;
         // Its size was checked when it arrived.
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        let token = head.headers.get(header::AUTHORIZATION);
-        let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         Ok(Self {
-            token: token.map(|token| token.trim().to_owned()),
+            token: bearer(&head.headers).map(str::to_owned),
             id,
             path,
             query,
             body,
+            seat: OnceLock::new(),
             _held: head.extensions.get().cloned(),
         })
     }
+}
+
+/// The token a request carries.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").map(str::trim)
 }
 
 async fn path<S: Send + Sync>(
@@ -72,12 +80,18 @@ async fn path<S: Send + Sync>(
 }
 
 /// Whoever may do what was asked.
+#[derive(Debug)]
 pub(crate) struct Caller {
     /// As the audit log names it.
     pub(crate) name: String,
 }
 
 impl Asked {
+    /// Names the request.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// A part of the path, by its name in the route.
     pub(crate) fn path(&self, name: &str) -> &str {
         self.path.get(name).map_or("", String::as_str)
@@ -113,6 +127,16 @@ impl Asked {
             .map_err(|error| Fault::invalid(format!("the body cannot be used: {error}")))
     }
 
+    /// The body as it came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Whoever has a token.
+    pub(crate) fn anyone(&self, identity: &Identity) -> Result<Caller, Fault> {
+        Ok(Caller::of(&self.bearer(identity)?))
+    }
+
     /// An administrator.
     pub(crate) fn admin(&self, identity: &Identity) -> Result<Caller, Fault> {
         let token = self.bearer(identity)?;
@@ -146,7 +170,29 @@ impl Asked {
         let text = self.token.as_deref();
         let text = text.ok_or_else(|| refused("send a token: Authorization: Bearer tn_..."))?;
         let token = identity.check_token(text).map_err(fault)?;
-        token.ok_or_else(|| refused("the token is unknown, revoked or over; make another"))
+        let token =
+            token.ok_or_else(|| refused("the token is unknown, revoked or over; make another"))?;
+        if let TokenScope::Account(account) = &token.scope {
+            self.sit_down(identity, account)?;
+        }
+        Ok(token)
+    }
+
+    /// An account has so many of the server's threads and no more: what it asks here is not urgent.
+    fn sit_down(&self, identity: &Identity, account: &str) -> Result<(), Fault> {
+        if self.seat.get().is_some() {
+            return Ok(());
+        }
+        let seat = identity.rest_seats(account).try_acquire_owned();
+        let seat = seat.map_err(|_| Fault {
+            status: 429,
+            name: "ThrottlingException",
+            message: format!(
+                "{REST_SEATS} requests of the account are under way; ask again after a moment"
+            ),
+        })?;
+        let _ = self.seat.set(seat);
+        Ok(())
     }
 }
 
@@ -179,7 +225,8 @@ pub(crate) async fn perform<T: Serialize + Send + 'static>(
     }
 }
 
-fn refuse(operation: &'static str, fault: Fault, id: &str) -> Response {
+/// The answer to what is not served.
+pub(super) fn refuse(operation: &'static str, fault: Fault, id: &str) -> Response {
     let (status, name) = (fault.status, fault.name);
     let mut response = Style::Problem.answer(fault, id);
     response.extensions_mut().insert(Told {
@@ -208,5 +255,58 @@ pub(crate) fn fault(error: IdentityError) -> Fault {
         status,
         name,
         message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenon_store::{SledStore, StoreConfig, SystemClock};
+
+    use super::*;
+    use crate::identity::IdentityConfig;
+
+    fn asked(identity: &Identity, scope: TokenScope) -> Asked {
+        let token = identity.create_token("test", "a test's", scope, None);
+        Asked {
+            id: String::new(),
+            token: Some(token.unwrap().text.reveal().to_owned()),
+            path: HashMap::new(),
+            query: Value::Null,
+            body: Bytes::new(),
+            seat: OnceLock::new(),
+            _held: None,
+        }
+    }
+
+    #[test]
+    fn an_account_has_its_seats_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock);
+        let folder = dir.path().join("store");
+        let store = SledStore::open(&folder, &StoreConfig::default(), clock.as_ref()).unwrap();
+        let config = IdentityConfig::new(dir.path());
+        let identity = Identity::open(Arc::new(store), clock, config).unwrap();
+        let account = |id: &str| {
+            identity.create_account("test", Some(id), "a").unwrap();
+            TokenScope::Account(id.to_owned())
+        };
+        let (busy, other) = (account("111111111111"), account("222222222222"));
+        let mut under_way: Vec<Asked> = (0..REST_SEATS)
+            .map(|_| asked(&identity, busy.clone()))
+            .collect();
+        for one in &under_way {
+            one.anyone(&identity).unwrap();
+            // However often it is looked at.
+            one.anyone(&identity).unwrap();
+        }
+        let more = asked(&identity, busy);
+        let refused = more.anyone(&identity).err().unwrap();
+        assert_eq!((refused.status, refused.name), (429, "ThrottlingException"));
+        asked(&identity, other).anyone(&identity).unwrap();
+        asked(&identity, TokenScope::Admin)
+            .admin(&identity)
+            .unwrap();
+        under_way.pop();
+        more.anyone(&identity).unwrap();
     }
 }

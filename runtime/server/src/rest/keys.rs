@@ -97,6 +97,25 @@ pub(crate) async fn list(State(identity): State<Identity>, asked: Asked) -> Resp
     .await
 }
 
+/// A key, of whatever account.
+#[utoipa::path(
+    get, path = "/v1/keys/{key}", tag = "accounts", operation_id = "findKey",
+    security(("token" = [])),
+    params(("key" = String, Path, description = "The key's id")),
+    responses(
+        (status = 200, description = "The key", body = Key),
+        (status = 401, response = Problem), (status = 403, response = Problem), (status = 404, response = Problem),
+    ),
+)]
+pub(crate) async fn find(State(identity): State<Identity>, asked: Asked) -> Response {
+    perform("FindKey", StatusCode::OK, asked, move |asked| {
+        asked.admin(&identity)?;
+        let key = identity.key(asked.path("key")).map_err(fault)?;
+        Ok(Key::from(key))
+    })
+    .await
+}
+
 /// Makes a key, whose secret is shown this once.
 #[utoipa::path(
     post, path = "/v1/accounts/{account}/keys", tag = "accounts", operation_id = "createKey",

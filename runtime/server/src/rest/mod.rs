@@ -12,7 +12,9 @@
 mod accounts;
 mod asked;
 mod audit;
+mod backup;
 mod keys;
+mod plugins;
 pub(crate) mod problem;
 mod system;
 mod tokens;
@@ -22,12 +24,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{delete, get, patch};
+use axum::routing::{delete, get, patch, post};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+pub(crate) use self::asked::bearer;
+use self::backup::Backups;
+pub(crate) use self::plugins::is_upload;
 use crate::front::Told;
 use crate::health::Health;
 use crate::identity::Identity;
@@ -37,23 +42,27 @@ use crate::routes;
 #[openapi(
     info(
         title = "tenon",
-        description = "What Glue has no word for. Glue itself is at `POST /`, in its own protocol.",
+        description = "What Glue has no word for. Glue itself is at `POST /`, in its own protocol. \
+                       More than 16 requests with tokens of one account at the same time are answered 429.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
-        system::health, system::version, system::operations, system::document,
+        system::health, system::version, system::operations, system::document, backup::create,
         accounts::list, accounts::create, accounts::get, accounts::delete, accounts::quotas, accounts::set_quotas,
-        keys::list, keys::create, keys::change, keys::delete,
+        keys::list, keys::create, keys::change, keys::delete, keys::find,
         tokens::list, tokens::create, tokens::revoke,
         audit::of_account, audit::of_server,
+        plugins::list, plugins::publish, plugins::get, plugins::change,
+        plugins::list_of_account, plugins::publish_for_account, plugins::get_of_account, plugins::change_of_account,
     ),
     components(responses(problem::Problem)),
     modifiers(&Token),
     tags(
-        (name = "system", description = "The server itself; asks for no token"),
+        (name = "system", description = "The server itself; only what says so asks for a token"),
         (name = "accounts", description = "Accounts, their access keys and quotas"),
         (name = "tokens", description = "Who may use this interface"),
         (name = "audit", description = "Who changed what"),
+        (name = "plugins", description = "Plugins for all accounts and for one"),
     ),
 )]
 struct Document;
@@ -97,11 +106,28 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity) -> Router {
             "/v1/accounts/{account}/keys/{key}",
             patch(keys::change).delete(keys::delete),
         )
+        .route("/v1/keys/{key}", get(keys::find))
         .route("/v1/accounts/{account}/audit", get(audit::of_account))
+        .route(
+            "/v1/accounts/{account}/plugins",
+            get(plugins::list_of_account).post(plugins::publish_for_account),
+        )
+        .route(
+            "/v1/accounts/{account}/plugins/{name}/{version}",
+            get(plugins::get_of_account).patch(plugins::change_of_account),
+        )
+        .route("/v1/plugins", get(plugins::list).post(plugins::publish))
+        .route(
+            "/v1/plugins/{name}/{version}",
+            get(plugins::get).patch(plugins::change),
+        )
         .route("/v1/audit", get(audit::of_server))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}", delete(tokens::revoke))
-        .with_state(identity);
+        .with_state(identity.clone());
+    let backup = Router::new()
+        .route("/v1/backup", post(backup::create))
+        .with_state(Backups::new(identity));
     Router::new()
         .route("/v1/health", get(system::health))
         .route("/v1/version", get(system::version))
@@ -109,6 +135,7 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity) -> Router {
         .route("/v1/openapi.json", get(system::document))
         .with_state(health)
         .merge(accounts)
+        .merge(backup)
 }
 
 /// An answer with a JSON body.

@@ -25,6 +25,19 @@ pub(crate) struct HealthState {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What the store said, for those who may read the numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl HealthState {
+    const fn of(status: &'static str) -> Self {
+        Self {
+            status,
+            reason: None,
+            detail: None,
+        }
+    }
 }
 
 /// What runs here.
@@ -67,7 +80,7 @@ static OPERATIONS: LazyLock<Operations> = LazyLock::new(|| {
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(openapi);
 
-/// Whether the store answers a read and the server does not stop.
+/// Whether the store answers a read and takes writes, and the server does not stop.
 #[utoipa::path(
     get, path = "/v1/health", tag = "system", operation_id = "getHealth",
     responses(
@@ -83,11 +96,18 @@ pub(crate) async fn health(
     if !health.health_for.admits(peer) {
         return routes::nothing_here(Style::Problem, &id);
     }
-    let (code, status, reason) = match health.ready().await {
-        Ok(()) => (StatusCode::OK, "ready", None),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, "not ready", Some(reason)),
+    let (code, state) = match health.ready().await {
+        Ok(()) => (StatusCode::OK, HealthState::of("ready")),
+        Err(not) => {
+            let state = HealthState {
+                reason: Some(not.reason),
+                detail: not.detail_for(&health, peer).map(str::to_owned),
+                ..HealthState::of("not ready")
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, state)
+        }
     };
-    answer("HealthReady", code, &HealthState { status, reason })
+    answer("HealthReady", code, &state)
 }
 
 /// The release that runs here.

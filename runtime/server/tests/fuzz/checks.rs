@@ -13,6 +13,8 @@ use crate::support::{Answer, Connection, Random};
 const EXCEPTIONS: &[&str] = &[
     "AccessDeniedException",
     "AlreadyExistsException",
+    "ColumnStatisticsTaskNotRunningException",
+    "ColumnStatisticsTaskRunningException",
     "ConcurrentModificationException",
     "ConcurrentRunsExceededException",
     "ConditionCheckFailureException",

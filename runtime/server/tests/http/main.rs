@@ -7,7 +7,9 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod backup;
 mod limits;
+mod plugins;
 mod rest;
 mod shutdown;
 mod tls;
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenon_server::{Identity, IdentityConfig, Limits, Server, ServerConfig, ServerError, Watchers};
+use tenon_server::{Identity, IdentityConfig, Limits, Server, ServerConfig, Watchers};
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,7 +41,7 @@ const LONG: Duration = Duration::from_secs(600);
 struct Running {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<Result<(), ServerError>>,
+    serving: JoinHandle<()>,
     identity: Identity,
     dir: tempfile::TempDir,
 }
@@ -73,6 +75,11 @@ fn limits(change: impl FnOnce(&mut Limits)) -> ServerConfig {
 async fn start(config: &ServerConfig) -> Running {
     let dir = tempfile::tempdir().expect("a folder");
     let identity = identity(dir.path());
+    start_over(config, identity, dir).await
+}
+
+/// A server over what is kept in `dir`.
+async fn start_over(config: &ServerConfig, identity: Identity, dir: tempfile::TempDir) -> Running {
     let server = Server::bind(config, identity.clone())
         .await
         .expect("a server");
@@ -132,7 +139,7 @@ impl Running {
     /// Its folder, once the server has ended.
     async fn ended(self) -> tempfile::TempDir {
         let ended = timeout(PATIENCE, self.serving).await.expect("in time");
-        ended.expect("no panic").expect("an orderly end");
+        ended.expect("no panic");
         self.dir
     }
 }

@@ -71,7 +71,9 @@ async fn the_document_describes_what_is_served() {
             let path = path
                 .replace("{account}", "999999999999")
                 .replace("{key}", "none")
-                .replace("{token}", "none");
+                .replace("{token}", "none")
+                .replace("{name}", "none")
+                .replace("{version}", "1.0.0");
             let secured = operation["security"].is_array();
             for token in ["tn_none", &admin] {
                 let method = method.to_uppercase();
@@ -86,7 +88,9 @@ async fn the_document_describes_what_is_served() {
                 let declared = declared(&document, operation, answer.status);
                 let kind = answer.header("content-type").expect("a type");
                 assert!(declared["content"][kind].is_object(), "{context}");
-                answer.json();
+                if kind.ends_with("json") {
+                    answer.json();
+                }
                 asked += 1;
             }
         }

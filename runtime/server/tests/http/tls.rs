@@ -2,7 +2,7 @@
 
 use super::*;
 
-use tenon_server::TlsFiles;
+use tenon_server::{ServerError, TlsFiles};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;

@@ -2,6 +2,133 @@
 
 use super::*;
 
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tenon_store::{Disk, DiskFile, SystemDisk};
+
+/// A disk that, once it is `full`, takes nothing more.
+struct Filling(Arc<AtomicBool>);
+
+struct FillingFile {
+    file: Box<dyn DiskFile>,
+    full: Arc<AtomicBool>,
+}
+
+impl Filling {
+    fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        let full = Arc::clone(&self.0);
+        Box::new(FillingFile { file, full })
+    }
+}
+
+impl Disk for Filling {
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.sync(path)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.create_folder(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        SystemDisk.list(folder)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.file(SystemDisk.create(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.file(SystemDisk.open(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        SystemDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove(path)
+    }
+}
+
+impl DiskFile for FillingFile {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if self.full.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write_at(offset, bytes)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(offset, buffer)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_writes_is_alive_and_not_ready() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let full = Arc::new(AtomicBool::new(false));
+    let disk = Arc::new(Filling(Arc::clone(&full)));
+    let config = StoreConfig::default();
+    let store = SledStore::open_with_disk(&dir.path().join("store"), &config, &SystemClock, disk);
+    let store = Arc::new(store.expect("a store"));
+    let identity = Identity::open(
+        store,
+        Arc::new(SystemClock),
+        IdentityConfig::new(dir.path()),
+    );
+    let server = start_over(&limits(|_| {}), identity.expect("identity"), dir).await;
+    let mut stream = server.connect().await;
+    let mut call = async |operation: &str, body: &str| {
+        let request = post(operation, body);
+        stream.write_all(request.as_bytes()).await.expect("taken");
+        Answer::next(&mut stream).await
+    };
+    assert_eq!(
+        call("CreateDatabase", &create_database("a")).await.status,
+        200
+    );
+    server.metric("tenon_store_writable 1").await;
+    server.metric("tenon_store_ready 1").await;
+
+    full.store(true, Ordering::Release);
+    let failed = call("CreateDatabase", &create_database("b")).await;
+    failed.fault(500, "InternalServiceException");
+    // The answer of a moment ago may still count.
+    server.metric("tenon_store_ready 0").await;
+    server.metric("tenon_store_writable 0").await;
+    let answer = server.get("/health/ready").await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let said = answer.json();
+    assert_eq!(said["status"], "not ready");
+    let reason = "the store takes no writes since one failed; a restart recovers it";
+    assert_eq!(said["reason"], reason);
+    assert!(
+        said["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("cannot write")),
+        "{said}"
+    );
+    let rest = server.get("/v1/health").await;
+    assert_eq!(
+        (rest.status, &rest.json()["reason"]),
+        (503, &said["reason"])
+    );
+    assert_eq!(server.get("/health/live").await.status, 200);
+    // What is there is still served.
+    let read = call("GetDatabase", "{\"Name\": \"a\"}").await;
+    assert_eq!(read.status, 200, "{read:?}");
+}
+
 #[tokio::test]
 async fn health_and_version() {
     let server = start(&limits(|_| {})).await;

@@ -105,9 +105,11 @@ impl Inputs {
             word,
         };
         let mut input = maker.value(shape, &[]);
-        let takes_catalog = !self.model["shapes"][shape]["members"]["CatalogId"].is_null();
-        if let Some(catalog) = catalog.filter(|_| takes_catalog) {
-            input["CatalogId"] = json!(catalog);
+        for member in ["CatalogId", "CatalogID"] {
+            let takes_catalog = !self.model["shapes"][shape]["members"][member].is_null();
+            if let Some(catalog) = catalog.filter(|_| takes_catalog) {
+                input[member] = json!(catalog);
+            }
         }
         input
     }

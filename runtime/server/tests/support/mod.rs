@@ -1,5 +1,5 @@
 //! What tests and benchmarks share that speak HTTP themselves: a kept-alive [`Connection`], [`Random`] numbers
-//! from a seed, and a [`Running`] server in this process.
+//! from a seed, and a [`Running`] server in this process, with a [`Scripted`] analyst.
 
 #![allow(
     dead_code,
@@ -14,7 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenon_server::{Identity, IdentityConfig, Limits, Server, ServerConfig, ServerError};
+use async_trait::async_trait;
+use tenon_catalog::{ColumnStatistics, ColumnStatisticsData, LengthStatistics, Table};
+use tenon_server::{
+    Analysis, AnalysisError, Analyst, Identity, IdentityConfig, Limits, Server, ServerConfig,
+    TlsFiles,
+};
 use tenon_store::{SledStore, StoreConfig, SystemClock};
 
 /// Accounts and catalog kept in `dir`.
@@ -29,12 +34,61 @@ pub fn identity(dir: &Path) -> Identity {
     Identity::open(Arc::new(store), clock, IdentityConfig::new(dir)).expect("identity")
 }
 
+/// Finds out what the parameter `script` of a table says: `refuse`, `wait` without end, `fail`, or else that every column
+/// is a text of as many characters as percent of the rows were asked for.
+pub struct Scripted;
+
+#[async_trait]
+impl Analyst for Scripted {
+    fn admit(&self, account: &str, table: &Table) -> Result<(), AnalysisError> {
+        match script(table) {
+            Some("refuse") => Err(AnalysisError(format!("account {account} may read nothing"))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn analyze(&self, analysis: Analysis) -> Result<Vec<ColumnStatistics>, AnalysisError> {
+        match script(&analysis.table) {
+            Some("wait") => std::future::pending().await,
+            Some("fail") => return Err(AnalysisError("t.csv:3:2: expected a number".to_owned())),
+            _ => {}
+        }
+        let all = analysis
+            .table
+            .storage_descriptor
+            .unwrap_or_default()
+            .columns;
+        let is_asked =
+            |name: &String| analysis.columns.is_empty() || analysis.columns.contains(name);
+        let columns = all.into_iter().map(|column| column.name).filter(is_asked);
+        let found = columns.map(|column_name| ColumnStatistics {
+            column_name,
+            column_type: "string".to_owned(),
+            analyzed_time: analysis.analyzed_time,
+            statistics_data: ColumnStatisticsData {
+                r#type: "STRING".to_owned(),
+                string_column_statistics_data: Some(LengthStatistics {
+                    maximum_length: analysis.sample_percent as i64,
+                    number_of_distinct_values: Some(1),
+                    ..LengthStatistics::default()
+                }),
+                ..ColumnStatisticsData::default()
+            },
+        });
+        Ok(found.collect())
+    }
+}
+
+fn script(table: &Table) -> Option<&str> {
+    table.parameters.get("script").map(String::as_str)
+}
+
 /// A server in this process with an empty store; [`Running::stop`] ends it.
 pub struct Running {
     pub address: SocketAddr,
     runtime: tokio::runtime::Runtime,
     stop: tokio::sync::oneshot::Sender<()>,
-    serving: tokio::task::JoinHandle<Result<(), ServerError>>,
+    serving: tokio::task::JoinHandle<()>,
     _dir: tempfile::TempDir,
 }
 
@@ -46,19 +100,29 @@ impl Running {
 
     /// A server over what is kept in `dir`.
     pub fn over(identity: Identity, dir: tempfile::TempDir) -> Self {
+        Self::with_tls(identity, dir, None)
+    }
+
+    /// The same with a certificate.
+    pub fn with_tls(identity: Identity, dir: tempfile::TempDir, tls: Option<TlsFiles>) -> Self {
         let mut limits = Limits::default();
         // All callers are this machine.
         limits.connections_per_address = limits.connections;
         let config = ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             limits,
+            tls,
             // Scripts listen there.
             reachable: vec!["127.0.0.0/8".parse().expect("a network")],
             ..ServerConfig::default()
         };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let server = runtime
-            .block_on(Server::bind(&config, identity))
+            .block_on(Server::bind_with(
+                &config,
+                identity,
+                Some(Arc::new(Scripted)),
+            ))
             .expect("a server");
         let address = server.address().expect("an address");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -78,7 +142,7 @@ impl Running {
     pub fn stop(self) {
         let _ = self.stop.send(());
         let served = self.runtime.block_on(self.serving);
-        served.expect("no panic").expect("an orderly end");
+        served.expect("no panic");
     }
 }
 
