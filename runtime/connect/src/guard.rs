@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
@@ -24,12 +25,13 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildStats, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ChildStats, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
     SortOrderPushdownResult, StatisticsArgs,
 };
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 
 use crate::error::Error;
+use crate::remote::client::cause;
 
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -88,6 +90,9 @@ fn panicked(file: &str, panic: &(dyn Any + Send)) -> Error {
 
 /// Adds the file's name to an error, and tells damage from everything else.
 pub(crate) fn in_file(file: &str, error: DataFusionError) -> DataFusionError {
+    if let Some(error) = cause::<Error>(&error).and_then(Error::of_place) {
+        return error.into();
+    }
     match error.find_root() {
         DataFusionError::ParquetError(_)
         | DataFusionError::ArrowError(..)
@@ -139,15 +144,53 @@ fn without_work_stealing(context: &TaskContext) -> Arc<TaskContext> {
 }
 
 /// Guards every partition of its input, a scan of `files`. A location's first part is the number of its file.
+///
+/// Many partitions can be packed: ten thousand files with a partition each are read by as many tasks as the session
+/// wants, one file after the other, and errors still name the right one.
 #[derive(Clone, Debug)]
 pub(crate) struct GuardExec {
     input: Arc<dyn ExecutionPlan>,
     files: Arc<[String]>,
+    /// The input's partitions of each of ours; None if they are the same.
+    packs: Option<Arc<[Range<usize>]>>,
+    properties: Arc<PlanProperties>,
 }
 
 impl GuardExec {
-    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, files: Arc<[String]>) -> Self {
-        Self { input, files }
+    /// `weights` are those of the input's partitions, which are packed if there are more than `target`.
+    pub(crate) fn new(
+        input: Arc<dyn ExecutionPlan>,
+        files: Arc<[String]>,
+        weights: &[u64],
+        target: usize,
+    ) -> Self {
+        let packs = (weights.len() > target.max(1)).then(|| packed(weights, target.max(1)));
+        Self::with_packs(input, files, packs.map(Into::into))
+    }
+
+    fn with_packs(
+        input: Arc<dyn ExecutionPlan>,
+        files: Arc<[String]>,
+        packs: Option<Arc<[Range<usize>]>>,
+    ) -> Self {
+        let properties = match &packs {
+            None => Arc::clone(input.properties()),
+            Some(packs) => {
+                let properties = input.properties().as_ref().clone();
+                // Files one after the other keep no order.
+                Arc::new(
+                    properties
+                        .with_partitioning(Partitioning::UnknownPartitioning(packs.len()))
+                        .with_eq_properties(EquivalenceProperties::new(input.schema())),
+                )
+            }
+        };
+        Self {
+            input,
+            files,
+            packs,
+            properties,
+        }
     }
 
     /// The file of a partition; more than one only where the optimiser packed pieces of files together.
@@ -177,16 +220,51 @@ impl GuardExec {
     }
 
     fn over(&self, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self {
-            input,
-            files: Arc::clone(&self.files),
-        })
+        let has_same = partition_count(&input) == partition_count(&self.input);
+        let packs = self.packs.clone().filter(|_| has_same);
+        Arc::new(Self::with_packs(input, Arc::clone(&self.files), packs))
     }
+
+    /// The guarded stream of one of the input's partitions.
+    fn execute_input(
+        &self,
+        partition: usize,
+        context: &Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
+        let file = self.name_of(partition);
+        let context = Arc::clone(context);
+        let stream = catch_unwind(AssertUnwindSafe(|| self.input.execute(partition, context)))
+            .unwrap_or_else(|panic| Err(panicked(&file, panic.as_ref()).into()))?;
+        Ok(guarded(file, stream))
+    }
+}
+
+fn partition_count(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    plan.properties().output_partitioning().partition_count()
+}
+
+/// Neighbours together, about the same weight in each of at most `target` packs.
+fn packed(weights: &[u64], target: usize) -> Vec<Range<usize>> {
+    let total: u128 = weights.iter().map(|weight| u128::from(*weight) + 1).sum();
+    let mut packs = Vec::with_capacity(target);
+    let (mut start, mut passed) = (0, 0_u128);
+    for (index, weight) in weights.iter().enumerate() {
+        passed += u128::from(*weight) + 1;
+        let is_full = passed * target as u128 >= total * (packs.len() as u128 + 1);
+        if is_full || index + 1 == weights.len() {
+            packs.push(start..index + 1);
+            start = index + 1;
+        }
+    }
+    packs
 }
 
 impl DisplayAs for GuardExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GuardExec")
+        match &self.packs {
+            None => write!(f, "GuardExec"),
+            Some(packs) => write!(f, "GuardExec: partitions={}", packs.len()),
+        }
     }
 }
 
@@ -197,7 +275,7 @@ impl ExecutionPlan for GuardExec {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
+        &self.properties
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
@@ -205,7 +283,7 @@ impl ExecutionPlan for GuardExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![self.packs.is_none()]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -231,11 +309,18 @@ impl ExecutionPlan for GuardExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> DataFusionResult<SendableRecordBatchStream> {
-        let file = self.name_of(partition);
         let context = without_work_stealing(&context);
-        let stream = catch_unwind(AssertUnwindSafe(|| self.input.execute(partition, context)))
-            .unwrap_or_else(|panic| Err(panicked(&file, panic.as_ref()).into()))?;
-        Ok(guarded(file, stream))
+        let Some(packs) = &self.packs else {
+            return self.execute_input(partition, &context);
+        };
+        let this = self.clone();
+        let pieces = futures::stream::iter(packs[partition].clone())
+            .map(move |piece| this.execute_input(piece, &context))
+            .try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            pieces,
+        )))
     }
 
     fn repartitioned(
@@ -243,6 +328,9 @@ impl ExecutionPlan for GuardExec {
         target_partitions: usize,
         config: &ConfigOptions,
     ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
+        if self.packs.is_some() {
+            return Ok(None);
+        }
         Ok(self
             .input
             .repartitioned(target_partitions, config)?
@@ -254,14 +342,17 @@ impl ExecutionPlan for GuardExec {
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
+        vec![ChildStats::At(partition.filter(|_| self.packs.is_none()))]
     }
 
     fn statistics_from_inputs(
         &self,
         inputs: &[Arc<Statistics>],
-        _: &StatisticsArgs,
+        args: &StatisticsArgs,
     ) -> DataFusionResult<Arc<Statistics>> {
+        if self.packs.is_some() && args.partition().is_some() {
+            return Ok(Arc::new(Statistics::new_unknown(&self.schema())));
+        }
         Ok(Arc::clone(&inputs[0]))
     }
 
@@ -301,6 +392,9 @@ impl ExecutionPlan for GuardExec {
         &self,
         order: &[PhysicalSortExpr],
     ) -> DataFusionResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        if self.packs.is_some() {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
         Ok(match self.input.try_pushdown_sort(order)? {
             SortOrderPushdownResult::Exact { inner } => SortOrderPushdownResult::Exact {
                 inner: self.over(inner),

@@ -1,42 +1,72 @@
-//! From what the user named (file, folder, glob, `file://` URL) to the files to read: [`locate`].
+//! From what the user named (file, folder, glob, URL, `-`) to the files to read: [`locate`].
 //!
 //! Folders are walked to the bottom; names that begin with `.` or `_` are left out, as in Hive.
 //! The order is the order of the names, so that a table reads the same every time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern};
 
+use crate::compress::Member;
 use crate::error::{Error, Result};
+use crate::hive::FilePartition;
+use crate::input::Input;
 use crate::place::{Entry, Place};
+use crate::remote::list::{self, At};
+use crate::remote::location::Location;
+use crate::remote::read::RemoteFile;
+use crate::remote::spool::Spool;
 
 const MAX_FOLDER_DEPTH: usize = 32;
 const MAX_FILES: usize = 100_000;
-const COMPRESSED: &[&str] = &["gz", "bz2", "zst", "xz", "zip", "lz4"];
-const GLOB: MatchOptions = MatchOptions {
+pub(crate) const GLOB: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 
-/// A file that exists, and the place it is opened through.
+/// Where the bytes of a file are.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// On a disk, opened through its place.
+    Local(Place),
+    Remote(RemoteFile),
+    Spool(Spool),
+}
+
+/// A file that exists, and where it is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceFile {
-    place: Place,
+    pub(crate) origin: Origin,
+    /// As errors name it; of an object, the URL with its whole key.
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
     pub(crate) modified: std::time::SystemTime,
+    /// The file inside, if this is an archive.
+    pub(crate) member: Option<Arc<Member>>,
+    /// The columns that its folders give; see `hive.rs`.
+    pub(crate) partition: Option<FilePartition>,
 }
 
 impl SourceFile {
     /// The file as errors name it.
     pub(crate) fn name(&self) -> String {
-        self.path.display().to_string()
+        self.content_path().display().to_string()
     }
 
-    pub(crate) fn open(&self) -> Result<File> {
-        self.place
+    /// Its bytes, from the beginning. Blocks; must be called where a Tokio runtime is.
+    pub(crate) fn open(&self) -> Result<Input> {
+        match &self.origin {
+            Origin::Local(place) => self.open_local(place).map(Input::new),
+            Origin::Remote(file) => Ok(Input::new(file.open())),
+            Origin::Spool(spool) => Ok(Input::new(spool.open())),
+        }
+    }
+
+    pub(crate) fn open_local(&self, place: &Place) -> Result<File> {
+        place
             .open(&self.path)
             .map_err(|e| Error::io("read", &self.path, e))
     }
@@ -54,23 +84,47 @@ pub(crate) fn locate(place: &Place, paths: &[PathBuf]) -> Result<Vec<SourceFile>
     }
     let mut files = Vec::new();
     for path in paths {
-        locate_one(place, &local_path(path)?, &mut files)?;
+        match Location::parse(path)? {
+            Some(location) => remote(place, &location, &mut files)?,
+            None if place.is_standard_stream(path) => stdin(place, path, &mut files)?,
+            None => locate_one(place, &local_path(path)?, &mut files)?,
+        }
     }
     Ok(files)
 }
 
-/// `file:///a/b` becomes `/a/b`; other URLs are refused by name.
+fn remote(place: &Place, location: &Location, files: &mut Vec<SourceFile>) -> Result<()> {
+    list::locate(place.remote(), location, &mut |found| {
+        let origin = match found.at {
+            At::Object(file) => Origin::Remote(file),
+            At::Spool(spool) => Origin::Spool(spool),
+        };
+        let entry = Entry {
+            is_dir: false,
+            size: found.size,
+            modified: found.modified,
+        };
+        push(origin, found.path, entry, files)
+    })
+}
+
+fn stdin(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
+    let spool = place.stdin()?;
+    let entry = Entry {
+        is_dir: false,
+        size: spool.size(),
+        modified: std::time::SystemTime::UNIX_EPOCH,
+    };
+    push(Origin::Spool(spool), path.to_path_buf(), entry, files)
+}
+
+/// `file:///a/b` becomes `/a/b`.
 pub(crate) fn local_path(path: &Path) -> Result<PathBuf> {
     let Some(text) = path.to_str() else {
         return Ok(path.to_path_buf());
     };
-    let Some((scheme, _)) = text.split_once("://") else {
+    if !text.contains("://") {
         return Ok(path.to_path_buf());
-    };
-    if scheme != "file" {
-        return Err(Error::Unsupported(format!(
-            "{text}: {scheme}:// is not supported yet; copy the data to a local folder or use file://"
-        )));
     }
     url::Url::parse(text)
         .ok()
@@ -86,34 +140,30 @@ fn locate_one(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result
     place.check(path)?;
     match place.entry(path) {
         Ok(entry) if entry.is_dir => folder(place, path, files),
-        Ok(entry) => push(place, path.to_path_buf(), entry, files),
+        Ok(entry) => push(local(place), path.to_path_buf(), entry, files),
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("read", path, e)),
         Err(_) if is_glob(path) => expand(place, path, files),
         Err(_) => Err(not_found(place, path)),
     }
 }
 
-fn push(place: &Place, path: PathBuf, entry: Entry, files: &mut Vec<SourceFile>) -> Result<()> {
-    if let Some(suffix) = path
-        .extension()
-        .and_then(|s| s.to_str())
-        .filter(|s| COMPRESSED.contains(s))
-    {
-        return Err(Error::Unsupported(format!(
-            "{}: files compressed as .{suffix} are not read yet; unpack it first",
-            path.display()
-        )));
-    }
+fn local(place: &Place) -> Origin {
+    Origin::Local(place.clone())
+}
+
+fn push(origin: Origin, path: PathBuf, entry: Entry, files: &mut Vec<SourceFile>) -> Result<()> {
     if files.len() == MAX_FILES {
         return Err(Error::Unsupported(format!(
             "more than {MAX_FILES} files; name fewer with a narrower path"
         )));
     }
     files.push(SourceFile {
-        place: place.clone(),
+        origin,
         path,
         size: entry.size,
         modified: entry.modified,
+        member: None,
+        partition: None,
     });
     Ok(())
 }
@@ -121,22 +171,11 @@ fn push(place: &Place, path: PathBuf, entry: Entry, files: &mut Vec<SourceFile>)
 fn folder(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
     let before = files.len();
     walk(place, path, 0, &mut |path, entry| {
-        if let Some(partition) = path
-            .components()
-            .find(|c| c.as_os_str().to_string_lossy().contains('='))
-        {
-            let partition = partition.as_os_str().to_string_lossy().into_owned();
-            return Err(Error::Unsupported(format!(
-                "{}: the partition folder {partition} would become a column, which is not supported yet; \
-                 name the files with a glob to read them without it",
-                path.display()
-            )));
-        }
         let path = path
             .strip_prefix(".")
             .map(Path::to_path_buf)
             .unwrap_or(path);
-        push(place, path, entry, files)
+        push(local(place), path, entry, files)
     })?;
     if files.len() == before {
         return Err(Error::NotFound(format!(
@@ -159,7 +198,7 @@ fn expand(place: &Place, path: &Path, files: &mut Vec<SourceFile>) -> Result<()>
     if place.entry(&base).is_ok() {
         walk(place, &base, 0, &mut |path, entry| {
             if pattern.matches_path_with(&path, GLOB) {
-                push(place, path, entry, files)
+                push(local(place), path, entry, files)
             } else {
                 Ok(())
             }
@@ -308,13 +347,6 @@ mod tests {
     #[test]
     fn what_is_missing_says_so() {
         let root = tree();
-        std::fs::create_dir(root.path().join("part")).unwrap();
-        std::fs::rename(
-            root.path().join("year=2024"),
-            root.path().join("part/year=2024"),
-        )
-        .unwrap();
-        std::fs::write(root.path().join("in/z.csv.gz"), "").unwrap();
         let place = Place::rooted(root.path()).unwrap();
         let error = |path: &str| names(&place, path).unwrap_err();
         insta::assert_snapshot!(error("in/aa.csv"), @"in/aa.csv: no such file or folder; did you mean in/a.csv?");
@@ -322,9 +354,7 @@ mod tests {
         insta::assert_snapshot!(error("nothing/like/it.csv"), @"nothing/like/it.csv: no such file or folder");
         insta::assert_snapshot!(error("empty"), @"empty: the folder holds no data files; names that begin with `.` or `_` do not count");
         insta::assert_snapshot!(error("in/*.json"), @"in/*.json: no file matches this glob; use ** to look into folders");
-        insta::assert_snapshot!(error("in/z.csv.gz"), @"in/z.csv.gz: files compressed as .gz are not read yet; unpack it first");
-        insta::assert_snapshot!(error("part"), @"part/year=2024/x.csv: the partition folder year=2024 would become a column, which is not supported yet; name the files with a glob to read them without it");
-        insta::assert_snapshot!(error("s3://bucket/key"), @"s3://bucket/key: s3:// is not supported yet; copy the data to a local folder or use file://");
+        insta::assert_snapshot!(error("s4://bucket/key"), @"s4:// is not known; known are s3:// gs:// az:// abfss:// https:// file://");
     }
 
     #[test]

@@ -1,18 +1,26 @@
 //! The CSV connector: [`CsvOptions`] and the wiring of its parts.
 //!
 //! ```text
-//! bytes ─records─▶ Record (fields, line) ─infer─▶ schema        one classification, used twice,
-//!                                        ─read──▶ RecordBatch   so what was inferred reads back
+//! bytes ─encoding─▶ UTF-8 ─records─▶ Block (spans, lines) ─infer─▶ schema        one classification, used twice,
+//!          ▲                                              ─read──▶ RecordBatch   so what was inferred reads back
+//!          └─split─ where a part of a large file begins
 //! RecordBatch ─write─▶ bytes
 //! ```
 
+mod dialect;
 mod infer;
+mod open;
 mod read;
 mod records;
+mod split;
+#[cfg(test)]
+mod tests;
+mod text;
 mod types;
 mod write;
 
-use std::fs::File;
+pub(crate) use infer::abbreviated;
+
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -20,10 +28,16 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
+use crate::compress::TextCompression;
+use crate::encoding::TextEncoding;
 use crate::error::{Error, Result};
 use crate::format::{BatchWriter, Connector};
+use crate::input::Output;
 use crate::locate::SourceFile;
+use crate::reject::BadRows;
 use crate::scan::FileTable;
+
+pub(crate) use self::text::{TextColumn, TextType};
 
 /// The byte between two fields; Glue's `Separator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,15 +124,28 @@ pub struct CsvOptions {
     pub quote_char: QuoteChar,
     /// Inside a quoted field, takes the next byte literally. Default: none. Reading only.
     pub escaper: Option<u8>,
+    /// Lines that begin with it are skipped. Default: none. Reading only.
+    pub comment: Option<u8>,
     /// The first record holds the names. Default: true. Without, columns are `col0`, `col1`, ... as in Glue.
     pub with_header: bool,
     /// A quoted field may hold line ends. Default: true; false finds a forgotten quote on its own line.
     pub multiline: bool,
+    /// Separator, quote, comment and header are found out from the first file, by the rules of Glue's classifier,
+    /// and what is said above is ignored. Default: false. Reading only.
+    pub detect: bool,
+    /// Default: UTF-8, or what a byte order mark says. Reading only.
+    pub encoding: TextEncoding,
+    /// What happens to a row that cannot be read. Default: it ends the run. Otherwise files whose quoted fields may
+    /// hold line ends are read by one task each.
+    pub bad_rows: BadRows,
     /// Every column is text, nothing is inferred. Default: false. Recommended for matching.
     pub all_text: bool,
-    /// How much of each file decides the types, in bytes. Default: 64 MiB. More is slower to start; a
-    /// value beyond it that does not fit is an error, never a null.
+    /// How much of each file decides the types, in bytes. Default: 8 MiB. A larger file is looked at at its start
+    /// and in several places behind it. More is slower to start; a value that was not looked at and does not
+    /// fit is an error, never a null.
     pub infer_bytes: u64,
+    /// Writing only: how the file is compressed. Default: not at all.
+    pub compression: TextCompression,
 }
 
 impl Default for CsvOptions {
@@ -127,10 +154,15 @@ impl Default for CsvOptions {
             separator: Separator::COMMA,
             quote_char: QuoteChar::DOUBLE,
             escaper: None,
+            comment: None,
             with_header: true,
             multiline: true,
+            detect: false,
+            encoding: TextEncoding::UTF8,
+            bad_rows: BadRows::Fail,
             all_text: false,
-            infer_bytes: 64 << 20,
+            infer_bytes: 8 << 20,
+            compression: TextCompression::None,
         }
     }
 }
@@ -143,25 +175,76 @@ impl CsvOptions {
             ..Self::default()
         }
     }
+
+    /// The defaults, with the dialect found out from the files.
+    pub fn detected() -> Self {
+        Self {
+            detect: true,
+            ..Self::default()
+        }
+    }
+
+    fn dialect(&self) -> Dialect {
+        let quote = self.quote_char.0;
+        Dialect {
+            separator: self.separator.0,
+            quote,
+            escape: self.escaper.filter(|escape| Some(*escape) != quote),
+            comment: self.comment,
+            multiline: self.multiline,
+        }
+    }
+}
+
+/// What bytes mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Dialect {
+    separator: u8,
+    quote: Option<u8>,
+    escape: Option<u8>,
+    comment: Option<u8>,
+    multiline: bool,
 }
 
 #[async_trait]
 impl Connector for CsvOptions {
     async fn table(&self, files: Vec<SourceFile>) -> Result<Arc<dyn TableProvider>> {
-        let schema = infer::infer(&files, self).await?;
+        let (options, found) = dialect::detected(&files, self).await?;
+        let inferred = infer::infer(&files, &options).await?;
+        let schema = Arc::clone(&inferred.schema);
+        let evidence = found.into_iter().chain(inferred.evidence);
         let reader = read::CsvReader {
-            options: self.clone(),
+            options,
             schema: Arc::clone(&schema),
+            kinds: inferred.kinds,
         };
-        Ok(Arc::new(FileTable::new(
-            "csv",
-            schema,
-            files,
-            Arc::new(reader),
-        )))
+        let table = FileTable::new("csv", schema, files, Arc::new(reader));
+        Ok(Arc::new(table.with_evidence(evidence.collect())))
     }
 
-    fn writer(&self, file: File, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {
+    fn writer(&self, file: Output, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {
         write::writer(self, file, schema)
     }
+}
+
+/// Text that an Int64 column gives back as it is.
+pub(crate) fn is_plain_integer(text: &str) -> bool {
+    types::int64(text.as_bytes()).is_some()
+}
+
+/// A day as `YYYY-MM-DD`.
+pub(crate) fn is_plain_date(text: &str) -> bool {
+    types::date(text.as_bytes(), types::DateStyle::Iso).is_some()
+}
+
+/// Integers without a loss; `-0` is not one.
+#[inline]
+pub(crate) fn exact_int64(text: &[u8]) -> Option<i64> {
+    types::int64(text)
+}
+
+/// Decimal numbers of few digits, and integers that a float64 holds exactly.
+#[inline]
+pub(crate) fn exact_float64(text: &[u8]) -> Option<f64> {
+    types::float64(text)
 }

@@ -1,19 +1,18 @@
 //! Record batches to CSV ([`writer`]): header, quotes where needed, `\n`, null as an empty field.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-
 use arrow::array::{AsArray, RecordBatch};
 use arrow::csv::{QuoteStyle, Writer, WriterBuilder};
 use arrow::datatypes::{DataType, SchemaRef};
 
+use crate::compress::Encoder;
 use crate::csv::CsvOptions;
 use crate::error::{Error, Result};
 use crate::format::BatchWriter;
+use crate::input::Output;
 
 pub(super) fn writer(
     options: &CsvOptions,
-    file: File,
+    file: Output,
     schema: &SchemaRef,
 ) -> Result<Box<dyn BatchWriter>> {
     if options.escaper.is_some() {
@@ -37,8 +36,10 @@ pub(super) fn writer(
         Some(quote) => builder = builder.with_quote(quote),
         None => builder = builder.with_quote_style(QuoteStyle::Never),
     }
+    let output =
+        Encoder::new(options.compression, file).map_err(|e| Error::io("write", "csv output", e))?;
     let mut writer = CsvWriter {
-        writer: builder.build(BufWriter::new(file)),
+        writer: builder.build(output),
         unquoted: None,
     };
     if options.quote_char.0.is_none() {
@@ -53,7 +54,7 @@ pub(super) fn writer(
 }
 
 struct CsvWriter {
-    writer: Writer<BufWriter<File>>,
+    writer: Writer<Encoder<Output>>,
     /// The separator, if nothing may be quoted.
     unquoted: Option<u8>,
 }
@@ -105,13 +106,10 @@ impl BatchWriter for CsvWriter {
         self.writer.write(batch).map_err(|e| Error::Query(e.into()))
     }
 
-    fn finish(self: Box<Self>) -> Result<File> {
-        let mut buffer = self.writer.into_inner();
-        buffer
-            .flush()
-            .map_err(|e| Error::io("write", "csv output", e))?;
-        buffer
-            .into_inner()
-            .map_err(|e| Error::io("write", "csv output", e.into_error()))
+    fn finish(self: Box<Self>) -> Result<Output> {
+        let output = self.writer.into_inner();
+        output
+            .finish()
+            .map_err(|e| Error::io("write", "csv output", e))
     }
 }

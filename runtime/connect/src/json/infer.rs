@@ -4,21 +4,29 @@
 //! fractions, and mixtures such as numbers and text become text with the characters of the file. A
 //! name that holds an object here and something else there has no such type: that is an error.
 //! Strings stay text. A name or list without any value is text.
+//!
+//! A file up to `infer_bytes` is read whole; of a larger one, one half of that is read at its start and the other in
+//! windows spread over the rest.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields as ArrowFields, Schema, SchemaRef};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, Result};
-use crate::json::JsonOptions;
+use crate::evidence::Evidence;
+use crate::json::parse::{Fail, Parser};
 use crate::json::records::Records;
+use crate::json::{JsonOptions, split};
 use crate::locate::SourceFile;
+use crate::piece::{open_at, open_text};
 
 const FILES_AT_ONCE: usize = 4;
+const WINDOWS: u64 = 16;
 const MAX_NAMES: usize = 10_000;
 const MAX_EXACT_INTEGER: u64 = 1 << 53;
 
@@ -26,9 +34,7 @@ const MAX_EXACT_INTEGER: u64 = 1 << 53;
 #[derive(Clone, Debug)]
 pub(super) struct Inferred {
     pub(super) schema: SchemaRef,
-    pub(super) shape: Shape,
-    /// Every file was read to its end: nothing unknown can come.
-    pub(super) is_complete: bool,
+    pub(super) evidence: Vec<Evidence>,
 }
 
 /// The schema that all `files` share.
@@ -37,27 +43,26 @@ pub(super) struct Inferred {
 /// [`Error::Invalid`] with file and line for what is not JSON, or does not fit together.
 pub(super) async fn infer(files: &[SourceFile], options: &JsonOptions) -> Result<Inferred> {
     let tasks = files.iter().cloned().map(|file| {
-        let limit = options.infer_bytes;
+        let options = options.clone();
         async move {
-            tokio::task::spawn_blocking(move || infer_file(&file, limit))
+            tokio::task::spawn_blocking(move || infer_file(&file, &options))
                 .await
                 .map_err(Error::joined)?
         }
     });
-    let shapes: Vec<(Shape, bool)> = futures::stream::iter(tasks)
+    let mut shapes = futures::stream::iter(tasks)
         .buffered(FILES_AT_ONCE)
-        .try_collect()
-        .await?;
+        .zip(futures::stream::iter(files));
     let mut shape = Shape::default();
-    let mut is_complete = true;
-    for (file, (next, is_whole)) in files.iter().zip(shapes) {
-        is_complete &= is_whole;
+    while let Some((next, file)) = shapes.next().await {
+        let next = next?;
         shape.root.merge(next.root).map_err(|message| {
             Error::Invalid(format!(
                 "{}: {message} in the files before; read them as two tables",
                 file.name()
             ))
         })?;
+        shape.turns.extend(next.turns);
     }
     if shape.root.fields.is_empty() {
         let names: Vec<_> = files.iter().map(SourceFile::name).collect();
@@ -68,47 +73,80 @@ pub(super) async fn infer(files: &[SourceFile], options: &JsonOptions) -> Result
     }
     Ok(Inferred {
         schema: Arc::new(shape.schema()),
-        shape,
-        is_complete,
+        evidence: shape.evidence(),
     })
 }
 
-fn infer_file(file: &SourceFile, limit: u64) -> Result<(Shape, bool)> {
-    let mut records = Records::new(file.open()?, file.name());
+fn infer_file(file: &SourceFile, options: &JsonOptions) -> Result<Shape> {
+    let text = open_text(file, options.encoding)?;
+    let is_whole = file.size <= options.infer_bytes;
+    // What is found from the middle is only known of a sequence.
+    let has_windows = !is_whole && text.is_plain && options.rows.is_none();
+    let head = match has_windows {
+        true => options.infer_bytes / 2,
+        false => options.infer_bytes,
+    };
     let mut shape = Shape::default();
-    let mut record = Vec::new();
-    while records.consumed() < limit {
-        record.clear();
-        let Some(line) = records.read(&mut record)? else {
-            return Ok((shape, true));
-        };
-        shape
-            .observe(&record)
-            .map_err(|e| in_record(records.name(), line, &e))?;
+    let mut records = Records::new(text.input, file.name(), options.rows.clone());
+    while records.position() < head {
+        if !shape.observe_next(&mut records, true)? {
+            return Ok(shape);
+        }
     }
-    record.clear();
-    let is_whole = records.read(&mut record)?.is_none();
-    Ok((shape, is_whole))
+    if has_windows {
+        windows(&mut shape, file, head, options)?;
+    }
+    Ok(shape)
 }
 
-/// The error of one record, with its place in the file.
-pub(super) fn in_record(name: &str, line: u64, error: &serde_json::Error) -> Error {
+/// Looks into a large file behind `head` in several places, where what is rare is found.
+fn windows(shape: &mut Shape, file: &SourceFile, head: u64, options: &JsonOptions) -> Result<()> {
+    let step = (file.size - head) / WINDOWS;
+    let size = (options.infer_bytes - head) / WINDOWS;
+    for window in 0..WINDOWS {
+        // At the end of each step, so that the last window is the end of the file.
+        let at = head + (window + 1) * step - size.min(step);
+        let found = split::record_start(open_at(file, at)?)
+            .map_err(|e| Error::io("read", &file.path, e))?;
+        let Some(offset) = found else { continue };
+        let start = at + offset;
+        let mut records = Records::over(open_at(file, start)?, file.name(), start, u64::MAX);
+        while records.position() < start + size && shape.observe_next(&mut records, false)? {}
+    }
+    Ok(())
+}
+
+/// The error of one record, with its place in it.
+fn fail(error: &serde_json::Error, record: &[u8]) -> Fail {
     let text = error.to_string();
     let message = text
         .rsplit_once(" at line ")
         .map_or(text.as_str(), |(message, _)| message);
-    let line = line + (error.line().max(1) as u64) - 1;
-    Error::Invalid(format!("{name}:{line}:{}: {message}", error.column()))
+    let before = record
+        .split(|byte| *byte == b'\n')
+        .take(error.line().max(1) - 1);
+    let line_start: usize = before.map(|line| line.len() + 1).sum();
+    let at = line_start + error.column().saturating_sub(1);
+    Fail::At(at, message.to_owned())
 }
 
 /// The names and types of all records so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shape {
+struct Shape {
     root: Object,
     /// How many objects were seen; tells a name that comes twice in one object.
     objects: u64,
     /// Counts what was new, so that "nothing new" is cheap to see.
-    pub(super) changes: u64,
+    changes: u64,
+    turns: Vec<Turn>,
+}
+
+/// What made a column be of a type.
+#[derive(Clone, Debug)]
+struct Turn {
+    column: String,
+    data_type: DataType,
+    place: String,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -132,8 +170,35 @@ struct Node {
 }
 
 impl Shape {
-    /// Takes one record into account.
-    pub(super) fn observe(&mut self, record: &[u8]) -> serde_json::Result<()> {
+    /// Takes the next record into account; false at the end.
+    fn observe_next<R: Read>(
+        &mut self,
+        records: &mut Records<R>,
+        knows_lines: bool,
+    ) -> Result<bool> {
+        let at = records.position();
+        let changes = self.changes;
+        let found = records.read(|text| {
+            let mut parser = Parser::new(text);
+            parser.skip_object()?;
+            let record = &text[..parser.at];
+            self.observe(record).map_err(|error| fail(&error, record))?;
+            Ok(parser.at)
+        })?;
+        let Some(line) = found else {
+            return Ok(false);
+        };
+        if self.changes != changes {
+            let name = records.name();
+            self.note(match knows_lines {
+                true => format!("{name}:{line}"),
+                false => format!("{name}, behind byte {at}"),
+            });
+        }
+        Ok(true)
+    }
+
+    fn observe(&mut self, record: &[u8]) -> serde_json::Result<()> {
         let mut deserializer = serde_json::Deserializer::from_slice(record);
         let mut walk = Walk {
             record,
@@ -147,7 +212,36 @@ impl Shape {
         deserializer.end()
     }
 
-    pub(super) fn schema(&self) -> Schema {
+    /// Notes the columns whose type is another since the record at `place`.
+    fn note(&mut self, place: String) {
+        for (name, node, _) in &self.root.fields {
+            let data_type = node.data_type();
+            let last = self.turns.iter().rev().find(|turn| turn.column == *name);
+            if last.is_none_or(|turn| turn.data_type != data_type) {
+                self.turns.push(Turn {
+                    column: name.clone(),
+                    data_type,
+                    place: place.clone(),
+                });
+            }
+        }
+    }
+
+    fn evidence(&self) -> Vec<Evidence> {
+        let columns = self.root.fields.iter().map(|(name, node, _)| {
+            let mut before = None;
+            let turns = self.turns.iter().filter(|turn| turn.column == *name);
+            let turns =
+                turns.filter(|turn| before.replace(&turn.data_type) != Some(&turn.data_type));
+            let turns: Vec<_> = turns
+                .map(|turn| format!("{} is {}", turn.place, turn.data_type))
+                .collect();
+            Evidence::new(name, format!("{}: {}", node.data_type(), turns.join("; ")))
+        });
+        columns.collect()
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new(self.root.arrow_fields())
     }
 }
@@ -439,19 +533,33 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
 mod tests {
     use super::*;
 
-    fn schema(records: &[&str]) -> Result<String> {
+    fn schema(lines: &[&str]) -> Result<String> {
         let mut shape = Shape::default();
-        for (line, record) in records.iter().enumerate() {
-            shape
-                .observe(record.as_bytes())
-                .map_err(|e| in_record("t.json", line as u64 + 1, &e))?;
-        }
+        let text = lines.join("\n");
+        let mut records = Records::new(text.as_bytes(), "t.json".into(), None);
+        while shape.observe_next(&mut records, true)? {}
         let schema = shape.schema();
         let fields = schema
             .fields()
             .iter()
             .map(|f| format!("{}: {}", f.name(), f.data_type()));
         Ok(fields.collect::<Vec<_>>().join(", "))
+    }
+
+    #[test]
+    fn the_records_that_decided_are_kept() {
+        let mut shape = Shape::default();
+        let text = "{\"a\":1}\n{\"a\":2}\n{\"a\":\"x\",\"b\":null}\n{\"b\":true}";
+        let mut records = Records::new(text.as_bytes(), "t.json".into(), None);
+        while shape.observe_next(&mut records, true).unwrap() {}
+        let evidence: Vec<_> = shape.evidence().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            evidence,
+            [
+                "a: Utf8: t.json:1 is Int64; t.json:3 is Utf8",
+                "b: Boolean: t.json:3 is Utf8; t.json:4 is Boolean"
+            ]
+        );
     }
 
     #[test]
@@ -484,6 +592,6 @@ mod tests {
         let error = |records: &[&str]| schema(records).unwrap_err().to_string();
         insta::assert_snapshot!(error(&[r#"{"a":1}"#, r#"{"a":{"b":1}}"#]), @r#"t.json:2:6: "a" holds an object here, but a single value before; make them alike, or read them as two tables"#);
         insta::assert_snapshot!(error(&[r#"{"a":1,"a":2}"#]), @r#"t.json:1:10: the object names "a" twice; rename one"#);
-        insta::assert_snapshot!(error(&["{\"a\":1,\n\"b\":tru}"]), @"t.json:2:8: expected ident");
+        insta::assert_snapshot!(error(&["{\"a\":1,\n\"b\":tru}"]), @"t.json:2:5: expected a value");
     }
 }

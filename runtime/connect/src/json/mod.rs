@@ -1,41 +1,63 @@
 //! The JSON connector: [`JsonOptions`] and the wiring of its parts.
 //!
 //! ```text
-//! bytes ─records─▶ one object's bytes, line ─infer─▶ schema       (serde_json, strict)
-//!                                           ─read──▶ RecordBatch  (arrow-json)
+//! bytes ─encoding─▶ UTF-8 ─records─▶ where an object begins, line ─infer──▶ schema       (serde_json)
+//!          ▲                                                      ─decode─▶ RecordBatch  (parse.rs)
+//!          └─split─ where a part of a large file begins
 //! RecordBatch ─write─▶ one object per line
 //! ```
 
+mod decode;
 mod infer;
+mod parse;
+mod path;
 mod read;
 mod records;
+mod split;
+#[cfg(test)]
+mod tests;
 mod write;
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
+use crate::compress::TextCompression;
+use crate::encoding::TextEncoding;
 use crate::error::Result;
 use crate::format::{BatchWriter, Connector};
+use crate::input::Output;
 use crate::locate::SourceFile;
 use crate::scan::FileTable;
+
+pub use path::JsonPath;
 
 /// How JSON is read. Records are objects: one after the other (usually one per line), or the elements
 /// of one array; which of the two a file holds is seen from its first character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonOptions {
-    /// How much of each file decides the types, in bytes. Default: 64 MiB. More is slower to start; a
-    /// value or name beyond it that does not fit is an error, never left out.
+    /// Where in each document the records are. Default: none, a document is a record or an array of them. With a path
+    /// a file is read by one task, whatever its size.
+    pub rows: Option<JsonPath>,
+    /// Default: UTF-8, or what a byte order mark says.
+    pub encoding: TextEncoding,
+    /// How much of each file decides the types, in bytes. Default: 8 MiB. A larger file is looked at at its start
+    /// and in several places behind it. More is slower to start; a value or name that was not looked at and
+    /// does not fit is an error, never left out.
     pub infer_bytes: u64,
+    /// Writing only: how the file is compressed. Default: not at all.
+    pub compression: TextCompression,
 }
 
 impl Default for JsonOptions {
     fn default() -> Self {
         Self {
-            infer_bytes: 64 << 20,
+            rows: None,
+            encoding: TextEncoding::UTF8,
+            infer_bytes: 8 << 20,
+            compression: TextCompression::None,
         }
     }
 }
@@ -44,16 +66,15 @@ impl Default for JsonOptions {
 impl Connector for JsonOptions {
     async fn table(&self, files: Vec<SourceFile>) -> Result<Arc<dyn TableProvider>> {
         let inferred = infer::infer(&files, self).await?;
-        let schema = Arc::clone(&inferred.schema);
-        Ok(Arc::new(FileTable::new(
-            "json",
-            schema,
-            files,
-            Arc::new(read::JsonReader { inferred }),
-        )))
+        let reader = read::JsonReader {
+            options: self.clone(),
+            schema: Arc::clone(&inferred.schema),
+        };
+        let table = FileTable::new("json", inferred.schema, files, Arc::new(reader));
+        Ok(Arc::new(table.with_evidence(inferred.evidence)))
     }
 
-    fn writer(&self, file: File, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {
-        Ok(write::writer(file, schema))
+    fn writer(&self, file: Output, schema: &SchemaRef) -> Result<Box<dyn BatchWriter>> {
+        write::writer(file, schema, self.compression)
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! A float that JSON cannot hold (NaN, infinity) is an error, since it would come back as null.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -11,18 +9,26 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
 use arrow::json::writer::LineDelimited;
 use arrow::json::{Writer, WriterBuilder};
 
+use crate::compress::{Encoder, TextCompression};
 use crate::error::{Error, Result};
 use crate::format::BatchWriter;
+use crate::input::Output;
 
-pub(super) fn writer(file: File, _schema: &SchemaRef) -> Box<dyn BatchWriter> {
+pub(super) fn writer(
+    file: Output,
+    _schema: &SchemaRef,
+    compression: TextCompression,
+) -> Result<Box<dyn BatchWriter>> {
+    let output =
+        Encoder::new(compression, file).map_err(|e| Error::io("write", "json output", e))?;
     let builder = WriterBuilder::new().with_explicit_nulls(true);
-    Box::new(JsonWriter {
-        writer: builder.build::<_, LineDelimited>(BufWriter::new(file)),
-    })
+    Ok(Box::new(JsonWriter {
+        writer: builder.build::<_, LineDelimited>(output),
+    }))
 }
 
 struct JsonWriter {
-    writer: Writer<BufWriter<File>, LineDelimited>,
+    writer: Writer<Encoder<Output>, LineDelimited>,
 }
 
 impl BatchWriter for JsonWriter {
@@ -38,15 +44,12 @@ impl BatchWriter for JsonWriter {
         self.writer.write(batch).map_err(|e| Error::Query(e.into()))
     }
 
-    fn finish(mut self: Box<Self>) -> Result<File> {
+    fn finish(mut self: Box<Self>) -> Result<Output> {
         self.writer.finish().map_err(|e| Error::Query(e.into()))?;
-        let mut buffer = self.writer.into_inner();
-        buffer
-            .flush()
-            .map_err(|e| Error::io("write", "json output", e))?;
-        buffer
-            .into_inner()
-            .map_err(|e| Error::io("write", "json output", e.into_error()))
+        let output = self.writer.into_inner();
+        output
+            .finish()
+            .map_err(|e| Error::io("write", "json output", e))
     }
 }
 

@@ -5,16 +5,21 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef, TimeUnit};
 use datafusion::common::Statistics;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectMeta;
+use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::file::metadata::ParquetMetaData;
 
+use crate::adapt::{merge, plain};
 use crate::error::{Error, Result};
 use crate::guard::{guard, guard_future, in_file};
+use crate::limits::ReadLimits;
 use crate::locate::SourceFile;
 use crate::parquet::store::PlaceStore;
+use crate::parquet::{ParquetKeys, ParquetOptions};
 
 const FILES_AT_ONCE: usize = 8;
 
@@ -32,15 +37,37 @@ struct Footer {
     schema: Schema,
 }
 
-pub(super) async fn infer(files: Vec<SourceFile>) -> Result<Inferred> {
+pub(super) async fn infer(files: Vec<SourceFile>, options: &ParquetOptions) -> Result<Inferred> {
+    for file in &files {
+        if file.is_compressed() {
+            return Err(Error::Unsupported(format!(
+                "{}: parquet is read in pieces, so not from inside another compression; unpack it first",
+                file.name()
+            )));
+        }
+    }
+    let keys = options
+        .keys
+        .as_ref()
+        .map(ParquetKeys::decryption)
+        .transpose()?;
     let files: Arc<[SourceFile]> = files.into();
     let store = PlaceStore::new(Arc::clone(&files));
-    let footers: Vec<Footer> =
-        futures::stream::iter((0..files.len()).map(|index| footer(&store, &files, index)))
-            .buffered(FILES_AT_ONCE)
-            .try_collect()
-            .await?;
-    let schema = Arc::new(merge(&files, &footers)?);
+    let footers: Vec<Footer> = futures::stream::iter((0..files.len()).map(|index| {
+        footer(
+            &store,
+            &files[index],
+            store.meta(index),
+            keys.clone(),
+            &options.limits,
+        )
+    }))
+    .buffered(FILES_AT_ONCE)
+    .try_collect()
+    .await?;
+    let schemas = files.iter().zip(&footers);
+    let schemas = schemas.map(|(file, footer)| (file.name(), &footer.schema));
+    let schema = Arc::new(with_missing_columns(merge(schemas)?, &footers));
     let statistics = files.iter().zip(&footers).map(|(file, footer)| {
         guard(&file.name(), || {
             DFParquetMetadata::statistics_from_parquet_metadata(&footer.metadata, &schema)
@@ -57,19 +84,56 @@ pub(super) async fn infer(files: Vec<SourceFile>) -> Result<Inferred> {
     })
 }
 
-async fn footer(store: &PlaceStore, files: &[SourceFile], index: usize) -> Result<Footer> {
-    let name = files[index].name();
-    let meta = store.meta(index);
-    let reader = DFParquetMetadata::new(store, &meta);
+async fn footer(
+    store: &PlaceStore,
+    file: &SourceFile,
+    meta: ObjectMeta,
+    keys: Option<Arc<FileDecryptionProperties>>,
+    limits: &ReadLimits,
+) -> Result<Footer> {
+    let name = file.name();
+    let reader = DFParquetMetadata::new(store, &meta)
+        .with_decryption_properties(keys)
+        .with_coerce_int96(Some(TimeUnit::Microsecond));
     let footer = async {
         let metadata = reader.fetch_metadata().await?;
         let schema = reader.fetch_schema().await?;
         Ok(Footer { metadata, schema })
     };
-    guard_future(&name, async {
+    let footer = guard_future(&name, async {
         footer.await.map_err(|e| unwrapped(in_file(&name, e)))
     })
-    .await
+    .await?;
+    check(&footer, &name, limits)?;
+    Ok(footer)
+}
+
+/// Refuses what the footer already says is too much.
+fn check(footer: &Footer, name: &str, limits: &ReadLimits) -> Result<()> {
+    // Only its checks matter here: DataFusion's scan makes the types plain.
+    plain(&footer.schema, name, limits)?;
+    let rows = footer.metadata.file_metadata().num_rows();
+    let groups = footer.metadata.row_groups();
+    let of_groups = groups
+        .iter()
+        .fold(0_i64, |sum, group| sum.saturating_add(group.num_rows()));
+    if rows != of_groups {
+        return Err(Error::Corrupt {
+            file: name.to_owned(),
+            message: format!("its footer says {rows} rows, its row groups have {of_groups}"),
+        });
+    }
+    for group in groups {
+        for column in group.columns() {
+            let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
+            limits.check_decompression(
+                &format!("{name}: column {}", column.column_path().string()),
+                bytes(column.compressed_size()),
+                bytes(column.uncompressed_size()),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn unwrapped(error: datafusion::error::DataFusionError) -> Error {
@@ -82,32 +146,14 @@ fn unwrapped(error: datafusion::error::DataFusionError) -> Error {
     }
 }
 
-fn merge(files: &[SourceFile], footers: &[Footer]) -> Result<Schema> {
-    let mut merged: Vec<(Field, usize)> = Vec::new();
-    for (index, footer) in footers.iter().enumerate() {
-        for field in footer.schema.fields() {
-            let field = field.as_ref().clone().with_metadata(Default::default());
-            match merged.iter_mut().find(|(known, _)| known.name() == field.name()) {
-                None => merged.push((field, index)),
-                Some((known, first)) => known.try_merge(&field).map_err(|_| {
-                    Error::Invalid(format!(
-                        "{} and {} have different types for column {:?}: {} and {}; read them as two tables, or cast one",
-                        files[*first].name(),
-                        files[index].name(),
-                        field.name(),
-                        known.data_type(),
-                        field.data_type()
-                    ))
-                })?,
-            }
-        }
-    }
-    let fields = merged.into_iter().map(|(field, _)| {
+/// A column that a file lacks reads as null there.
+fn with_missing_columns(schema: Schema, footers: &[Footer]) -> Schema {
+    let fields = schema.fields().iter().map(|field| {
         let is_everywhere = footers
             .iter()
             .all(|footer| footer.schema.field_with_name(field.name()).is_ok());
         let nullable = field.is_nullable() || !is_everywhere;
-        field.with_nullable(nullable)
+        field.as_ref().clone().with_nullable(nullable)
     });
-    Ok(Schema::new(fields.collect::<Vec<_>>()))
+    Schema::new(fields.collect::<Vec<_>>())
 }

@@ -1,24 +1,24 @@
 //! [`PlaceStore`]: the files of one table as a read-only `ObjectStore`.
 //!
 //! Every byte is read through the table's place, which object_store's own `LocalFileSystem` does not
-//! know. A location is `<number of the file>/<its name>`, so no two files of a table collide.
+//! know; of an object in a bucket, as it was when it was found. A location is `<number of the file>/<its name>`, so no two files of a table collide.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, Result, coalesce_ranges,
 };
 
-use crate::locate::SourceFile;
+use crate::locate::{Origin, SourceFile};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -79,10 +79,9 @@ impl ObjectStore for PlaceStore {
             Some(range) => range.as_range(meta.size).map_err(generic)?,
             None => 0..meta.size,
         };
-        let path = source.path.clone();
-        let file = blocking(move || source.open().map_err(generic)).await?;
+        let payload = payload(source, range.clone(), options.head).await?;
         Ok(GetResult {
-            payload: GetResultPayload::File(file, path),
+            payload,
             meta,
             range,
             attributes: Default::default(),
@@ -91,12 +90,16 @@ impl ObjectStore for PlaceStore {
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (source, meta) = self.find(location)?;
+        if let Origin::Remote(file) = &source.origin {
+            let fetch = |range: Range<u64>| async move { file.fetch(range).await.map_err(generic) };
+            return coalesce_ranges(ranges, fetch, OBJECT_STORE_COALESCE_DEFAULT).await;
+        }
         let ranges = ranges.to_vec();
         blocking(move || {
-            let mut file = source.open().map_err(generic)?;
+            let mut input = source.open().map_err(generic)?;
             ranges
                 .into_iter()
-                .map(|range| read_range(&mut file, range, meta.size))
+                .map(|range| read_range(&mut input, range, meta.size))
                 .collect()
         })
         .await
@@ -137,7 +140,33 @@ impl ObjectStore for PlaceStore {
     }
 }
 
-fn read_range(file: &mut File, range: Range<u64>, size: u64) -> Result<Bytes> {
+/// The bytes of a range of a file.
+async fn payload(source: SourceFile, range: Range<u64>, is_head: bool) -> Result<GetResultPayload> {
+    if is_head {
+        return Ok(GetResultPayload::Stream(stream::empty().boxed()));
+    }
+    match &source.origin {
+        Origin::Local(place) => {
+            let (place, path) = (place.clone(), source.path.clone());
+            let file = blocking(move || source.open_local(&place).map_err(generic)).await?;
+            Ok(GetResultPayload::File(file, path))
+        }
+        Origin::Remote(file) => {
+            let file = file.clone();
+            let got = file.get(Some(range)).await.map_err(generic)?;
+            let bytes = got.into_stream();
+            let bytes = bytes.map_err(move |e| generic(file.failed(&e)));
+            Ok(GetResultPayload::Stream(bytes.boxed()))
+        }
+        Origin::Spool(spool) => {
+            let (mut input, size) = (spool.open(), spool.size());
+            let read = blocking(move || read_range(&mut input, range, size));
+            Ok(GetResultPayload::Stream(stream::once(read).boxed()))
+        }
+    }
+}
+
+fn read_range(input: &mut (impl Read + Seek), range: Range<u64>, size: u64) -> Result<Bytes> {
     // A damaged footer may ask for anything: no allocation beyond the file.
     if range.start > range.end || range.end > size {
         return Err(generic(format!(
@@ -147,8 +176,9 @@ fn read_range(file: &mut File, range: Range<u64>, size: u64) -> Result<Bytes> {
     }
     let length = usize::try_from(range.end - range.start).map_err(generic)?;
     let mut bytes = vec![0; length];
-    file.seek(SeekFrom::Start(range.start))
-        .and_then(|_| file.read_exact(&mut bytes))
+    input
+        .seek(SeekFrom::Start(range.start))
+        .and_then(|_| input.read_exact(&mut bytes))
         .map_err(generic)?;
     Ok(bytes.into())
 }

@@ -11,13 +11,19 @@
 //! remains. `_tenon_files` in the folder lists what we wrote, which is all that [`WriteMode::Replace`]
 //! removes. Everything goes through one opened folder: no name, and no symlink in it, leads out of it.
 //!
+//! In a bucket a staged file is a multipart upload, which nobody sees until it is completed: by commit. Standard output
+//! is written to a file without a name first, and gets it at commit.
+//!
 //! A staged file is locked for as long as its writer lives. A process that was killed leaves staged files
-//! without a lock: readers do not see them, and the next [`FileSink::open`] of the target removes them.
+//! without a lock: readers do not see them, and the next [`FileSink::open`] of the target removes them. An upload has no
+//! lock: those of the same run are aborted at once, those of others when they are old
+//! ([`RemoteOptions::abandoned_after`](crate::RemoteOptions::abandoned_after)).
 //!
 //! A reader that lists the folder during a commit may see a part of it, or new next to old, until the
 //! commit has returned. A commit that is cut off by a crash is completed by repeating the run, and with
 //! [`WriteMode::Replace`] by any later run: its files were listed before the first of them was renamed.
 
+mod folder;
 mod manifest;
 mod staged;
 
@@ -26,7 +32,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use cap_std::fs::Dir;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
@@ -35,8 +40,11 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::format::{BatchWriter, Format};
-use crate::locate::{is_hidden, local_path};
+use crate::input::Destination;
+use crate::locate::local_path;
 use crate::place::Place;
+use crate::remote::location::{Location, Scheme, parse_key};
+use crate::sink::folder::Folder;
 use crate::sink::staged::StagedFile;
 
 pub use crate::sink::staged::{CommittedOutput, StagedFileInfo, StagedOutput};
@@ -53,9 +61,14 @@ pub enum Target {
 }
 
 impl Target {
-    /// A file if the name has the suffix of a known format and is no folder, else a folder.
+    /// A file if the name has the suffix of a known format and is no folder, else a folder. `-` is standard output. In a
+    /// bucket the name alone decides.
     pub fn from_path(place: &Place, path: &Path) -> Self {
-        let is_folder = place.entry(path).is_ok_and(|entry| entry.is_dir);
+        if place.is_standard_stream(path) {
+            return Target::File(path.to_path_buf());
+        }
+        let is_folder = place.entry(path).is_ok_and(|entry| entry.is_dir)
+            || path.to_string_lossy().ends_with('/');
         if !is_folder && Format::from_path(path).is_ok() {
             Target::File(path.to_path_buf())
         } else {
@@ -77,8 +90,7 @@ pub enum WriteMode {
 /// Writes record batches of one schema to one target, for one run.
 #[derive(Clone, Debug)]
 pub struct FileSink {
-    dir: Arc<Dir>,
-    folder: PathBuf,
+    folder: Folder,
     /// The name of the one file; None for a folder of parts.
     file: Option<String>,
     format: Format,
@@ -89,11 +101,12 @@ pub struct FileSink {
 impl FileSink {
     /// Opens the target. `run` names this run: letters, digits, `-` and `_`, at most 64.
     ///
-    /// Creates the folder of a [`Target::Directory`], writes nothing else. Blocks briefly.
+    /// Creates the folder of a [`Target::Directory`] on a disk, writes nothing else. Blocks briefly. What is in a bucket
+    /// is looked at by [`FileSink::write`].
     ///
     /// # Errors
     /// [`Error::Refused`] if the target is outside the place, [`Error::Unsupported`] if the mode does not
-    /// fit what is there, [`Error::Io`] if the folder cannot be opened.
+    /// fit what is there, [`Error::Io`] if the folder cannot be opened, [`Error::Denied`] for a bucket without keys.
     pub fn open(
         place: &Place,
         target: &Target,
@@ -102,18 +115,36 @@ impl FileSink {
         run: &str,
     ) -> Result<Self> {
         check_run(run)?;
-        let (dir, folder, file) = open_target(place, target)?;
+        let (folder, file) = open_target(place, target)?;
         let sink = Self {
-            dir: Arc::new(dir),
             folder,
             file,
             format: format.clone(),
             mode,
             run: run.to_owned(),
         };
-        sink.check_mode()?;
-        sink.discard_abandoned()?;
+        if let (Some(file), WriteMode::Append) = (&sink.file, mode) {
+            return Err(Error::Unsupported(format!(
+                "{}: cannot append to a single file; write to a folder, or replace it",
+                sink.folder.path_of(file).display()
+            )));
+        }
+        if !sink.folder.is_remote() {
+            sink.prepare()?;
+        }
         Ok(sink)
+    }
+
+    /// Refuses a target that does not fit the mode, and removes what runs that were killed left staged in it.
+    fn prepare(&self) -> Result<()> {
+        if self.file.is_none() && self.mode == WriteMode::Replace {
+            self.check_ours()?;
+        }
+        // On a disk a lock tells more than the run's name does.
+        let is_over = |run: &str| self.folder.is_remote() && run == self.run;
+        self.folder
+            .discard(&|name| self.may_be_ours(name), &is_over)?;
+        Ok(())
     }
 
     /// Writes all partitions and returns what was staged, invisible until [`StagedOutput::commit`].
@@ -133,6 +164,10 @@ impl FileSink {
         partitions: Vec<SendableRecordBatchStream>,
     ) -> Result<StagedOutput> {
         check_names(&schema)?;
+        if self.folder.is_remote() {
+            let sink = self.clone();
+            blocking(move || sink.prepare()).await?;
+        }
         let streams = match &self.file {
             Some(_) => vec![futures::stream::select_all(partitions).boxed()],
             None if partitions.is_empty() => vec![futures::stream::empty().boxed()],
@@ -184,12 +219,28 @@ impl FileSink {
         loop {
             let next = tokio::select! {
                 biased;
-                () = until_stopped(&mut stopped) => return Ok(None),
+                () = until_stopped(&mut stopped) => {
+                    blocking(move || {
+                        open.discard();
+                        Ok(())
+                    })
+                    .await?;
+                    return Ok(None);
+                }
                 next = stream.next() => next,
             };
-            let Some(batch) = next else { break };
-            let batch = batch?;
-            open = blocking(move || open.write(&batch)).await?;
+            match next {
+                None => break,
+                Some(Ok(batch)) => open = blocking(move || open.write(&batch)).await?,
+                Some(Err(error)) => {
+                    blocking(move || {
+                        open.discard();
+                        Ok(())
+                    })
+                    .await?;
+                    return Err(error.into());
+                }
+            }
         }
         blocking(move || open.finish()).await.map(Some)
     }
@@ -202,51 +253,26 @@ impl FileSink {
         }
     }
 
-    fn check_mode(&self) -> Result<()> {
-        match (&self.file, self.mode) {
-            (Some(file), WriteMode::Append) => Err(Error::Unsupported(format!(
-                "{}: cannot append to a single file; write to a folder, or replace it",
-                self.folder.join(file).display()
-            ))),
-            (None, WriteMode::Replace) => self.check_ours(),
-            _ => Ok(()),
-        }
-    }
-
     /// Refuses to replace a folder in which others wrote.
     fn check_ours(&self) -> Result<()> {
-        let ours = manifest::read(&self.dir, &self.folder)?;
-        let foreign: Vec<String> = visible_names(&self.dir, &self.folder)?
+        let ours = manifest::read(&self.folder)?;
+        // Published by an earlier attempt that was cut off before it could list its files.
+        let is_of_this_run = |name: &str| run_of_part(name).is_some_and(|run| run == self.run);
+        let foreign: Vec<String> = self
+            .folder
+            .visible_names()?
             .into_iter()
-            .filter(|name| !ours.contains(name) && !self.is_of_this_run(name))
+            .filter(|name| !ours.contains(name) && !is_of_this_run(name))
             .collect();
         match foreign.first() {
             None => Ok(()),
             Some(first) => Err(Error::Unsupported(format!(
                 "{}: holds {} entries that were not written here (first: {first}); \
                  choose an empty folder, or append",
-                self.folder.display(),
+                self.folder.path().display(),
                 foreign.len()
             ))),
         }
-    }
-
-    /// Removes what runs that were killed left staged here. A file whose writer lives is locked, and stays.
-    fn discard_abandoned(&self) -> Result<()> {
-        let listed = self
-            .dir
-            .entries()
-            .map_err(|e| Error::io("list", &self.folder, e))?;
-        for entry in listed {
-            let name = entry
-                .map_err(|e| Error::io("list", &self.folder, e))?
-                .file_name();
-            let Some(name) = name.to_str() else { continue };
-            if staged::name_of(name).is_some_and(|visible| self.may_be_ours(visible)) {
-                staged::remove_if_abandoned(&self.dir, &self.folder, name)?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether some run writes a file of this visible name to this target.
@@ -256,16 +282,13 @@ impl FileSink {
             None => visible.starts_with("part-"),
         }
     }
+}
 
-    /// Published by an earlier attempt that was cut off before it could list its files.
-    fn is_of_this_run(&self, name: &str) -> bool {
-        let run = name
-            .strip_prefix("part-")
-            .and_then(|rest| rest.split_once('-'))
-            .map(|(_, rest)| rest);
-        run.and_then(|rest| rest.rsplit_once('.'))
-            .is_some_and(|(run, _)| run == self.run)
-    }
+/// The run that wrote a part file of this name.
+fn run_of_part(name: &str) -> Option<&str> {
+    let (_, rest) = name.strip_prefix("part-")?.split_once('-')?;
+    let (run, _) = rest.split_once('.')?;
+    Some(run)
 }
 
 /// Completes when the flag is up, or nobody is left to raise it.
@@ -276,68 +299,87 @@ async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
 
 /// Removes what a run left staged in a target when it was cut off; returns how many files.
 ///
-/// For who knows that the run is over, also where files cannot be locked. Blocks briefly.
+/// For who knows that the run is over, also where files cannot be locked. Of a single object in a bucket, whose upload does
+/// not tell its run, only what is old is removed.
 ///
 /// # Errors
 /// [`Error::Refused`] if the target is outside the place, [`Error::Io`] if a file cannot be removed.
-pub fn discard_staged(place: &Place, target: &Target, run: &str) -> Result<usize> {
+pub async fn discard_staged(place: &Place, target: &Target, run: &str) -> Result<usize> {
     check_run(run)?;
-    let (dir, folder, _) = open_target(place, target)?;
-    let mut removed = 0;
-    for entry in dir.entries().map_err(|e| Error::io("list", &folder, e))? {
-        let name = entry
-            .map_err(|e| Error::io("list", &folder, e))?
-            .file_name();
-        let Some(name) = name.to_str() else { continue };
-        if staged::run_of(name).is_some_and(|of| of == run) {
-            dir.remove_file(name)
-                .map_err(|e| Error::io("remove", folder.join(name), e))?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
+    let (place, target, run) = (place.clone(), target.clone(), run.to_owned());
+    blocking(move || {
+        let (folder, _) = open_target(&place, &target)?;
+        folder.discard(&|_| false, &|of| of == run)
+    })
+    .await
 }
 
 /// A file being written, on the blocking pool.
 struct OpenFile {
-    writer: Box<dyn BatchWriter>,
+    /// Dropped first: a writer that flushes when it is dropped must not send anything then.
     staged: StagedFile,
+    writer: Box<dyn BatchWriter>,
     rows: u64,
 }
 
 impl OpenFile {
     fn create(sink: &FileSink, partition: usize, schema: &SchemaRef) -> Result<Self> {
-        let (staged, file) =
-            StagedFile::create(&sink.dir, &sink.folder, &sink.name(partition), &sink.run)?;
-        let writer = sink
-            .format
-            .connector()
-            .writer(file, schema)
-            .map_err(|e| written(&staged, e))?;
-        Ok(Self {
-            writer,
-            staged,
-            rows: 0,
-        })
+        let (staged, output) = sink.folder.create(&sink.name(partition), &sink.run)?;
+        match sink.format.connector().writer(output, schema) {
+            Ok(writer) => Ok(Self {
+                writer,
+                staged,
+                rows: 0,
+            }),
+            Err(e) => Err(failed(staged, e)),
+        }
     }
 
     fn write(mut self, batch: &RecordBatch) -> Result<Self> {
         self.rows += batch.num_rows() as u64;
         match self.writer.write(batch) {
             Ok(()) => Ok(self),
-            Err(e) => Err(written(&self.staged, e)),
+            Err(e) => {
+                drop(self.writer);
+                Err(failed(self.staged, e))
+            }
         }
     }
 
     fn finish(self) -> Result<StagedFile> {
         let mut staged = self.staged;
-        let file = self.writer.finish().map_err(|e| written(&staged, e))?;
-        let size = file
-            .metadata()
-            .map_err(|e| Error::io("write", staged.path(), e))?
-            .len();
-        staged.complete(file, self.rows, size);
-        Ok(staged)
+        let completed = self.writer.finish().and_then(|output| {
+            let bytes = match output.into_destination() {
+                Destination::File(file) => staged.keep(file)?,
+                Destination::Upload(upload) => upload.finish()?,
+            };
+            staged.complete(self.rows, bytes);
+            Ok(())
+        });
+        match completed {
+            Ok(()) => Ok(staged),
+            Err(e) => Err(failed(staged, e)),
+        }
+    }
+
+    fn discard(self) {
+        drop(self.writer);
+        remove(self.staged);
+    }
+}
+
+/// The error of a file that cannot be completed, which is removed.
+fn failed(staged: StagedFile, error: Error) -> Error {
+    let error = staged
+        .take_failure()
+        .unwrap_or_else(|| written(&staged, error));
+    remove(staged);
+    error
+}
+
+fn remove(staged: StagedFile) {
+    if let Err(error) = staged.remove() {
+        tracing::warn!("after a failed write: {error}");
     }
 }
 
@@ -381,7 +423,11 @@ async fn blocking<T: Send + 'static>(
         .map_err(Error::joined)?
 }
 
-fn open_target(place: &Place, target: &Target) -> Result<(Dir, PathBuf, Option<String>)> {
+fn open_target(place: &Place, target: &Target) -> Result<(Folder, Option<String>)> {
+    let (Target::Directory(path) | Target::File(path)) = target;
+    if let Some(location) = Location::parse(path)? {
+        return open_bucket(place, target, &location);
+    }
     match target {
         Target::Directory(path) => {
             let path = local_path(path)?;
@@ -389,7 +435,11 @@ fn open_target(place: &Place, target: &Target) -> Result<(Dir, PathBuf, Option<S
             let dir = place
                 .writable_dir(&path, true)
                 .map_err(|e| Error::io("open", &path, e))?;
-            Ok((dir, path, None))
+            let dir = Arc::new(dir);
+            Ok((Folder::Local { dir, path }, None))
+        }
+        Target::File(path) if place.is_standard_stream(path) => {
+            Ok((Folder::Stdout, Some(path.to_string_lossy().into_owned())))
         }
         Target::File(path) => {
             let path = local_path(path)?;
@@ -397,12 +447,7 @@ fn open_target(place: &Place, target: &Target) -> Result<(Dir, PathBuf, Option<S
             let name = path
                 .file_name()
                 .and_then(|name| name.to_str())
-                .ok_or_else(|| {
-                    Error::Unsupported(format!(
-                        "{}: not a file name; name the output file",
-                        path.display()
-                    ))
-                })?;
+                .ok_or_else(|| no_file_name(&path))?;
             let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
             let dir = place
                 .writable_dir(&folder, false)
@@ -413,21 +458,50 @@ fn open_target(place: &Place, target: &Target) -> Result<(Dir, PathBuf, Option<S
                     path.display()
                 )));
             }
-            Ok((dir, folder.clone(), Some(name.to_owned())))
+            let dir = Arc::new(dir);
+            let local = Folder::Local { dir, path: folder };
+            Ok((local, Some(name.to_owned())))
         }
     }
 }
 
-fn visible_names(dir: &Dir, folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in dir.entries().map_err(|e| Error::io("list", folder, e))? {
-        let name = entry.map_err(|e| Error::io("list", folder, e))?.file_name();
-        if !is_hidden(Path::new(&name)) {
-            names.push(name.to_string_lossy().into_owned());
-        }
+/// The folder of a bucket. Asks nothing of the network yet.
+fn open_bucket(
+    place: &Place,
+    target: &Target,
+    location: &Location,
+) -> Result<(Folder, Option<String>)> {
+    if location.scheme == Scheme::Web {
+        return Err(Error::Unsupported(format!(
+            "{}: what is at a web address is only read; write to a bucket or a folder",
+            location.name()
+        )));
     }
-    names.sort();
-    Ok(names)
+    let key = location.key.trim_end_matches('/');
+    let (folder, file) = match target {
+        Target::Directory(_) => (key, None),
+        Target::File(_) => {
+            let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
+            if name.is_empty() {
+                return Err(no_file_name(Path::new(&location.name())));
+            }
+            (folder, Some(name.to_owned()))
+        }
+    };
+    let key = parse_key(location, folder)?;
+    if let Some(name) = &file {
+        parse_key(location, name)?;
+    }
+    let store = place.remote().store(location)?;
+    let path = location.path_of(&key);
+    Ok((Folder::Bucket { store, key, path }, file))
+}
+
+fn no_file_name(path: &Path) -> Error {
+    Error::Unsupported(format!(
+        "{}: not a file name; name the output file",
+        path.display()
+    ))
 }
 
 fn check_run(run: &str) -> Result<()> {

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::{Dir, OpenOptions};
 
 use crate::error::{Error, Result};
+use crate::input::Output;
+use crate::remote::upload::StagedUpload;
+use crate::sink::folder::Folder;
 use crate::sink::{FileSink, WriteMode, manifest};
 
 const STAGED_SUFFIX: &str = ".staged";
@@ -40,8 +44,7 @@ pub struct CommittedOutput {
 #[derive(Debug)]
 #[must_use = "staged output is removed unless it is committed"]
 pub struct StagedOutput {
-    dir: Arc<Dir>,
-    folder: PathBuf,
+    folder: Folder,
     mode: WriteMode,
     is_folder: bool,
     files: Vec<StagedFile>,
@@ -50,7 +53,6 @@ pub struct StagedOutput {
 impl StagedOutput {
     pub(super) fn new(sink: &FileSink) -> Self {
         Self {
-            dir: Arc::clone(&sink.dir),
             folder: sink.folder.clone(),
             mode: sink.mode,
             is_folder: sink.file.is_none(),
@@ -136,7 +138,7 @@ impl StagedOutput {
         let old = self.announce()?;
         let files = std::mem::take(&mut self.files);
         self.publish(files)?;
-        sync_dir(&self.dir, &self.folder)?;
+        self.folder.sync()?;
         output.replaced = self.replace(&old, &output)?;
         Ok(output)
     }
@@ -147,24 +149,20 @@ impl StagedOutput {
         if !self.is_folder {
             return Ok(BTreeSet::new());
         }
-        let old = manifest::read(&self.dir, &self.folder)?;
+        let old = manifest::read(&self.folder)?;
         let new = self.files.iter().map(|file| file.name.clone());
-        manifest::write(
-            &self.dir,
-            &self.folder,
-            &old.iter().cloned().chain(new).collect(),
-        )?;
+        manifest::write(&self.folder, &old.iter().cloned().chain(new).collect())?;
         Ok(old)
     }
 
     fn publish(&self, files: Vec<StagedFile>) -> Result<()> {
-        let mut published = Vec::new();
+        let mut published: Vec<String> = Vec::new();
         for file in files {
             let name = file.name.clone();
             if let Err(e) = file.publish() {
                 // The files not reached yet remove themselves when dropped.
-                for name in published {
-                    let _ = self.dir.remove_file(name);
+                for name in &published {
+                    let _ = self.folder.remove(name);
                 }
                 return Err(e);
             }
@@ -185,106 +183,183 @@ impl StagedOutput {
         let new: BTreeSet<String> = names.collect();
         let mut replaced = 0;
         for name in old.difference(&new) {
-            match self.dir.remove_file(name) {
-                Ok(()) => replaced += 1,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io("remove", self.folder.join(name), e)),
-            }
+            replaced += usize::from(self.folder.remove(name)?);
         }
         // The output is complete; a list that still names files that are gone does no harm.
-        if let Err(error) = manifest::write(&self.dir, &self.folder, &new) {
+        if let Err(error) = manifest::write(&self.folder, &new) {
             tracing::warn!("the list of files is longer than it need be: {error}");
         }
         Ok(replaced)
     }
 }
 
-/// One hidden file. Removed when dropped, unless it was published.
+/// One file that nobody sees. Removed when dropped, unless it was published.
 #[derive(Debug)]
 pub(super) struct StagedFile {
-    dir: Arc<Dir>,
-    folder: PathBuf,
     name: String,
-    staged_name: String,
-    file: Option<File>,
+    /// The path it will have.
+    path: PathBuf,
+    at: Staged,
     rows: u64,
     bytes: u64,
-    is_here: bool,
+}
+
+/// Where a staged file is.
+#[derive(Debug)]
+pub(super) enum Staged {
+    Local(LocalFile),
+    Upload(StagedUpload),
+    /// Without a name, until it is copied to standard output.
+    Stdout(Option<File>),
+}
+
+impl From<StagedUpload> for Staged {
+    fn from(upload: StagedUpload) -> Self {
+        Self::Upload(upload)
+    }
 }
 
 impl StagedFile {
-    /// Creates the file, over the remains of an earlier attempt of the same run.
-    pub(super) fn create(
-        dir: &Arc<Dir>,
-        folder: &Path,
-        name: &str,
-        run: &str,
-    ) -> Result<(Self, File)> {
-        let staged_name = staged_name(name, run);
-        let file = create_locked(dir, &staged_name)
-            .map_err(|e| Error::io("write", folder.join(name), e))?;
-        let staged = Self {
-            dir: Arc::clone(dir),
-            folder: folder.to_path_buf(),
+    pub(super) fn new(name: &str, path: PathBuf, at: Staged) -> Self {
+        Self {
             name: name.to_owned(),
-            staged_name,
-            file: None,
+            path,
+            at,
             rows: 0,
             bytes: 0,
-            is_here: true,
-        };
-        Ok((staged, file))
+        }
     }
 
-    pub(super) fn complete(&mut self, file: File, rows: u64, bytes: u64) {
-        self.file = Some(file);
+    /// Takes back the file that was written; returns its size.
+    pub(super) fn keep(&mut self, file: File) -> Result<u64> {
+        let size = file
+            .metadata()
+            .map_err(|e| Error::io("write", &self.path, e))?
+            .len();
+        match &mut self.at {
+            Staged::Local(local) => local.file = Some(file),
+            Staged::Stdout(kept) => *kept = Some(file),
+            Staged::Upload(_) => {}
+        }
+        Ok(size)
+    }
+
+    pub(super) fn complete(&mut self, rows: u64, bytes: u64) {
         self.rows = rows;
         self.bytes = bytes;
     }
 
     /// The path it will have, for messages.
-    pub(super) fn path(&self) -> PathBuf {
-        self.folder.join(&self.name)
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What went wrong with it, which encoders may have passed on as mere text.
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        match &self.at {
+            Staged::Upload(upload) => upload.take_failure(),
+            Staged::Local(_) | Staged::Stdout(_) => None,
+        }
     }
 
     fn info(&self) -> StagedFileInfo {
         StagedFileInfo {
-            path: self.path(),
+            path: self.path.clone(),
             rows: self.rows,
             bytes: self.bytes,
         }
     }
 
     fn sync(&self) -> Result<()> {
-        self.file
+        let Staged::Local(local) = &self.at else {
+            return Ok(());
+        };
+        local
+            .file
             .as_ref()
             .map_or(Ok(()), File::sync_all)
-            .map_err(|e| Error::io("write", self.path(), e))
+            .map_err(|e| Error::io("write", &self.path, e))
     }
 
-    fn publish(mut self) -> Result<()> {
-        self.dir
-            .rename(&self.staged_name, &self.dir, &self.name)
-            .map_err(|e| Error::io("write", self.path(), e))?;
-        self.is_here = false;
-        Ok(())
+    fn publish(self) -> Result<()> {
+        match self.at {
+            Staged::Local(mut local) => {
+                local
+                    .dir
+                    .rename(&local.staged_name, &local.dir, &self.name)
+                    .map_err(|e| Error::io("write", &self.path, e))?;
+                local.is_here = false;
+                Ok(())
+            }
+            Staged::Upload(upload) => upload.complete(),
+            Staged::Stdout(file) => {
+                let copied = file.map_or(Ok(()), copy_to_stdout);
+                copied.map_err(|e| Error::io("write", "standard output", e))
+            }
+        }
     }
 
-    fn remove(mut self) -> Result<()> {
-        self.is_here = false;
-        self.dir
-            .remove_file(&self.staged_name)
-            .map_err(|e| Error::io("remove", self.folder.join(&self.staged_name), e))
+    pub(super) fn remove(self) -> Result<()> {
+        match self.at {
+            Staged::Local(mut local) => {
+                local.is_here = false;
+                local.dir.remove_file(&local.staged_name).map_err(|e| {
+                    Error::io("remove", self.path.with_file_name(&local.staged_name), e)
+                })
+            }
+            Staged::Upload(upload) => upload.abort(),
+            Staged::Stdout(_) => Ok(()),
+        }
     }
 }
 
-impl Drop for StagedFile {
+/// A hidden file of a folder on a disk.
+#[derive(Debug)]
+pub(super) struct LocalFile {
+    dir: Arc<Dir>,
+    staged_name: String,
+    file: Option<File>,
+    is_here: bool,
+}
+
+impl Drop for LocalFile {
     fn drop(&mut self) {
         if self.is_here {
             // Nothing more can be done here; the next run finds what could not be removed.
             let _ = self.dir.remove_file(&self.staged_name);
         }
     }
+}
+
+/// Creates a hidden file, over the remains of an earlier attempt of the same run.
+pub(super) fn create_local(
+    dir: &Arc<Dir>,
+    folder: &Path,
+    name: &str,
+    run: &str,
+) -> Result<(Staged, Output)> {
+    let staged_name = staged_name(name, run);
+    let file =
+        create_locked(dir, &staged_name).map_err(|e| Error::io("write", folder.join(name), e))?;
+    let local = LocalFile {
+        dir: Arc::clone(dir),
+        staged_name,
+        file: None,
+        is_here: true,
+    };
+    Ok((Staged::Local(local), file.into()))
+}
+
+/// Creates the file that is copied to standard output when it is published.
+pub(super) fn create_for_stdout() -> std::io::Result<(Staged, Output)> {
+    Ok((Staged::Stdout(None), tempfile::tempfile()?.into()))
+}
+
+fn copy_to_stdout(mut file: File) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    file.seek(SeekFrom::Start(0))?;
+    std::io::copy(&mut file, &mut stdout)?;
+    stdout.flush()
 }
 
 fn staged_name(name: &str, run: &str) -> String {
@@ -321,48 +396,61 @@ fn create_locked(dir: &Dir, staged_name: &str) -> std::io::Result<File> {
     ))
 }
 
+/// See [`Folder::discard`](crate::sink::folder::Folder::discard).
+pub(super) fn discard_local(
+    dir: &Dir,
+    folder: &Path,
+    is_ours: &dyn Fn(&str) -> bool,
+    is_over: &dyn Fn(&str) -> bool,
+) -> Result<usize> {
+    let mut removed = 0;
+    for entry in dir.entries().map_err(|e| Error::io("list", folder, e))? {
+        let staged_name = entry.map_err(|e| Error::io("list", folder, e))?.file_name();
+        let Some(staged_name) = staged_name.to_str() else {
+            continue;
+        };
+        let Some((name, run)) = parts_of(staged_name) else {
+            continue;
+        };
+        removed += usize::from(if is_ours(name) {
+            remove_if_abandoned(dir, folder, staged_name)?
+        } else {
+            is_over(run) && remove_staged(dir, folder, staged_name)?
+        });
+    }
+    Ok(removed)
+}
+
 /// Removes a staged file that no living process writes.
-pub(super) fn remove_if_abandoned(dir: &Dir, folder: &Path, staged_name: &str) -> Result<()> {
+fn remove_if_abandoned(dir: &Dir, folder: &Path, staged_name: &str) -> Result<bool> {
     let is_file = |meta: cap_std::fs::Metadata| meta.is_file();
     if !dir.symlink_metadata(staged_name).is_ok_and(is_file) {
-        return Ok(());
+        return Ok(false);
     }
     // Gone, or another user's: neither is ours to remove.
     let Ok(file) = dir.open(staged_name) else {
-        return Ok(());
+        return Ok(false);
     };
     if file.into_std().try_lock().is_err() {
-        return Ok(());
+        return Ok(false);
     }
+    remove_staged(dir, folder, staged_name)
+}
+
+fn remove_staged(dir: &Dir, folder: &Path, staged_name: &str) -> Result<bool> {
     match dir.remove_file(staged_name) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", folder.join(staged_name), e))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("remove", folder.join(staged_name), e)),
     }
 }
 
-/// The run that a staged file belongs to.
-pub(super) fn run_of(staged_name: &str) -> Option<&str> {
-    parts_of(staged_name).map(|(_, run)| run)
-}
-
-/// The name that a staged file would have had.
-pub(super) fn name_of(staged_name: &str) -> Option<&str> {
-    parts_of(staged_name).map(|(name, _)| name)
-}
-
+/// The name that a staged file would have had, and its run.
 fn parts_of(staged_name: &str) -> Option<(&str, &str)> {
     staged_name
         .strip_prefix('.')?
         .strip_suffix(STAGED_SUFFIX)?
         .rsplit_once('.')
-}
-
-pub(super) fn sync_dir(dir: &Dir, folder: &Path) -> Result<()> {
-    // A folder handle may be a bare path handle, which cannot be synced: open it for reading.
-    let synced = dir.open(".").and_then(|file| file.sync_all());
-    synced.map_err(|e| Error::io("sync", folder, e))
 }
 
 #[cfg(test)]
@@ -432,9 +520,10 @@ mod tests {
                 cut_off.files = rest;
             }
             // As a killed process does: locks go, files stay.
-            for file in std::mem::take(&mut cut_off.files) {
-                let mut file = file;
-                file.is_here = false;
+            for mut file in std::mem::take(&mut cut_off.files) {
+                if let Staged::Local(local) = &mut file.at {
+                    local.is_here = false;
+                }
             }
             stage(folder.path(), 1, "c")
                 .await

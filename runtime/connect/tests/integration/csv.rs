@@ -75,9 +75,9 @@ async fn options_of_glue() {
 async fn every_unreadable_row_is_named() {
     insta::assert_snapshot!(error(b"a,b\n1,2\n1,2,3\n", &csv()).await, @"p.csv:3: expected 2 fields, found 3; quote values that hold the separator, or choose another separator");
     insta::assert_snapshot!(error(b"a,b\n1,2\n\n1\n", &csv()).await, @"p.csv:4: expected 2 fields, found 1; quote values that hold the separator, or choose another separator");
-    insta::assert_snapshot!(error(b"a,b\n1,x\n2,\xff\n", &csv()).await, @r#"p.csv:3: column "b": not UTF-8 after 0 bytes of the value; convert the file to UTF-8"#);
-    insta::assert_snapshot!(error(b"a,b\n\xc3,\xa4\n", &csv()).await, @r#"p.csv:2: column "a": not UTF-8 after 0 bytes of the value; convert the file to UTF-8"#);
-    insta::assert_snapshot!(error(b"a,\xff\n1,2\n", &csv()).await, @"p.csv:1: the header's field 2 is not UTF-8; convert the file to UTF-8");
+    insta::assert_snapshot!(error(b"a,b\n1,x\n2,\xff\n", &csv()).await, @r#"p.csv:3: column "b": not UTF-8 after 0 bytes of the value; it looks like windows-1252: name the encoding, or convert the file to UTF-8"#);
+    insta::assert_snapshot!(error(b"a,b\n\xc3,\xa4\n", &csv()).await, @r#"p.csv:2: column "a": not UTF-8 after 0 bytes of the value; it looks like windows-1250: name the encoding, or convert the file to UTF-8"#);
+    insta::assert_snapshot!(error(b"a,\xff\n1,2\n", &csv()).await, @"p.csv:1: the header's field 2 is not UTF-8; it looks like windows-1252: name the encoding, or convert the file to UTF-8");
     insta::assert_snapshot!(error(b"a,b,a\n1,2,3\n", &csv()).await, @r#"p.csv:1: the header names "a" twice; rename one, or read without a header (col0, col1, ...)"#);
     insta::assert_snapshot!(error(b"a,,c\n1,2,3\n", &csv()).await, @"p.csv:1: column 2 has no name in the header; name it, or read without a header (col0, col1, ...)");
     insta::assert_snapshot!(error(b"a,b\n1,\"2\n3,4\n", &csv()).await, @"p.csv:2: the quote that opens here is never closed; close it, or disable quoting");
@@ -87,10 +87,11 @@ async fn every_unreadable_row_is_named() {
 #[tokio::test]
 async fn a_value_beyond_the_sample_is_an_error_not_a_null() {
     let mut text = String::from("id,n\n");
-    (0..100_000).for_each(|id| text.push_str(&format!("{id},{id}\n")));
-    text.push_str("100000,n/a\n");
+    (0..70_000).for_each(|id| text.push_str(&format!("{id},{id}\n")));
+    text.push_str("70000,n/a\n");
+    (70_001..=100_000).for_each(|id| text.push_str(&format!("{id},{id}\n")));
     let sampled = options(|o| o.infer_bytes = 1000);
-    insta::assert_snapshot!(error(text.as_bytes(), &sampled).await, @r#"p.csv:100002: column "n": "n/a" is not an int64, the type that the start of the table suggests; raise infer_bytes, or read with all_text"#);
+    insta::assert_snapshot!(error(text.as_bytes(), &sampled).await, @r#"p.csv:70002: column "n": "n/a" is not an int64, the type that the start of the table suggests; raise infer_bytes, or read with all_text"#);
     // Seen whole, the column is text and nothing is lost.
     let folder = Folder::with(&[("p.csv", text.as_bytes())]);
     let shown = folder
@@ -152,17 +153,36 @@ async fn projection_and_limit_reach_the_scan() {
     let plan = datafusion::physical_plan::displayable(plan.as_ref())
         .indent(false)
         .to_string();
-    insta::assert_snapshot!(plan, @r"
-    CoalescePartitionsExec: fetch=1
-      LocalLimitExec: fetch=1
-        FileScanExec: format=csv, files=2, columns=[c], limit=1
-    ");
+    let scan = "FileScanExec: format=csv, files=2, partitions=1, columns=[c], limit=1";
+    assert!(plan.contains(scan), "{plan}");
     assert!(
         folder
             .show(&["1.csv", "2.csv"], &csv(), "SELECT count(*) FROM t")
             .await
             .contains("| 3 ")
     );
+}
+
+#[tokio::test]
+async fn small_files_are_read_together() {
+    let folder = Folder::new();
+    for file in 0..1000 {
+        folder.write(&format!("{file}.csv"), format!("a\n{file}\n").as_bytes());
+    }
+    let context = SessionContext::new();
+    let table = folder.table(&["."], &csv()).await.unwrap();
+    let plan = context
+        .read_table(table)
+        .unwrap()
+        .create_physical_plan()
+        .await
+        .unwrap();
+    let partitions = plan.properties().output_partitioning().partition_count();
+    assert!(partitions <= 8, "{partitions} partitions");
+    let shown = folder
+        .show(&["."], &csv(), "SELECT count(*), sum(a) FROM t")
+        .await;
+    assert!(shown.contains("| 1000     | 499500   |"), "{shown}");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn lines_and_arrays_read_alike() {
 
 #[tokio::test]
 async fn errors_name_file_and_line() {
-    insta::assert_snapshot!(error("{\"a\":1}\n{\"a\":tru}\n", &json()).await, @"p.json:2:9: expected ident");
+    insta::assert_snapshot!(error("{\"a\":1}\n{\"a\":tru}\n", &json()).await, @"p.json:2:6: expected a value");
     insta::assert_snapshot!(error("{\"a\":1}\n{\"a\":[1]}\n", &json()).await, @r#"p.json:2:6: "a" holds a list here, but a single value before; make them alike, or read them as two tables"#);
     insta::assert_snapshot!(error("[1]", &json()).await, @"p.json:1: expected an object or the end of the array, found 1");
     insta::assert_snapshot!(error("", &json()).await, @"p.json: no object with a name in it; nothing to read");
@@ -56,10 +56,13 @@ async fn errors_name_file_and_line() {
 
 #[tokio::test]
 async fn what_comes_after_the_sample_is_checked() {
-    let sampled = Format::Json(JsonOptions { infer_bytes: 10 });
+    let sampled = Format::Json(JsonOptions {
+        infer_bytes: 10,
+        ..JsonOptions::default()
+    });
     let head = "{\"a\":1}\n{\"a\":2}\n{\"a\":null}\n";
-    insta::assert_snapshot!(error(&format!("{head}{{\"a\":\"012\"}}"), &sampled).await, @r#"p.json:4: column "a" would have to be Utf8, not Int64, which the start of the table does not suggest; raise infer_bytes"#);
-    insta::assert_snapshot!(error(&format!("{head}{{\"b\":1}}"), &sampled).await, @r#"p.json:4: the name "b" is new, which the start of the table does not suggest; raise infer_bytes"#);
+    insta::assert_snapshot!(error(&format!("{head}{{\"a\":\"012\"}}"), &sampled).await, @r#"p.json:4:6: "a" holds text here, not an int64, the type that the start of the table suggests; raise infer_bytes, or make them alike"#);
+    insta::assert_snapshot!(error(&format!("{head}{{\"b\":1}}"), &sampled).await, @r#"p.json:4:2: the name "b" is new, which the start of the table does not suggest; raise infer_bytes"#);
 }
 
 #[tokio::test]

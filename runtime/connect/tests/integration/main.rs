@@ -6,10 +6,19 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod cases;
 mod csv;
+mod formats;
+mod hostile;
 mod json;
 mod parquet;
+mod partitioned;
+mod random;
+mod reference;
+mod remote;
+mod round_trip;
 mod sink;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +30,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use tempfile::TempDir;
 use tenon_connect::{Error, FileSink, Format, Place, StagedOutput, Target, WriteMode, table};
 
@@ -176,4 +185,21 @@ async fn read_all(path: &Path, format: &Format) -> Result<usize, String> {
         .map_err(|e| e.to_string())?;
     let batches = frame.collect().await.map_err(|e| e.to_string())?;
     Ok(batches.iter().map(RecordBatch::num_rows).sum())
+}
+
+/// The rows of a whole file by ambient path, in the order of the file.
+async fn read_batches(
+    path: &Path,
+    format: &Format,
+) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
+    let table = table(&Place::ambient(), &[path.to_path_buf()], format)
+        .await
+        .map_err(|e| e.to_string())?;
+    let schema = table.schema();
+    let config = SessionConfig::new().with_target_partitions(1);
+    let frame = SessionContext::new_with_config(config)
+        .read_table(table)
+        .map_err(|e| e.to_string())?;
+    let batches = frame.collect().await.map_err(|e| e.to_string())?;
+    Ok((schema, batches))
 }

@@ -413,7 +413,10 @@ async fn a_dropped_write_leaves_nothing_and_a_dead_run_can_be_discarded() {
     folder.write("out/.part-00000-r.csv.r.staged", b"");
     folder.write("out/.part-00000-s.csv.s.staged", b"");
     let target = Target::Directory("out".into());
-    assert_eq!(discard_staged(&folder.place, &target, "r").unwrap(), 1);
+    assert_eq!(
+        discard_staged(&folder.place, &target, "r").await.unwrap(),
+        1
+    );
     assert_eq!(folder.names("out"), [".part-00000-s.csv.s.staged"]);
 }
 

@@ -1,0 +1,125 @@
+//! A file of records read in parts gives what it gives in one piece.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::util::pretty::pretty_format_batches;
+use proptest::prelude::*;
+
+use crate::error::Result;
+use crate::json::JsonOptions;
+use crate::json::infer::infer;
+use crate::json::read::JsonReader;
+use crate::locate::{SourceFile, locate};
+use crate::piece::{FileReader, ScanRequest, partitions};
+use crate::place::Place;
+
+struct Fixture {
+    reader: JsonReader,
+    files: Vec<SourceFile>,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new(text: &str, options: &JsonOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("p.json"), text).unwrap();
+        let place = Place::rooted(folder.path()).unwrap();
+        let files = locate(&place, &[PathBuf::from("p.json")]).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let inferred = runtime.block_on(infer(&files, options)).unwrap();
+        let reader = JsonReader {
+            options: options.clone(),
+            schema: inferred.schema,
+        };
+        Self {
+            reader,
+            files,
+            _folder: folder,
+        }
+    }
+
+    /// All rows, and how many parts had some.
+    fn read(&self, target: usize, min_bytes: u64) -> Result<(String, usize)> {
+        let request = ScanRequest {
+            projection: (0..self.reader.schema.fields().len()).collect(),
+            schema: Arc::clone(&self.reader.schema),
+            batch_rows: 7,
+            rejected: Arc::default(),
+        };
+        let (mut all, mut parts) = (Vec::new(), 0);
+        for piece in partitions(&self.files, &self.reader, target, min_bytes).concat() {
+            let batches = match &piece.part {
+                None => self.reader.open(&piece.file, &request)?,
+                Some(part) => self.reader.open_part(&piece.file, part, &request)?,
+            };
+            let batches = batches.collect::<Result<Vec<_>>>()?;
+            parts += usize::from(!batches.is_empty());
+            all.extend(batches);
+        }
+        Ok((pretty_format_batches(&all).unwrap().to_string(), parts))
+    }
+}
+
+#[test]
+fn parts_are_made_of_lines_and_arrays_are_left_whole() {
+    let lines: String = (0..500)
+        .map(|id| format!("{{\"id\":{id},\"t\":\"}}{{\"}}\n"))
+        .collect();
+    let fixture = Fixture::new(&lines, &JsonOptions::default());
+    let (whole, _) = fixture.read(1, u64::MAX).unwrap();
+    assert_eq!(fixture.read(6, 100).unwrap(), (whole.clone(), 6));
+    let array = format!("[{}]", lines.trim_end().replace('\n', ",\n"));
+    let fixture = Fixture::new(&array, &JsonOptions::default());
+    assert_eq!(fixture.read(6, 100).unwrap(), (whole, 1));
+}
+
+#[test]
+fn an_error_in_a_later_part_names_its_line() {
+    let mut lines: String = (0..500).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    lines.push_str("{\"id\":1,\n \"id\":2}\n");
+    let options = JsonOptions {
+        infer_bytes: 2,
+        ..JsonOptions::default()
+    };
+    lines.push_str(
+        &(0..500)
+            .map(|id| format!("{{\"id\":{id}}}\n"))
+            .collect::<String>(),
+    );
+    let fixture = Fixture::new(&lines, &options);
+    let error = fixture.read(4, 100).unwrap_err();
+    insta::assert_snapshot!(error, @r#"p.json:502:2: the object names "id" twice; rename one"#);
+}
+
+fn record() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("1".to_owned()),
+        Just("\"}\\n{\"".to_owned()),
+        Just("\"\\\"}\"".to_owned()),
+        Just("null".to_owned()),
+    ];
+    (value, any::<bool>()).prop_map(|(value, is_pretty)| match is_pretty {
+        true => format!("{{\n\"o\":\n{{\"v\":{value}}}\n,\"l\":[\n{{\"v\":{value}}}\n,\n{{}}\n]}}"),
+        false => format!("{{\"o\":{{\"v\":{value}}},\"l\":[]}}"),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn parts_give_the_rows_of_the_whole(
+        records in prop::collection::vec((record(), "(\n|\r\n|\n\n| )"), 1..20),
+        target in 2usize..9,
+        min_bytes in 1u64..60,
+    ) {
+        let text: String = records.into_iter().map(|(record, between)| record + &between).collect();
+        let fixture = Fixture::new(&text, &JsonOptions::default());
+        let (whole, _) = fixture.read(1, u64::MAX).unwrap();
+        let (parts, _) = fixture.read(target, min_bytes).unwrap();
+        prop_assert_eq!(parts, whole);
+    }
+}

@@ -1,0 +1,66 @@
+//! [`Traffic`]: what a place sent and received, and how often it had to ask again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counted since the place was made, or since [`Place::for_run`](crate::Place::for_run).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests, those that were repeated included.
+    pub requests: u64,
+    /// Failures that are tried again: an answer 5xx, 429 or 408, no answer, an answer that was cut off. The last one of a
+    /// request that was given up is among them.
+    pub retries: u64,
+    /// Bytes of bodies that were received.
+    pub received_bytes: u64,
+    /// Bytes of bodies that were sent.
+    pub sent_bytes: u64,
+}
+
+/// The counters behind [`Traffic`], and the retries that are left.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    requests: AtomicU64,
+    retries: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    budget: u64,
+}
+
+impl Counters {
+    pub(crate) fn new(budget: u64) -> Self {
+        Self {
+            requests: AtomicU64::default(),
+            retries: AtomicU64::default(),
+            received: AtomicU64::default(),
+            sent: AtomicU64::default(),
+            budget,
+        }
+    }
+
+    pub(crate) fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a failure that is tried again; false if the budget does not allow it.
+    pub(crate) fn spend_retry(&self) -> bool {
+        self.retries.fetch_add(1, Ordering::Relaxed) < self.budget
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.requests.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
+            received_bytes: self.received.load(Ordering::Relaxed),
+            sent_bytes: self.sent.load(Ordering::Relaxed),
+        }
+    }
+}
