@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Compile a component from standard input: what the sandbox starts for itself.
     #[command(hide = true)]
     CompileWorker(compile_worker::Args),
+    /// Find out statistics of one table: what the server starts for itself.
+    #[command(hide = true)]
+    AnalyzeWorker,
 }
 
 /// Options of every command.

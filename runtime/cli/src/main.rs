@@ -9,6 +9,7 @@
 //! | `error`, `exit` | what went wrong, why, what to do; and the exit code that says it to scripts |
 //! | `folders` | where data and caches live |
 //! | `process` | other programs, with a time limit |
+//! | `remote` | a running server, asked over HTTP |
 //! | `commands` | one file per command |
 //! | `plugin` | one file per `tenon plugin` verb, and the road from a crate to a component |
 //!
@@ -36,6 +37,7 @@ mod folders;
 mod plugin;
 mod process;
 mod progress;
+mod remote;
 mod report;
 mod shell;
 
@@ -89,6 +91,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), Failure> {
         Command::Plugin(args) => plugin::run(shell, args),
         Command::Doctor(args) => commands::doctor::run(shell, &args),
         Command::Completions(args) => commands::completions::run(shell, &args),
+        Command::AnalyzeWorker => commands::analyze_worker::run(),
         Command::CompileWorker(args) => commands::compile_worker::run(&args),
     }
 }

@@ -3,6 +3,14 @@
 //! Each case runs in a folder of its own (`NAME.in`, copied), with the data folder inside it. After an
 //! intended change: `TRYCMD=overwrite cargo test --release -p tenon-cli --test cli`.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod served;
+
 #[test]
 fn command_line() {
     trycmd::TestCases::new()

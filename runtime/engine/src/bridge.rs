@@ -7,8 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
-use tenon_catalog::{Error as CatalogError, Table, TableFormat, TenantCatalog};
+use tenon_catalog::{Error as CatalogError, Partition, Table, TableFormat, TenantCatalog};
 use tenon_connect::{CsvOptions, Format, JsonOptions, ParquetOptions, Place};
+
+use crate::partitioned;
+
+/// Partitions of a table that is read, at most: each is opened by itself.
+pub const MAX_PARTITIONS: usize = 10_000;
 
 /// A page of names is this long.
 const PAGE: usize = 1_000;
@@ -51,9 +56,13 @@ impl Bridge {
     ) -> Result<Option<Arc<dyn TableProvider>>> {
         let (catalog, database, name) =
             (self.catalog.clone(), database.to_owned(), name.to_owned());
-        let found = tokio::task::spawn_blocking(move || catalog.get_table(&database, &name)).await;
-        match found.map_err(external)? {
-            Ok(table) => open(&self.place, &table).await.map(Some),
+        let found = tokio::task::spawn_blocking(move || {
+            let table = catalog.get_table(&database, &name)?;
+            let partitions = catalog.partitions_of(&table, MAX_PARTITIONS)?;
+            Ok((table, partitions))
+        });
+        match found.await.map_err(external)? {
+            Ok((table, partitions)) => open(&self.place, &table, &partitions).await.map(Some),
             Err(CatalogError::NotFound { .. }) => Ok(None),
             Err(e) => Err(external(e)),
         }
@@ -70,7 +79,15 @@ fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusion
     DataFusionError::External(Box::new(error))
 }
 
-async fn open(place: &Place, table: &Table) -> Result<Arc<dyn TableProvider>> {
+/// A table, readable; `partitions` are all of one that has partition keys.
+pub(crate) async fn open(
+    place: &Place,
+    table: &Table,
+    partitions: &[Partition],
+) -> Result<Arc<dyn TableProvider>> {
+    if !table.partition_keys.is_empty() {
+        return partitioned::open(place, table, partitions).await;
+    }
     let location = table
         .storage_descriptor
         .as_ref()
@@ -81,6 +98,15 @@ async fn open(place: &Place, table: &Table) -> Result<Arc<dyn TableProvider>> {
             table.name
         )));
     };
+    open_at(place, table, location).await
+}
+
+/// Files of a table's format at `location`.
+pub(crate) async fn open_at(
+    place: &Place,
+    table: &Table,
+    location: &str,
+) -> Result<Arc<dyn TableProvider>> {
     let format = match TableFormat::of(table) {
         Some(TableFormat::Parquet) => Format::Parquet(ParquetOptions::default()),
         Some(TableFormat::Csv) => Format::Csv(CsvOptions::default()),

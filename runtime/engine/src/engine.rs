@@ -291,26 +291,7 @@ impl Engine {
     }
 
     fn session(&self) -> Result<SessionContext> {
-        let fail = |e: DataFusionError| Error::Io(plain_text(&e));
-        let pool = Arc::new(FairSpillPool::new(self.config.memory_bytes));
-        let folder = SpillFolder::new(self.config.spill_folder.clone(), self.config.spill_bytes);
-        let disk = DiskManagerMode::Custom(Arc::new(folder));
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(pool)
-            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
-            .build_arc()
-            .map_err(fail)?;
-        let mut config = SessionConfig::new()
-            .with_target_partitions(self.config.partitions)
-            .with_default_catalog_and_schema(CATALOG, DATABASE)
-            .with_information_schema(true);
-        let execution = &mut config.options_mut().execution;
-        // Each sort of each partition holds this much back from the start; in a small pool that would be all.
-        let share = self.config.memory_bytes / (8 * self.config.partitions.max(1));
-        execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(share);
-        execution.parquet.schema_force_view_types = false;
-        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        Ok(session::context(config, runtime))
+        session_of(&self.config)
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -451,9 +432,10 @@ impl Engine {
                 };
                 scan(id, Some(chosen))?
             }
-            Node::S3CsvSource(_) | Node::S3JsonSource(_) | Node::S3ParquetSource(_) => {
-                self.files(job, id, node).await?
-            }
+            Node::S3CsvSource(_)
+            | Node::S3JsonSource(_)
+            | Node::S3ParquetSource(_)
+            | Node::S3ExcelSource(_) => self.files(job, id, node).await?,
             Node::CatalogSource(node) => {
                 let table = self
                     .catalog_table(&node.database, &node.table)
@@ -576,6 +558,30 @@ impl Planned {
         }
         Ok(Arc::new(SharedProvider::new(id, scan(id, Some(&node))?)))
     }
+}
+
+/// A session in which a run of these settings happens.
+pub(crate) fn session_of(settings: &EngineConfig) -> Result<SessionContext> {
+    let fail = |e: DataFusionError| Error::Io(plain_text(&e));
+    let pool = Arc::new(FairSpillPool::new(settings.memory_bytes));
+    let folder = SpillFolder::new(settings.spill_folder.clone(), settings.spill_bytes);
+    let disk = DiskManagerMode::Custom(Arc::new(folder));
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+        .build_arc()
+        .map_err(fail)?;
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.partitions)
+        .with_default_catalog_and_schema(CATALOG, DATABASE)
+        .with_information_schema(true);
+    let execution = &mut config.options_mut().execution;
+    // Each sort of each partition holds this much back from the start; in a small pool that would be all.
+    let share = settings.memory_bytes / (8 * settings.partitions.max(1));
+    execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(share);
+    execution.parquet.schema_force_view_types = false;
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    Ok(session::context(config, runtime))
 }
 
 /// The first table that a query names and that is not there, as the query names it.

@@ -62,6 +62,7 @@ pub enum Node {
     S3CsvSource(CsvSource),
     S3JsonSource(FileSource),
     S3ParquetSource(FileSource),
+    S3ExcelSource(ExcelSource),
     CatalogSource(CatalogSource),
     ApplyMapping(ApplyMapping),
     Filter(Filter),
@@ -121,6 +122,26 @@ pub struct FileSource {
     pub name: String,
     /// Files, folders or globs.
     pub paths: Vec<String>,
+}
+
+/// Workbooks, of each its first sheet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct ExcelSource {
+    /// The node's name.
+    pub name: String,
+    /// Files, folders or globs.
+    pub paths: Vec<String>,
+    /// Rows of data of each file, at most. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number_rows: Option<u64>,
+    /// Rows at the end of each file that are no data. Default: 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_footer: u64,
+}
+
+fn is_zero(rows: &u64) -> bool {
+    *rows == 0
 }
 
 /// A table of the catalog.
@@ -389,6 +410,7 @@ impl Node {
             Self::S3CsvSource(_) => "S3CsvSource",
             Self::S3JsonSource(_) => "S3JsonSource",
             Self::S3ParquetSource(_) => "S3ParquetSource",
+            Self::S3ExcelSource(_) => "S3ExcelSource",
             Self::CatalogSource(_) => "CatalogSource",
             Self::ApplyMapping(_) => "ApplyMapping",
             Self::Filter(_) => "Filter",
@@ -407,6 +429,7 @@ impl Node {
         match self {
             Self::S3CsvSource(n) => &n.name,
             Self::S3JsonSource(n) | Self::S3ParquetSource(n) => &n.name,
+            Self::S3ExcelSource(n) => &n.name,
             Self::CatalogSource(n) => &n.name,
             Self::ApplyMapping(n) => &n.name,
             Self::Filter(n) => &n.name,
@@ -426,6 +449,7 @@ impl Node {
             Self::S3CsvSource(_)
             | Self::S3JsonSource(_)
             | Self::S3ParquetSource(_)
+            | Self::S3ExcelSource(_)
             | Self::CatalogSource(_) => &[],
             Self::ApplyMapping(n) => &n.inputs,
             Self::Filter(n) => &n.inputs,
@@ -463,6 +487,7 @@ impl Node {
             Self::S3CsvSource(_)
             | Self::S3JsonSource(_)
             | Self::S3ParquetSource(_)
+            | Self::S3ExcelSource(_)
             | Self::CatalogSource(_) => 0..=0,
             Self::SparkSQL(_) => 1..=64,
             Self::DynamicTransform(_) => 0..=16,
@@ -594,11 +619,14 @@ impl Job {
         self.nodes.values().map(|node| node.reads(id)).sum()
     }
 
-    /// A path of the job's as a path of the machine.
+    /// A path of the job's as a path of the machine; a URL of a bucket or of the web stays one.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
-        self.folder
-            .join(path.strip_prefix("file://").unwrap_or(path))
+        let local = path.strip_prefix("file://").unwrap_or(path);
+        if local.contains("://") {
+            return PathBuf::from(local);
+        }
+        self.folder.join(local)
     }
 }
 
@@ -618,6 +646,18 @@ mod tests {
         Inputs = ["people"]
         Path = "out"
     "#;
+
+    #[test]
+    fn paths_are_of_the_job_s_folder_unless_they_are_urls() {
+        let mut job = Job::from_toml(JOB).unwrap();
+        job.folder = PathBuf::from("/jobs");
+        let path = |path| job.path(path).to_string_lossy().into_owned();
+        assert_eq!(path("in/x.csv"), "/jobs/in/x.csv");
+        assert_eq!(path("file:///data/x.csv"), "/data/x.csv");
+        for url in ["s3://b/x.csv", "https://h/x.csv?a=b", "memory://b/x"] {
+            assert_eq!(path(url), url);
+        }
+    }
 
     fn refused(toml: &str) -> String {
         Job::from_toml(toml).unwrap_err().to_string()

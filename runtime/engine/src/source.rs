@@ -1,6 +1,8 @@
 //! Sources of files: a node's members as a format and paths.
 
-use tenon_connect::{CsvOptions, Format, JsonOptions, ParquetOptions, QuoteChar, Separator};
+use tenon_connect::{
+    CsvOptions, ExcelOptions, Format, JsonOptions, ParquetOptions, QuoteChar, Separator,
+};
 
 use crate::error::{Error, Result};
 use crate::graph::{CsvSource, Node};
@@ -13,6 +15,14 @@ pub(crate) fn files(node: &Node) -> Result<(&[String], Format)> {
         Node::S3ParquetSource(source) => {
             (&source.paths, Format::Parquet(ParquetOptions::default()))
         }
+        Node::S3ExcelSource(source) => (
+            &source.paths,
+            Format::Excel(ExcelOptions {
+                number_rows: source.number_rows,
+                skip_footer: source.skip_footer,
+                ..ExcelOptions::default()
+            }),
+        ),
         other => return Err(Error::node(other.name(), "it reads no files")),
     };
     if paths.is_empty() {

@@ -11,7 +11,7 @@
 //! | `string`, `varchar`, `char` | STRING | lengths in characters |
 //! | `binary` | BINARY | lengths in bytes |
 //!
-//! Different values are estimated (HyperLogLog, as in Glue). Of a sample, counts are scaled up to the table.
+//! Partition keys are columns like the others. Different values are estimated (HyperLogLog, as in Glue). Of a sample, counts are scaled up to the table.
 
 use std::sync::Arc;
 
@@ -19,13 +19,15 @@ use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use futures::TryStreamExt;
+use datafusion::error::DataFusionError;
 use tenon_catalog::{
     BooleanStatistics, Column, ColumnStatistics, ColumnStatisticsData, DecimalNumber, HiveType,
-    LengthStatistics, RangeStatistics, Table, Timestamp,
+    LengthStatistics, Partition, RangeStatistics, Table, Timestamp,
 };
+use tenon_connect::Place;
 
-use crate::engine::Engine;
+use crate::bridge;
+use crate::engine::{EngineConfig, session_of};
 use crate::error::{Error, Result, plain_text};
 
 /// The rows that are looked at, of all.
@@ -63,41 +65,62 @@ impl SamplePercent {
     }
 }
 
-impl Engine {
-    /// Statistics of these columns, or of all that have some when none is named; in the order of the table.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for the table or a column, [`Error::Definition`] for a column whose type has no
-    /// statistics, and the errors of [`Engine::sql`].
-    pub async fn column_statistics(
-        &self,
-        table: &Table,
-        columns: &[String],
-        sample: SamplePercent,
-        analyzed_time: Timestamp,
-    ) -> Result<Vec<ColumnStatistics>> {
-        let measures = measures(table, columns)?;
-        if measures.is_empty() {
-            return Ok(Vec::new());
-        }
-        let stream = self.sql(&query(table, &measures, sample)).await?;
-        let batches: Vec<RecordBatch> = stream
-            .try_collect()
-            .await
-            .map_err(|e| Error::Query(plain_text(&e)))?;
-        let mut values = Values::of(&batches)?;
-        let rows = values.count()?;
-        let statistics = measures.iter().map(|measure| {
-            Ok(ColumnStatistics {
-                column_name: measure.column.name.clone(),
-                column_type: measure.column.r#type.clone().unwrap_or_default(),
-                analyzed_time,
-                statistics_data: measure.read(&mut values, rows, sample)?,
-            })
-        });
-        statistics.collect()
-    }
+/// What statistics are asked of.
+#[derive(Debug, Clone, Copy)]
+pub struct Analyzed<'a> {
+    /// The table, as its definition says.
+    pub table: &'a Table,
+    /// All partitions of one that has partition keys.
+    pub partitions: &'a [Partition],
+    /// These columns; all that have statistics when none is named.
+    pub columns: &'a [String],
+    /// The rows that are looked at.
+    pub sample: SamplePercent,
 }
+
+/// Statistics of a table that lies in `place`, in the order of its columns. Neither a catalog nor plugins take part, so
+/// whoever has a definition and the data finds the same. Dropping the future ends it.
+///
+/// # Errors
+/// [`Error::NotFound`] for a column, [`Error::Definition`] for one whose type has no statistics, [`Error::Query`] for data
+/// that is not there or cannot be read.
+pub async fn column_statistics(
+    config: &EngineConfig,
+    place: &Place,
+    analyzed: Analyzed<'_>,
+    analyzed_time: Timestamp,
+) -> Result<Vec<ColumnStatistics>> {
+    let Analyzed { table, sample, .. } = analyzed;
+    let measures = measures(table, analyzed.columns)?;
+    if measures.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failed = |e: DataFusionError| Error::Query(plain_text(&e));
+    let context = session_of(config)?;
+    let rows = bridge::open(place, table, analyzed.partitions).await;
+    context
+        .register_table(ROWS, rows.map_err(failed)?)
+        .map_err(failed)?;
+    let frame = context
+        .sql(&query(&measures, sample))
+        .await
+        .map_err(failed)?;
+    let batches = frame.collect().await.map_err(failed)?;
+    let mut values = Values::of(&batches)?;
+    let rows = values.count()?;
+    let statistics = measures.iter().map(|measure| {
+        Ok(ColumnStatistics {
+            column_name: measure.column.name.clone(),
+            column_type: measure.column.r#type.clone().unwrap_or_default(),
+            analyzed_time,
+            statistics_data: measure.read(&mut values, rows, sample)?,
+        })
+    });
+    statistics.collect()
+}
+
+/// What the table is called in the query.
+const ROWS: &str = "analyzed";
 
 /// What is asked about a column.
 struct Measure<'a> {
@@ -181,16 +204,14 @@ fn measures<'a>(table: &'a Table, names: &[String]) -> Result<Vec<Measure<'a>>> 
     Ok(measures)
 }
 
-fn query(table: &Table, measures: &[Measure<'_>], sample: SamplePercent) -> String {
+fn query(measures: &[Measure<'_>], sample: SamplePercent) -> String {
     let asked: Vec<String> = measures.iter().flat_map(Measure::expressions).collect();
-    let database = quoted(table.database_name.as_deref().unwrap_or_default());
-    let name = quoted(&table.name);
     let condition = match sample.is_all() {
         true => String::new(),
         false => format!(" where random() < {}", sample.0 / 100.0),
     };
     format!(
-        "select count(*), {} from {database}.{name}{condition}",
+        "select count(*), {} from {ROWS}{condition}",
         asked.join(", ")
     )
 }
@@ -388,7 +409,7 @@ mod tests {
     fn one_query_asks_about_all_columns() {
         let table = table(&["boolean", "int", "array<int>", "string", "binary"]);
         let found = measures(&table, &[]).unwrap();
-        insta::assert_snapshot!(query(&table, &found, SamplePercent::new(25.0).unwrap()), @r#"select count(*), count("c0"), sum(cast("c0" as bigint)), count("c1"), approx_distinct(cast("c1" as varchar)), min(cast("c1" as bigint)), max(cast("c1" as bigint)), count("c3"), approx_distinct(cast("c3" as varchar)), max(character_length("c3")), avg(character_length("c3")), count("c4"), max(octet_length("c4")), avg(octet_length("c4")) from "d"."t""x" where random() < 0.25"#);
+        insta::assert_snapshot!(query(&found, SamplePercent::new(25.0).unwrap()), @r#"select count(*), count("c0"), sum(cast("c0" as bigint)), count("c1"), approx_distinct(cast("c1" as varchar)), min(cast("c1" as bigint)), max(cast("c1" as bigint)), count("c3"), approx_distinct(cast("c3" as varchar)), max(character_length("c3")), avg(character_length("c3")), count("c4"), max(octet_length("c4")), avg(octet_length("c4")) from analyzed where random() < 0.25"#);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl TargetSpec {
                     Error::node(
                         node.name(),
                         format!(
-                            "Format {:?} cannot be written yet; parquet, csv and json can",
+                            "Format {:?} cannot be written yet; parquet, csv, json, avro and orc can",
                             target.format
                         ),
                     )
@@ -61,6 +61,9 @@ impl TargetSpec {
             .as_ref()
             .and_then(|policy| table_of(node, policy).transpose())
             .transpose()?;
+        if table.is_some() && table_format(&format).is_none() {
+            return Err(Error::node(node.name(), NO_TABLE));
+        }
         Ok(Some(Self {
             name: node.name().to_owned(),
             path: job.path(path),
@@ -131,12 +134,15 @@ fn parquet(node: &Node, compression: Option<&str>) -> Result<Format> {
     let compression = match compression {
         None | Some("snappy") => ParquetCompression::Snappy,
         Some("zstd") => ParquetCompression::Zstd,
+        Some("gzip") => ParquetCompression::Gzip,
+        Some("brotli") => ParquetCompression::Brotli,
+        Some("lz4") => ParquetCompression::Lz4,
         Some("uncompressed" | "none") => ParquetCompression::Uncompressed,
         Some(other) => {
             return Err(Error::node(
                 node.name(),
                 format!(
-                    "Compression {other:?} cannot be written yet; snappy, zstd and uncompressed can"
+                    "Compression {other:?} cannot be written; snappy, zstd, gzip, brotli, lz4 and uncompressed can"
                 ),
             ));
         }
@@ -235,12 +241,16 @@ impl Staged {
                     "there is no catalog to register its table in",
                 ));
             };
-            let location = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+            let is_url = self.path.to_string_lossy().contains("://");
+            let location = match is_url {
+                true => self.path.clone(),
+                false => std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()),
+            };
             let (database, name, schema, format) = (
                 database.clone(),
                 name.clone(),
                 Arc::clone(&self.schema),
-                table_format(&self.format),
+                table_format(&self.format).ok_or_else(|| Error::node(&self.name, NO_TABLE))?,
             );
             table = Some(format!("{database}.{name}"));
             let location = location.to_string_lossy().into_owned();
@@ -269,11 +279,15 @@ impl Staged {
     }
 }
 
-fn table_format(format: &Format) -> TableFormat {
+const NO_TABLE: &str = "a table of files of this Format cannot be registered yet; of parquet, csv and json files it can";
+
+/// The format of the table that these files are, if the catalog knows it.
+fn table_format(format: &Format) -> Option<TableFormat> {
     match format {
-        Format::Csv(_) => TableFormat::Csv,
-        Format::Json(_) => TableFormat::Json,
-        Format::Parquet(_) => TableFormat::Parquet,
+        Format::Csv(_) => Some(TableFormat::Csv),
+        Format::Json(_) => Some(TableFormat::Json),
+        Format::Parquet(_) => Some(TableFormat::Parquet),
+        _ => None,
     }
 }
 

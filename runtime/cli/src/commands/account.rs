@@ -2,22 +2,21 @@
 
 use clap::Subcommand;
 use serde_json::Value;
-use tenon_server::{Account, Identity, IdentityError, NewKey, Quotas};
+use tenon_server::Quotas;
 
-use super::setup;
+use super::administration::{Account, Administration, KeyWithSecret};
 use crate::error::Failure;
-use crate::exit::Exit;
+use crate::remote::ServerArgs;
 use crate::report::{Cell, Report, cell, cell_as, time};
 use crate::shell::Shell;
-
-/// Who the audit log says did what is done here.
-pub(super) const BY: &str = "tenon command line";
 
 /// Arguments of `tenon account`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +49,21 @@ enum Verb {
         /// Tables in all databases together.
         #[arg(long, value_name = "N")]
         tables: Option<u32>,
+        /// Functions in all databases together.
+        #[arg(long, value_name = "N")]
+        functions: Option<u32>,
+        /// Connections.
+        #[arg(long, value_name = "N")]
+        connections: Option<u32>,
+        /// Partitions in all tables together.
+        #[arg(long, value_name = "N")]
+        partitions: Option<u32>,
+        /// Partitions of one table.
+        #[arg(long, value_name = "N")]
+        partitions_per_table: Option<u32>,
+        /// Versions kept of one table beside its newest.
+        #[arg(long, value_name = "N")]
+        versions_per_table: Option<u32>,
     },
     /// Delete an account with its keys and everything that is stored for it, its audit log included.
     Rm {
@@ -63,36 +77,50 @@ enum Verb {
 
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    let identity = setup::identity(shell)?;
+    let office = Administration::open(shell, &args.server)?;
     match &args.verb {
-        Verb::Create { name, id } => create(shell, &identity, name, id.as_deref()),
-        Verb::Ls => list(shell, &identity),
+        Verb::Create { name, id } => create(shell, &office, name, id.as_deref()),
+        Verb::Ls => list(shell, &office),
         Verb::Limit {
             id,
             requests_per_second,
             burst,
             databases,
             tables,
+            functions,
+            connections,
+            partitions,
+            partitions_per_table,
+            versions_per_table,
         } => {
             let quotas = Quotas {
                 requests_per_second: *requests_per_second,
                 burst: *burst,
                 databases: *databases,
                 tables: *tables,
+                functions: *functions,
+                connections: *connections,
+                partitions: *partitions,
+                partitions_per_table: *partitions_per_table,
+                versions_per_table: *versions_per_table,
             };
-            identity.set_quotas(BY, id, quotas).map_err(failure)?;
-            shell.print(&record(&identity.account(id).map_err(failure)?))
+            office.set_quotas(id, quotas)?;
+            shell.print(&record(&office.account(id)?))
         }
         Verb::Rm { id, yes: _ } => {
-            identity.delete_account(BY, id).map_err(failure)?;
+            office.delete_account(id)?;
             shell.print(&Report::record().field("deleted", cell(id.as_str())))
         }
     }
 }
 
-fn create(shell: &Shell, identity: &Identity, name: &str, id: Option<&str>) -> Result<(), Failure> {
-    let is_first = !identity.is_closed();
-    let (account, key) = identity.create_account(BY, id, name).map_err(failure)?;
+fn create(
+    shell: &Shell,
+    office: &Administration,
+    name: &str,
+    id: Option<&str>,
+) -> Result<(), Failure> {
+    let (account, key, is_first) = office.create_account(id, name)?;
     shell.print(&with_key(record(&account), &key))?;
     if is_first {
         shell.say("from now on every request must be signed with a key of an account");
@@ -100,7 +128,7 @@ fn create(shell: &Shell, identity: &Identity, name: &str, id: Option<&str>) -> R
     Ok(())
 }
 
-fn list(shell: &Shell, identity: &Identity) -> Result<(), Failure> {
+fn list(shell: &Shell, office: &Administration) -> Result<(), Failure> {
     let mut report = Report::list(&[
         "id",
         "name",
@@ -112,7 +140,7 @@ fn list(shell: &Shell, identity: &Identity) -> Result<(), Failure> {
     .when_empty(
         "no accounts: `tenon serve` accepts any key; `tenon account create NAME` makes one",
     );
-    for account in identity.accounts().map_err(failure)? {
+    for account in office.accounts()? {
         let quotas = account.quotas;
         report.row([
             cell(account.id.as_str()),
@@ -136,13 +164,18 @@ fn record(account: &Account) -> Report {
         .field("burst", limit(quotas.burst))
         .field("databases", limit(quotas.databases))
         .field("tables", limit(quotas.tables))
+        .field("functions", limit(quotas.functions))
+        .field("connections", limit(quotas.connections))
+        .field("partitions", limit(quotas.partitions))
+        .field("partitions_per_table", limit(quotas.partitions_per_table))
+        .field("versions_per_table", limit(quotas.versions_per_table))
 }
 
 /// The one place where a secret is printed: its owner asked for it just now.
-pub(super) fn with_key(report: Report, key: &NewKey) -> Report {
+pub(super) fn with_key(report: Report, new: &KeyWithSecret) -> Report {
     report
-        .field("access_key_id", cell(key.key.id.as_str()))
-        .field("secret_access_key", cell(key.secret.reveal()))
+        .field("access_key_id", cell(new.key.id.as_str()))
+        .field("secret_access_key", cell(new.secret.as_str()))
 }
 
 fn limit(number: Option<u32>) -> Cell {
@@ -150,15 +183,4 @@ fn limit(number: Option<u32>) -> Cell {
         Some(number) => cell(number),
         None => cell_as(Value::Null, "no limit"),
     }
-}
-
-pub(super) fn failure(error: IdentityError) -> Failure {
-    let exit = match &error {
-        IdentityError::NotFound { .. } => Exit::NotFound,
-        IdentityError::AlreadyExists { .. } => Exit::Conflict,
-        IdentityError::Invalid(_) => Exit::Usage,
-        IdentityError::MasterKey { .. } => Exit::NotAllowed,
-        _ => Exit::Failed,
-    };
-    Failure::from(error).with_exit(exit)
 }

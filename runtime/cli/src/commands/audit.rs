@@ -4,10 +4,10 @@ use chrono::DateTime;
 use serde_json::json;
 use tenon_server::{AuditEntry, AuditQuery};
 
-use super::account::failure;
-use super::setup;
+use super::administration::Administration;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::remote::ServerArgs;
 use crate::report::{Cell, Report, cell, cell_as, time};
 use crate::shell::Shell;
 
@@ -36,11 +36,13 @@ pub(crate) struct Args {
     /// Print at most this many, the newest.
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Lists, the newest first.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    let identity = setup::identity(shell)?;
+    let office = Administration::open(shell, &args.server)?;
     let mut query = AuditQuery {
         from_unix_millis: args.from.as_deref().map(millis).transpose()?,
         until_unix_millis: args.until.as_deref().map(millis).transpose()?,
@@ -59,9 +61,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     ])
     .when_empty("nothing was changed");
     while report.len() < args.limit {
-        let page = identity
-            .audit(args.account.as_deref(), &query)
-            .map_err(failure)?;
+        let page = office.audit(args.account.as_deref(), &query)?;
         for entry in page.entries {
             report.row(row(entry));
         }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tenon_catalog::{ColumnStatistics, Counts, Error, StatisticsOf, Table, TenantCatalog};
-use tenon_engine::SamplePercent;
+use tenon_connect::Place;
+use tenon_engine::{Analyzed, MAX_PARTITIONS, SamplePercent, column_statistics};
 use tenon_store::{Clock, SystemClock};
 
 use super::setup;
@@ -19,6 +20,9 @@ use crate::shell::Shell;
 /// Arguments of `tenon catalog`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Work in this nested catalog instead of the account's own.
+    #[arg(long, value_name = "NAME", global = true)]
+    catalog: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -50,7 +54,7 @@ enum Verb {
         #[arg(long)]
         mend: bool,
     },
-    /// Write databases, tables and what belongs to them into one file, a JSON object a line.
+    /// Write all there is, without the secrets of connections, into one file, a JSON object a line.
     Export {
         /// The file to write; it must not exist.
         #[arg(value_name = "FILE")]
@@ -79,6 +83,10 @@ enum Verb {
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let catalog = setup::catalog(shell)?;
+    let catalog = match &args.catalog {
+        None => catalog,
+        Some(name) => catalog.nested(name).map_err(failure)?,
+    };
     match &args.verb {
         Verb::Ls { database, limit } => list(shell, &catalog, database.as_deref(), *limit),
         Verb::Show { table, version } => show(shell, &catalog, table, version.as_deref()),
@@ -97,10 +105,11 @@ fn fsck(shell: &Shell, catalog: &TenantCatalog, mend: bool) -> Result<(), Failur
     let progress = shell.progress("checking");
     let found = catalog.fsck(mend).map_err(failure)?;
     drop(progress);
-    let mut report =
-        Report::list(&["tree", "key", "problem", "mended"]).when_empty("no fault was found");
+    let mut report = Report::list(&["catalog", "tree", "key", "problem", "mended"])
+        .when_empty("no fault was found");
     for finding in &found.findings {
         report.row([
+            cell(finding.catalog.clone().map_or(Value::Null, Value::String)),
             cell(finding.tree),
             cell(finding.key.to_string()),
             cell(finding.problem.as_str()),
@@ -148,7 +157,15 @@ fn import(shell: &Shell, catalog: &TenantCatalog, path: &Path) -> Result<(), Fai
         .field("created", counted(&imported.created))
         .field("existing", counted(&imported.existing))
         .field("failed", counted(&imported.failed));
-    shell.print(&report)?;
+    shell.print(&match imported.created.get("Connection") {
+        None => report,
+        Some(count) => report.field(
+            "secrets",
+            cell(format!(
+                "no file has them: give them to {count} connections again"
+            )),
+        ),
+    })?;
     match imported.reasons.is_empty() {
         true => Ok(()),
         false => Err(Failure::new(imported.reasons.join("\n"))),
@@ -176,11 +193,19 @@ fn analyze(
     let (database, table) = split(name)?;
     let found = catalog.get_table(database, table).map_err(failure)?;
     let sample = SamplePercent::new(sample).map_err(setup::failure)?;
-    let engine = setup::engine(shell, Some(catalog.clone()), &setup::Resources::default())?;
+    let partitions = catalog
+        .partitions_of(&found, MAX_PARTITIONS)
+        .map_err(failure)?;
+    let config = setup::config(shell, &setup::Resources::default())?;
+    let analyzed = Analyzed {
+        table: &found,
+        partitions: &partitions,
+        columns,
+        sample,
+    };
     let now = SystemClock.now().into();
     let statistics = setup::block_on(async {
-        engine
-            .column_statistics(&found, columns, sample, now)
+        column_statistics(&config, &Place::ambient(), analyzed, now)
             .await
             .map_err(setup::failure)
     })?;

@@ -1,11 +1,12 @@
 //! `tenon key`: access keys, with which clients sign their requests.
 
 use clap::Subcommand;
-use tenon_server::{AccessKey, Identity};
+use tenon_server::AccessKey;
 
-use super::account::{BY, failure, with_key};
-use super::setup;
+use super::account::with_key;
+use super::administration::Administration;
 use crate::error::Failure;
+use crate::remote::ServerArgs;
 use crate::report::{Report, cell, time};
 use crate::shell::Shell;
 
@@ -14,6 +15,8 @@ use crate::shell::Shell;
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,34 +54,34 @@ enum Verb {
 
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    let identity = setup::identity(shell)?;
+    let office = Administration::open(shell, &args.server)?;
     match &args.verb {
         Verb::Create { account, user } => {
-            let key = identity.create_key(BY, account, user).map_err(failure)?;
+            let key = office.create_key(account, user)?;
             shell.print(&with_key(Report::record(), &key))
         }
-        Verb::Ls { account } => list(shell, &identity, account),
-        Verb::Enable { id } => enable(shell, &identity, id, true),
-        Verb::Disable { id } => enable(shell, &identity, id, false),
+        Verb::Ls { account } => list(shell, &office, account),
+        Verb::Enable { id } => enable(shell, &office, id, true),
+        Verb::Disable { id } => enable(shell, &office, id, false),
         Verb::Rm { id } => {
-            identity.delete_key(BY, id).map_err(failure)?;
+            office.delete_key(id)?;
             shell.print(&Report::record().field("deleted", cell(id.as_str())))
         }
     }
 }
 
-fn enable(shell: &Shell, identity: &Identity, id: &str, enabled: bool) -> Result<(), Failure> {
-    identity.enable_key(BY, id, enabled).map_err(failure)?;
+fn enable(shell: &Shell, office: &Administration, id: &str, enabled: bool) -> Result<(), Failure> {
+    office.enable_key(id, enabled)?;
     let report = Report::record()
         .field("access_key_id", cell(id))
         .field("enabled", cell(enabled));
     shell.print(&report)
 }
 
-fn list(shell: &Shell, identity: &Identity, account: &str) -> Result<(), Failure> {
+fn list(shell: &Shell, office: &Administration, account: &str) -> Result<(), Failure> {
     let mut report = Report::list(&["access_key_id", "user", "enabled", "created"])
         .when_empty("no keys: `tenon key create ACCOUNT` makes one");
-    for key in identity.keys(account).map_err(failure)? {
+    for key in office.keys(account)? {
         let AccessKey {
             id,
             user,

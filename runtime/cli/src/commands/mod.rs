@@ -1,6 +1,9 @@
 //! One file per command: an `Args` struct and a `run` function.
 
 pub(crate) mod account;
+pub(crate) mod administration;
+pub(crate) mod analyst;
+pub(crate) mod analyze_worker;
 pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod compile_worker;

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenon_server::telemetry::{self, TelemetryConfig};
-use tenon_server::{Limits, Network, Server, ServerConfig, ServerError, TlsFiles, Watchers};
+use tenon_server::{
+    Analyst, Limits, Network, Server, ServerConfig, ServerError, TaskLimits, TlsFiles, Watchers,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::analyst::{DataRoot, ProcessAnalyst};
 use super::setup;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -34,6 +38,9 @@ pub(crate) struct Args {
     /// A network, beside public ones, that connections may be tested in, such as 10.0.0.0/8; may be repeated.
     #[arg(long, value_name = "NETWORK")]
     reachable: Vec<Network>,
+    /// A folder that tables of an account may be read in, to find out statistics; may be repeated. Nothing else is read.
+    #[arg(long, value_name = "ACCOUNT=DIR")]
+    data_root: Vec<DataRoot>,
     /// Who reads /metrics, which is about all accounts together.
     #[arg(long, value_name = "WHO", default_value = "machine")]
     metrics: Who,
@@ -53,6 +60,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
 }
+
+/// Memory that operators of one run may hold that finds out statistics.
+const STATISTICS_MEMORY_BYTES: u64 = 1 << 30;
 
 /// Who reaches an address that asks for no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -86,12 +96,16 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         "any access key is accepted until there is an account (`tenon account create NAME`)"
     };
     let config = config(args);
+    let analyst = ProcessAnalyst::new(&args.data_root, &shell.data()?, STATISTICS_MEMORY_BYTES)?;
     // A runtime of its own: Ctrl-C ends a server in order, it does not interrupt it.
     tokio::runtime::Runtime::new()?.block_on(async {
         // Until the last line is written and the last trace is sent.
         let _telemetry = telemetry::init(&telemetry)?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let server = Server::bind(&config, identity).await.map_err(failure)?;
+        let analyst: Arc<dyn Analyst> = Arc::new(analyst);
+        let server = Server::bind_with(&config, identity, Some(analyst))
+            .await
+            .map_err(failure)?;
         let url = server.url().map_err(failure)?;
         shell.say(&format!(
             "serving Glue on {url}: set AWS_ENDPOINT_URL_GLUE to it; {keys}"
@@ -102,7 +116,8 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
                 _ = terminate.recv() => {}
             }
         };
-        server.run(stop).await.map_err(failure)
+        server.run(stop).await;
+        Ok(())
     })
 }
 
@@ -122,6 +137,7 @@ fn config(args: &Args) -> ServerConfig {
         reachable: args.reachable.clone(),
         health: args.health.into(),
         metrics: args.metrics.into(),
+        tasks: TaskLimits::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tenon_catalog::{Catalog, Clock, Tenant, TenantCatalog};
-use tenon_connect::Place;
+use tenon_connect::{Connections, Place};
 use tenon_engine::{Engine, EngineConfig, Error, GrantsFile, LimitsFile, Progress};
 use tenon_host::{Host, HostConfig, LimitSettings, Meter, Run};
 use tenon_registry::Registry;
@@ -178,12 +178,14 @@ pub(crate) fn engine_over(
         true => Meter::Fuel,
         false => Meter::Time,
     };
+    let connections = Connections::from_environment(|name| std::env::var(name).ok());
+    let place = Place::ambient().with_connections(connections.map_err(Failure::new)?);
     Ok(Engine::new(
         config(shell, resources)?,
         host_with(shell, meter)?,
         registry,
         catalog,
-        Place::ambient(),
+        place,
     ))
 }
 

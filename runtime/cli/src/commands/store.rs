@@ -1,14 +1,16 @@
-//! `tenon store`, `tenon backup`, `tenon restore`: the files under the catalog, while no server has them.
+//! `tenon store`, `tenon backup`, `tenon restore`: the files under the catalog, while no server has them; a backup also of
+//! one that runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::json;
-use tenon_store::SystemClock;
+use tenon_store::{BackupReport, SystemClock, Touched};
 
-use crate::error::Failure;
+use crate::error::{Explain, Failure};
 use crate::exit::Exit;
-use crate::report::{Report, bytes, cell, cell_as};
+use crate::remote::{Remote, ServerArgs, hint_in_use};
+use crate::report::{Report, bytes, cell, cell_as, time};
 use crate::shell::Shell;
 
 /// Arguments of `tenon store`.
@@ -30,6 +32,15 @@ enum Verb {
     },
     /// Bring an older layout to this version's.
     Migrate,
+    /// List the transactions in the journal, which tells up to where to repair.
+    Log {
+        /// Only those after this number.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        after: u64,
+        /// Print at most this many.
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        limit: usize,
+    },
 }
 
 /// Arguments of `tenon backup`.
@@ -38,6 +49,8 @@ pub(crate) struct BackupArgs {
     /// The file to write.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Arguments of `tenon restore`.
@@ -64,6 +77,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
             let _progress = shell.progress("migrating");
             tenon_store::migrate(&dir, &SystemClock)
         }
+        Verb::Log { after, limit } => return log(shell, &dir, *after, *limit),
     };
     let report = done.map_err(failure)?;
     shell.print(&record(&report))?;
@@ -78,17 +92,77 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     .with_hint("the next start rebuilds what can be rebuilt; `tenon store repair` does it now"))
 }
 
+fn log(shell: &Shell, dir: &Path, after: u64, limit: usize) -> Result<(), Failure> {
+    let found = tenon_store::log(dir, after, limit).map_err(failure)?;
+    let mut report = Report::list(&["seq", "time", "tenant", "actor", "records"])
+        .when_empty("the journal has no such transaction");
+    for change in &found.changes {
+        let records: Vec<String> = change
+            .records
+            .iter()
+            .map(|(tree, key, touched)| match touched {
+                Touched::Put => format!("put {tree} {key}"),
+                Touched::Deleted => format!("delete {tree} {key}"),
+            })
+            .collect();
+        report.row([
+            cell(change.seq),
+            time(change.unix_millis),
+            cell(change.tenant.number()),
+            cell(change.actor.as_str()),
+            cell_as(json!(records), records.join("\n")),
+        ]);
+    }
+    shell.print(&report)?;
+    match found.problem {
+        None => Ok(()),
+        Some(problem) => Err(Failure::new(problem)
+            .with_hint("`tenon store repair --to-seq N` gives up what comes after N")),
+    }
+}
+
 /// Writes the newest checkpoint and the journal since into one file.
 pub(crate) fn backup(shell: &Shell, args: &BackupArgs) -> Result<(), Failure> {
+    let remote = args.server.remote(shell)?;
     let progress = shell.progress("backing up");
-    let report = tenon_store::backup(&dir(shell)?, &args.file).map_err(failure)?;
+    let report = match remote {
+        Some(remote) => fetch(&remote, &args.file)?,
+        None => {
+            let done = tenon_store::backup(&dir(shell)?, &args.file);
+            done.map_err(|error| hint_in_use(failure(error)))?
+        }
+    };
     drop(progress);
     let report = Report::record()
-        .field("file", cell(report.file.display().to_string()))
+        .field("file", cell(args.file.display().to_string()))
         .field("size_bytes", bytes(report.bytes))
         .field("last_seq", cell(report.last_seq))
         .field("digest", cell(report.digest));
     shell.print(&report)
+}
+
+/// Has a server write its backup into a file, which appears only when it is whole.
+fn fetch(remote: &Remote, file: &Path) -> Result<BackupReport, Failure> {
+    let shown = file.display().to_string();
+    if file.exists() {
+        return Err(Failure::new(format!("{shown} exists"))
+            .with_exit(Exit::Conflict)
+            .with_hint("choose another name"));
+    }
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let beside = tempfile::Builder::new()
+        .prefix(".backup-")
+        .tempfile_in(folder.unwrap_or(Path::new(".")));
+    let mut beside = beside.what(|| format!("cannot write {shown}"))?;
+    remote.download("/v1/backup", beside.as_file_mut())?;
+    let synced = beside.as_file().sync_all();
+    synced.what(|| format!("cannot write {shown}"))?;
+    let report = tenon_store::check_backup(beside.path()).map_err(failure)?;
+    let named = beside.persist_noclobber(file).map_err(|error| error.error);
+    named.what(|| format!("cannot write {shown}"))?;
+    Ok(report)
 }
 
 /// Makes a store of such a file in a data folder that has none.

@@ -1,24 +1,21 @@
 //! `tenon token`: bearer tokens for the REST interface.
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use serde_json::Value;
-use tenon_server::{Identity, TokenScope};
 
-use super::account::{BY, failure};
-use super::setup;
+use super::administration::Administration;
 use crate::error::Failure;
+use crate::remote::ServerArgs;
 use crate::report::{Cell, Report, cell, cell_as, time};
 use crate::shell::Shell;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Arguments of `tenon token`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,16 +43,16 @@ enum Verb {
 
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    let identity = setup::identity(shell)?;
+    let office = Administration::open(shell, &args.server)?;
     match &args.verb {
         Verb::Create {
             name,
             account,
             days,
-        } => create(shell, &identity, name, account.clone(), *days),
-        Verb::Ls => list(shell, &identity),
+        } => create(shell, &office, name, account.as_deref(), *days),
+        Verb::Ls => list(shell, &office),
         Verb::Revoke { id } => {
-            identity.revoke_token(BY, id).map_err(failure)?;
+            office.revoke_token(id)?;
             shell.print(&Report::record().field("revoked", cell(id.as_str())))
         }
     }
@@ -63,32 +60,28 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
 
 fn create(
     shell: &Shell,
-    identity: &Identity,
+    office: &Administration,
     name: &str,
-    account: Option<String>,
+    account: Option<&str>,
     days: u32,
 ) -> Result<(), Failure> {
-    let scope = account.map_or(TokenScope::Admin, TokenScope::Account);
-    let lifetime = (days > 0).then(|| DAY * days);
-    let new = identity
-        .create_token(BY, name, scope, lifetime)
-        .map_err(failure)?;
+    let new = office.create_token(name, account, days)?;
     let report = Report::record()
         .field("id", cell(new.token.id.as_str()))
-        .field("scope", scope_of(&new.token.scope))
+        .field("scope", scope_of(new.token.account))
         .field("expires", expires(new.token.expires_unix_millis))
-        .field("token", cell(new.text.reveal()));
+        .field("token", cell(new.text));
     shell.print(&report)
 }
 
-fn list(shell: &Shell, identity: &Identity) -> Result<(), Failure> {
+fn list(shell: &Shell, office: &Administration) -> Result<(), Failure> {
     let mut report = Report::list(&["id", "name", "scope", "created", "expires"])
         .when_empty("no tokens: `tenon token create NAME` makes one");
-    for token in identity.tokens().map_err(failure)? {
+    for token in office.tokens()? {
         report.row([
             cell(token.id),
             cell(token.name),
-            scope_of(&token.scope),
+            scope_of(token.account),
             time(token.created_unix_millis),
             expires(token.expires_unix_millis),
         ]);
@@ -96,11 +89,8 @@ fn list(shell: &Shell, identity: &Identity) -> Result<(), Failure> {
     shell.print(&report)
 }
 
-fn scope_of(scope: &TokenScope) -> Cell {
-    match scope {
-        TokenScope::Admin => cell("admin"),
-        TokenScope::Account(id) => cell(id.as_str()),
-    }
+fn scope_of(account: Option<String>) -> Cell {
+    account.map_or_else(|| cell("admin"), cell)
 }
 
 fn expires(at: Option<u64>) -> Cell {

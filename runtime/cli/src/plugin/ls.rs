@@ -5,7 +5,7 @@ use tenon_registry::{Manifest, Record};
 
 use super::registry;
 use crate::error::Failure;
-use crate::report::{Report, bytes, cell, digest};
+use crate::report::{Cell, Report, bytes, cell, cell_as, digest};
 use crate::shell::Shell;
 
 /// Arguments of `tenon plugin ls`.
@@ -40,12 +40,21 @@ fn add(report: &mut Report, record: &Record) {
     let manifest = &record.manifest;
     report.row([
         cell(manifest.name.as_str()),
-        cell(manifest.version.to_string()),
+        version(record),
         cell(kinds(manifest)),
         bytes(record.size_bytes),
         digest(&record.digest.to_string()),
         cell(manifest.description.as_str()),
     ]);
+}
+
+/// A yanked version says so to people; programs see only the version.
+fn version(record: &Record) -> Cell {
+    let version = record.manifest.version.to_string();
+    match record.yanked {
+        true => cell_as(version.clone(), format!("{version} (yanked)")),
+        false => cell(version),
+    }
 }
 
 /// The kinds of a plugin's functions, each once.
