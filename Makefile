@@ -8,7 +8,12 @@ CARGO := cargo
 PLUGINS := $(addprefix plugins/,find-matches mask sessionize most-frequent calendar http-json)
 PEERS := $(CARGO_TARGET_DIR)/peers
 
-.PHONY: demo test check bench peers tenon plugins fmt
+SIMULATED_RUNS ?= 250
+POWER_CUTS ?= 1000
+FUZZ_REQUESTS ?= 100000
+FUZZ_MUTATIONS ?= 200000
+
+.PHONY: demo test nightly check bench peers tenon plugins fmt
 
 demo: plugins ## find the people that stand twice in 5000 records
 	@$(TENON) run examples/match-people/job.toml
@@ -16,6 +21,13 @@ demo: plugins ## find the people that stand twice in 5000 records
 test: tenon ## every test
 	@$(TENON) doctor --fix --quiet || true
 	$(CARGO) test --release --workspace
+
+# A simulated run has four cuts. The variables shorten it: make nightly POWER_CUTS=10
+nightly: tenon ## every test, with 1000 power cuts on a simulated disk and 1000 on a loop device, and ten times the fuzzing
+	@$(TENON) doctor --fix --quiet || true
+	TENON_STORE_SIMULATED_RUNS=$(SIMULATED_RUNS) TENON_STORE_POWER_CUTS=$(POWER_CUTS) \
+		TENON_FUZZ_REQUESTS=$(FUZZ_REQUESTS) TENON_FUZZ_MUTATIONS=$(FUZZ_MUTATIONS) \
+		$(CARGO) test --release --workspace
 
 check: ## format, lints, docs, rooms, one version of each heavy dependency
 	$(CARGO) fmt --all --check
@@ -25,7 +37,7 @@ check: ## format, lints, docs, rooms, one version of each heavy dependency
 
 bench: plugins peers ## the benchmarks; results are explained in docs/benchmarks.md
 	TENON_PEER_ARROW_UDF=$(PEERS)/arrow-udf TENON_PEER_PYTHON=$(PEERS)/pyspark/bin/python \
-		TENON_PEER_MOTO=$(PEERS)/moto/bin/python \
+		TENON_PEER_MOTO=$(PEERS)/moto/bin/python TENON_PEER_FORMATS=$(PEERS)/formats/bin/python \
 		$(CARGO) bench --workspace --quiet
 
 # What the benchmarks compare with. One that cannot be had is absent from the tables.
@@ -35,6 +47,8 @@ peers:
 	-$(PEERS)/pyspark/bin/python -m pip install --quiet --requirement tests/peers/pyspark/requirements.txt
 	-test -x $(PEERS)/moto/bin/python || python3 -m venv $(PEERS)/moto
 	-$(PEERS)/moto/bin/python -m pip install --quiet --requirement tests/peers/moto/requirements.txt
+	test -x $(PEERS)/formats/bin/python || python3 -m venv $(PEERS)/formats
+	-$(PEERS)/formats/bin/python -m pip install --quiet --requirement tests/peers/formats/requirements.txt
 
 # All targets at once, so that every command finds its dependencies built with the same features.
 tenon:

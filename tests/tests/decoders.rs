@@ -12,7 +12,13 @@ use rand::{Rng, SeedableRng};
 use tenon_tests::random::Random;
 use tenon_tests::root;
 
+/// How many mutations, for a long trial.
+const MUTATIONS_VARIABLE: &str = "TENON_FUZZ_MUTATIONS";
 const MUTATIONS: usize = 20_000;
+
+fn mutations() -> usize {
+    std::env::var(MUTATIONS_VARIABLE).map_or(MUTATIONS, |count| count.parse().unwrap())
+}
 
 fn folder(target: &str) -> PathBuf {
     root().join("tests/fuzz/corpus").join(target)
@@ -96,17 +102,17 @@ fn feed(target: &str, mutations: usize, decode: impl Fn(&[u8]) -> Result<(), Str
 
 #[test]
 fn batches() {
-    feed("batch", MUTATIONS, tenon_host::fuzz::batch);
+    feed("batch", mutations(), tenon_host::fuzz::batch);
 }
 
 #[test]
 fn schemas() {
-    feed("batch", MUTATIONS, tenon_host::fuzz::schema);
+    feed("batch", mutations(), tenon_host::fuzz::schema);
 }
 
 #[test]
 fn manifests() {
-    feed("manifest", MUTATIONS, |bytes| {
+    feed("manifest", mutations(), |bytes| {
         let read = tenon_registry::read_manifest(bytes);
         read.map(drop).map_err(|e| e.to_string())
     });
@@ -118,7 +124,7 @@ fn plans() {
         .thread_stack_size(8 << 20)
         .build()
         .unwrap();
-    feed("plan", MUTATIONS / 10, |bytes| {
+    feed("plan", mutations() / 10, |bytes| {
         runtime.block_on(tenon_engine::fuzz::plan_sql(bytes))
     });
 }

@@ -19,3 +19,4 @@ mod matching;
 mod plugins;
 mod process;
 mod source;
+mod statistics;

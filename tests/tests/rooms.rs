@@ -34,7 +34,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-registry",
         ],
     ),
-    ("tenon-server", &["tenon-catalog", "tenon-store"]),
+    (
+        "tenon-server",
+        &["tenon-catalog", "tenon-registry", "tenon-store"],
+    ),
     (
         "tenon-cli",
         &[
@@ -55,7 +58,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("sled", &["tenon-store"]),
     ("cap-std", &["tenon-connect"]),
     ("object_store", &["tenon-connect"]),
-    ("ureq", &["tenon-connect"]),
+    ("ureq", &["tenon-connect", "tenon-cli"]),
     ("datafusion", &["tenon-connect", "tenon-engine"]),
     ("clap", &["tenon-cli"]),
     ("axum", &["tenon-server"]),

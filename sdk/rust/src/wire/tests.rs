@@ -46,7 +46,7 @@ fn columns() -> Vec<ArrayRef> {
             None,
         ])),
         Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5, 6])),
-        Arc::new(Float16Array::from_iter((0..6_u8).map(|n| half(n)))),
+        Arc::new(Float16Array::from_iter((0..6_u8).map(half))),
         Arc::new(Float64Array::from(vec![
             Some(0.5),
             None,
@@ -114,7 +114,7 @@ fn half(
 ) -> Option<<arrow_array::types::Float16Type as arrow_array::ArrowPrimitiveType>::Native> {
     let zero =
         <arrow_array::types::Float16Type as arrow_array::ArrowPrimitiveType>::default_value();
-    (n % 2 == 0).then_some(zero)
+    n.is_multiple_of(2).then_some(zero)
 }
 
 /// Lists, maps, structs, views and unions over six rows.
