@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tenon-host", &[]),
     ("tenon-connect", &[]),
     ("tenon-catalog", &["tenon-store"]),
+    ("tenon-jobs", &["tenon-store"]),
     (
         "tenon-engine",
         &[
@@ -34,7 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-registry",
         ],
     ),
-    ("tenon-server", &["tenon-catalog", "tenon-store"]),
+    ("tenon-server", &["tenon-catalog", "tenon-jobs", "tenon-store"]),
     (
         "tenon-cli",
         &[
@@ -42,6 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-connect",
             "tenon-catalog",
             "tenon-registry",
+            "tenon-jobs",
             "tenon-store",
             "tenon-engine",
             "tenon-server",

@@ -1,10 +1,9 @@
 //! [`Catalog`] and [`TenantCatalog`]: who may ask, and what all operations share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
-use tenon_store::{Clock, Expected, Key, Page as Records, Record, Store, Tenant, Tree};
+use tenon_store::{Clock, Expected, Key, Note, Page as Records, Record, Store, Tenant, Tree};
 
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexWork;
@@ -70,41 +69,6 @@ pub struct TenantCatalog {
     tenant: Tenant,
     scope: Scope,
     note: Option<Arc<Note>>,
-}
-
-/// A record that is written with every change, in its transaction: what an audit log says of it.
-#[derive(Debug)]
-pub struct Note {
-    tree: Tree,
-    key: Key,
-    schema: u16,
-    payload: Vec<u8>,
-    written: AtomicBool,
-}
-
-impl Note {
-    /// A note among the tenant's records. Its key must be no key of the catalog's.
-    #[must_use]
-    pub const fn new(tree: Tree, key: Key, schema: u16, payload: Vec<u8>) -> Self {
-        Self {
-            tree,
-            key,
-            schema,
-            payload,
-            written: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether a change happened, and the note with it.
-    #[must_use]
-    pub fn is_written(&self) -> bool {
-        self.written.load(Ordering::Acquire)
-    }
-
-    fn add(&self, transaction: tenon_store::Transaction) -> tenon_store::Transaction {
-        let (key, payload) = (self.key.clone(), self.payload.clone());
-        transaction.put(self.tree, key, self.schema, payload)
-    }
 }
 
 impl std::fmt::Debug for TenantCatalog {
@@ -233,7 +197,7 @@ impl TenantCatalog {
         match self.store.commit(transaction) {
             Ok(_) => {
                 if let Some(note) = note {
-                    note.written.store(true, Ordering::Release);
+                    note.set_written();
                 }
                 Ok(())
             }

@@ -95,7 +95,7 @@ mod transfer;
 mod tests;
 
 pub use arrow::UnsupportedType;
-pub use catalog::{Catalog, Note, Page, TenantCatalog};
+pub use catalog::{Catalog, Page, TenantCatalog};
 pub use connection::{
     AuthenticationConfiguration, Connection, ConnectionDefinition, ConnectionInput,
     ConnectionWrite, OAuth2ClientApplication, OAuth2Properties, PhysicalConnectionRequirements,

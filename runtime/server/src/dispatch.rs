@@ -20,7 +20,8 @@ use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use tenon_catalog::{Catalog, Note, TenantCatalog};
+use tenon_catalog::{Catalog, TenantCatalog};
+use tenon_store::Note;
 use tracing::Span;
 
 use crate::audit::{self, AuditEntry, AuditLog};
