@@ -35,7 +35,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-registry",
         ],
     ),
-    ("tenon-server", &["tenon-catalog", "tenon-jobs", "tenon-store"]),
+    (
+        "tenon-server",
+        &["tenon-catalog", "tenon-jobs", "tenon-store"],
+    ),
     (
         "tenon-cli",
         &[

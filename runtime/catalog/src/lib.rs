@@ -127,6 +127,6 @@ pub use statistics::{
     RangeStatistics, StatisticsOf,
 };
 pub use table::UpdateTable;
-pub use tag::{MAX_TAGS, Resource, Tags};
+pub use tag::{MAX_TAGS, Resource, Tags, check as check_tags};
 pub use tenon_store::{Clock, Tenant};
 pub use transfer::{Counts, ImportReport, TransferError};

@@ -130,13 +130,17 @@ impl TenantJobs {
         let state = old.run.job_run_state;
         if !state.may_become(next) {
             let id = &old.run.id;
-            return Err(Error::invalid(format!("job run {id} is {state} and cannot become {next}")));
+            return Err(Error::invalid(format!(
+                "job run {id} is {state} and cannot become {next}"
+            )));
         }
         new.run.job_run_state = next;
         new.run.error_message.clone_from(&change.message);
         if next.is_final() {
             new.run.completed_on = Some(now);
-            let ran = old.running_since.map_or(0, |since| millis_between(since, now));
+            let ran = old
+                .running_since
+                .map_or(0, |since| millis_between(since, now));
             new.run.execution_time = ran.div_ceil(1000);
             new.lease = None;
             new.publishing = false;
@@ -160,7 +164,9 @@ impl TenantJobs {
         let found = self.read::<Tally>(Tree::Run, &key)?;
         // Without a tally the job is gone, and what is left of its runs with it.
         let is_gone = found.is_none();
-        let unchanged = found.as_ref().map_or(Expected::Absent, crate::jobs::Stored::unchanged);
+        let unchanged = found
+            .as_ref()
+            .map_or(Expected::Absent, crate::jobs::Stored::unchanged);
         let mut tally = found.map(|found| found.value).unwrap_or_default();
         let mut transaction = transaction.expect(Tree::Run, key.clone(), unchanged);
         match before {
@@ -195,8 +201,18 @@ impl TenantJobs {
             let (place, id) = (next.place, &next.run.id);
             transaction = transaction
                 .expect(Tree::Run, stored::run(place), Expected::Absent)
-                .put(Tree::Run, stored::run(place), SCHEMA, stored::encode(&next)?)
-                .put(Tree::Run, stored::run_id(place.job, id), SCHEMA, stored::encode(&place.number)?)
+                .put(
+                    Tree::Run,
+                    stored::run(place),
+                    SCHEMA,
+                    stored::encode(&next)?,
+                )
+                .put(
+                    Tree::Run,
+                    stored::run_id(place.job, id),
+                    SCHEMA,
+                    stored::encode(&place.number)?,
+                )
                 .put(Tree::Due, stored::waiting(&next), SCHEMA, Vec::new());
         }
         Ok(transaction.put(Tree::Run, key, SCHEMA, stored::encode(&tally)?))
@@ -240,7 +256,9 @@ impl TenantJobs {
         let job = match job {
             Ok(job) if job.value.number == place.job => job.value.job,
             Ok(_) | Err(Error::NotFound { .. }) => {
-                let change = || Change::to(RunState::Error).because("the job was deleted before the run began");
+                let change = || {
+                    Change::to(RunState::Error).because("the job was deleted before the run began")
+                };
                 let _ = self.change_run(place, |_| Ok(change()));
                 return Ok(Claim::Gone);
             }
@@ -264,7 +282,11 @@ impl TenantJobs {
             Ok(run) => {
                 let own = run.run.arguments.clone().unwrap_or_default();
                 let arguments = job.definition.arguments(&own);
-                Ok(Claim::Claimed(Box::new(Claimed { run, job, arguments })))
+                Ok(Claim::Claimed(Box::new(Claimed {
+                    run,
+                    job,
+                    arguments,
+                })))
             }
             Err(Error::TooManyRuns { .. }) => Ok(Claim::Full),
             Err(Error::Lost { .. }) => Ok(Claim::Gone),
@@ -286,7 +308,12 @@ impl TenantJobs {
     }
 
     /// Puts the end of the lease off, and says how far the run is.
-    pub(crate) fn renew(&self, key: RunKey, until: Timestamp, detail: Option<&str>) -> Result<StoredRun> {
+    pub(crate) fn renew(
+        &self,
+        key: RunKey,
+        until: Timestamp,
+        detail: Option<&str>,
+    ) -> Result<StoredRun> {
         self.change_run(key.place, |run| {
             held(run, key)?;
             Ok(Change::edit(move |run: &mut StoredRun| {
@@ -305,13 +332,20 @@ impl TenantJobs {
         let run = self.change_run(key.place, |run| {
             held(run, key)?;
             let may = run.run.job_run_state == RunState::Running;
-            Ok(Change::edit(move |run: &mut StoredRun| run.publishing = may))
+            Ok(Change::edit(move |run: &mut StoredRun| {
+                run.publishing = may
+            }))
         })?;
         Ok(run.publishing)
     }
 
     /// The run has succeeded: with it, in one transaction, whatever its success brings.
-    pub(crate) fn succeed(&self, key: RunKey, success: &Success, detail: Option<&str>) -> Result<()> {
+    pub(crate) fn succeed(
+        &self,
+        key: RunKey,
+        success: &Success,
+        detail: Option<&str>,
+    ) -> Result<()> {
         self.change_run(key.place, |run| {
             held(run, key)?;
             let job_run = run.run.clone();

@@ -150,7 +150,8 @@ impl TenantJobs {
         let number = self.stored_job(job)?.value.number;
         let head = self.read::<BookmarkHead>(Tree::Bookmark, &stored::bookmark(number))?;
         let head = head.map(|head| head.value);
-        let wanted = |head: &BookmarkHead| run_id.is_none_or(|id| head.run_id.as_deref() == Some(id));
+        let wanted =
+            |head: &BookmarkHead| run_id.is_none_or(|id| head.run_id.as_deref() == Some(id));
         let absent = || match run_id {
             None => Error::not_found(Kind::Bookmark, job),
             Some(id) => Error::not_found(Kind::Bookmark, format!("{job} as of run {id}")),
@@ -239,13 +240,23 @@ impl TenantJobs {
     fn head(&self, job: u64) -> Result<(BookmarkHead, Expected)> {
         let found = self.read::<BookmarkHead>(Tree::Bookmark, &stored::bookmark(job))?;
         let unchanged = found.as_ref().map_or(Expected::Absent, Stored::unchanged);
-        Ok((found.map(|found| found.value).unwrap_or_default(), unchanged))
+        Ok((
+            found.map(|found| found.value).unwrap_or_default(),
+            unchanged,
+        ))
     }
 
     fn entry(&self, job: &str, number: u64, head: BookmarkHead) -> Result<BookmarkEntry> {
         let nodes = self.bookmarks(number)?.into_iter().map(|(node, bookmark)| {
-            let newest = bookmark.files.values().map(|file| file.modified_millis).max();
-            (node, json!({"files": bookmark.len(), "newest_modified_millis": newest}))
+            let newest = bookmark
+                .files
+                .values()
+                .map(|file| file.modified_millis)
+                .max();
+            (
+                node,
+                json!({"files": bookmark.len(), "newest_modified_millis": newest}),
+            )
         });
         let nodes: serde_json::Map<_, _> = nodes.collect();
         Ok(BookmarkEntry {
@@ -278,15 +289,27 @@ mod tests {
     fn late_rewritten_and_simultaneous_files_are_new() {
         let mut bookmark = NodeBookmark::default();
         bookmark.add("a".to_owned(), file(1, 1000));
-        bookmark.add("etag".to_owned(), SeenFile { etag: Some("x".to_owned()), ..file(1, 1000) });
+        bookmark.add(
+            "etag".to_owned(),
+            SeenFile {
+                etag: Some("x".to_owned()),
+                ..file(1, 1000)
+            },
+        );
         assert!(!bookmark.is_new("a", &file(1, 1000)));
         assert!(bookmark.is_new("a", &file(2, 1000)), "another size");
         assert!(bookmark.is_new("a", &file(1, 1001)), "written again");
         assert!(bookmark.is_new("b", &file(1, 1000)), "the same moment");
         assert!(bookmark.is_new("b", &file(1, 1)), "late");
-        let touched = SeenFile { etag: Some("x".to_owned()), ..file(1, 9) };
+        let touched = SeenFile {
+            etag: Some("x".to_owned()),
+            ..file(1, 9)
+        };
         assert!(!bookmark.is_new("etag", &touched), "the same content");
-        let other = SeenFile { etag: Some("y".to_owned()), ..file(1, 1000) };
+        let other = SeenFile {
+            etag: Some("y".to_owned()),
+            ..file(1, 1000)
+        };
         assert!(bookmark.is_new("etag", &other));
     }
 

@@ -49,7 +49,12 @@ impl TenantJobs {
                 .transaction()
                 .expect(Tree::Object, key.clone(), Expected::Absent)
                 .expect(Tree::Object, stored::next_job(), unchanged)
-                .put(Tree::Object, stored::next_job(), SCHEMA, stored::encode(&(number + 1))?)
+                .put(
+                    Tree::Object,
+                    stored::next_job(),
+                    SCHEMA,
+                    stored::encode(&(number + 1))?,
+                )
                 .put(Tree::Object, key.clone(), SCHEMA, stored::encode(&stored)?);
             self.commit(transaction)
         })?;
@@ -144,7 +149,9 @@ impl TenantJobs {
         name: &str,
         change: impl Fn(&mut Tags) -> Result<(), String>,
     ) -> Result<()> {
-        self.change_job(name, |stored| change(&mut stored.tags).map_err(Error::invalid))
+        self.change_job(name, |stored| {
+            change(&mut stored.tags).map_err(Error::invalid)
+        })
     }
 
     fn change_job(&self, name: &str, change: impl Fn(&mut StoredJob) -> Result<()>) -> Result<()> {
@@ -181,12 +188,8 @@ impl TenantJobs {
     fn remove_remains(&self, job: u64) -> Result<()> {
         let unnoted = self.without_note();
         loop {
-            let (runs, _) = unnoted.list::<StoredRun>(
-                Tree::Run,
-                &stored::runs(job),
-                None,
-                REMOVED_AT_ONCE,
-            )?;
+            let (runs, _) =
+                unnoted.list::<StoredRun>(Tree::Run, &stored::runs(job), None, REMOVED_AT_ONCE)?;
             if runs.is_empty() {
                 break;
             }

@@ -162,7 +162,8 @@ impl JobDefinition {
     }
 
     pub(crate) fn timeout_minutes(&self) -> i32 {
-        self.timeout.unwrap_or_else(|| default_timeout(self.glue_version.as_deref()))
+        self.timeout
+            .unwrap_or_else(|| default_timeout(self.glue_version.as_deref()))
     }
 
     /// The definition with Glue's defaults filled in, as clients expect to read it back; refused when a member is
@@ -181,7 +182,9 @@ impl JobDefinition {
         }
         self.timeout = Some(self.timeout_minutes());
         self.max_retries.get_or_insert(0);
-        self.execution_property.get_or_insert(ExecutionProperty { max_concurrent_runs: 1 });
+        self.execution_property.get_or_insert(ExecutionProperty {
+            max_concurrent_runs: 1,
+        });
         Ok(self)
     }
 
@@ -194,7 +197,8 @@ impl JobDefinition {
         let defaults = self.default_arguments.iter().flatten();
         let fixed = self.non_overridable_arguments.iter().flatten();
         let all = defaults.chain(own).chain(fixed);
-        all.map(|(name, value)| (name.clone(), value.clone())).collect()
+        all.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 }
 
@@ -215,7 +219,9 @@ fn in_range(member: &str, value: i32, min: i32, max: i32) -> Result<()> {
     if (min..=max).contains(&value) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{member} is {value}, it must be {min} to {max}")))
+    Err(Error::invalid(format!(
+        "{member} is {value}, it must be {min} to {max}"
+    )))
 }
 
 /// The argument that orders waiting runs of an account.

@@ -89,7 +89,8 @@ impl Jobs {
             return Ok(());
         }
         let key = stored::tenant(tenant);
-        let transaction = Transaction::new(Tenant::SYSTEM).put(Tree::Object, key, SCHEMA, Vec::new());
+        let transaction =
+            Transaction::new(Tenant::SYSTEM).put(Tree::Object, key, SCHEMA, Vec::new());
         self.store.commit(transaction)?;
         self.marked.lock().insert(tenant);
         Ok(())
@@ -202,7 +203,10 @@ impl TenantJobs {
     pub(crate) fn plan(&self, name: &str, definition: &crate::job::JobDefinition) -> Result<()> {
         let nodes = definition.nodes().cloned().unwrap_or_default();
         let arguments = definition.arguments(&crate::job::Arguments::new());
-        let planned = self.jobs.planner.check(self.tenant, name, &nodes, &arguments);
+        let planned = self
+            .jobs
+            .planner
+            .check(self.tenant, name, &nodes, &arguments);
         planned.map_err(Error::invalid)?;
         self.jobs.mark(self.tenant)
     }
@@ -220,7 +224,11 @@ impl TenantJobs {
         Ok(())
     }
 
-    pub(crate) fn read<T: DeserializeOwned>(&self, tree: Tree, key: &Key) -> Result<Option<Stored<T>>> {
+    pub(crate) fn read<T: DeserializeOwned>(
+        &self,
+        tree: Tree,
+        key: &Key,
+    ) -> Result<Option<Stored<T>>> {
         let Some(record) = self.jobs.store.get(self.tenant, tree, key)? else {
             return Ok(None);
         };
@@ -252,7 +260,10 @@ impl TenantJobs {
         prefix: &Key,
         after: Option<&Key>,
     ) -> Result<(Vec<Key>, Option<Key>)> {
-        let page = self.jobs.store.scan(self.tenant, tree, prefix, after, MAX_PAGE)?;
+        let page = self
+            .jobs
+            .store
+            .scan(self.tenant, tree, prefix, after, MAX_PAGE)?;
         let keys = page.records.into_iter().map(|(key, _)| key).collect();
         Ok((keys, page.next))
     }
@@ -266,7 +277,10 @@ impl TenantJobs {
         limit: usize,
     ) -> Result<(Vec<(Key, T)>, Option<Key>)> {
         let limit = limit.clamp(1, MAX_PAGE);
-        let page = self.jobs.store.scan(self.tenant, tree, prefix, after, limit)?;
+        let page = self
+            .jobs
+            .store
+            .scan(self.tenant, tree, prefix, after, limit)?;
         let mut values = Vec::with_capacity(page.records.len());
         for (key, record) in page.records {
             let value = stored::decode(tree, &key, &record)?;

@@ -24,11 +24,15 @@ impl TenantJobs {
     /// [`Error::NotFound`] for the job, [`Error::InvalidInput`] for an `after` that no page gave, [`Error::Store`].
     pub fn list_runs(&self, job: &str, after: Option<&str>, limit: usize) -> Result<Page<JobRun>> {
         let number = self.stored_job(job)?.value.number;
-        let place = |text: &str| {
-            let newest = text.parse().map_err(|_| Error::invalid("the page is not one of this list"))?;
-            Ok(stored::run(Place { job: number, number: newest }))
+        let newest = after.map(str::parse).transpose();
+        let newest = newest.map_err(|_| Error::invalid("the page is not one of this list"))?;
+        let place = |newest| {
+            stored::run(Place {
+                job: number,
+                number: newest,
+            })
         };
-        let after = after.map(place).transpose()?;
+        let after = newest.map(place);
         let (found, next) =
             self.list::<StoredRun>(Tree::Run, &stored::runs(number), after.as_ref(), limit)?;
         let last = found.last().map(|(_, run)| run.place.number.to_string());
@@ -52,7 +56,9 @@ impl TenantJobs {
                 Phase::Waiting => RunState::Stopped,
                 Phase::Active => RunState::Stopping,
                 Phase::Ended => {
-                    return Err(Error::invalid(format!("job run {id} has ended: it is {state}")));
+                    return Err(Error::invalid(format!(
+                        "job run {id} has ended: it is {state}"
+                    )));
                 }
             };
             Ok(Change::to(next).unless_already())
@@ -67,6 +73,7 @@ impl TenantJobs {
         let number = self.read::<u64>(Tree::Run, &stored::run_id(job, id))?;
         let number = number.ok_or_else(absent)?.value;
         let place = Place { job, number };
-        self.read(Tree::Run, &stored::run(place))?.ok_or_else(absent)
+        self.read(Tree::Run, &stored::run(place))?
+            .ok_or_else(absent)
     }
 }

@@ -197,13 +197,21 @@ mod tests {
     #[test]
     fn no_state_follows_an_end_and_each_can_end() {
         for state in RunState::ALL {
-            let following = RunState::ALL.into_iter().filter(|next| state.may_become(*next));
+            let following = RunState::ALL
+                .into_iter()
+                .filter(|next| state.may_become(*next));
             assert_eq!(following.count() == 0, state.is_final(), "{state}");
             assert!(!state.may_become(state) && !state.may_become(RunState::Waiting));
             let json = serde_json::to_string(&state).unwrap();
             assert_eq!(json, format!("\"{state}\""));
         }
-        assert!(!RunState::Waiting.may_become(RunState::Running), "without a lease");
-        assert!(!RunState::Starting.may_become(RunState::Succeeded), "without having run");
+        assert!(
+            !RunState::Waiting.may_become(RunState::Running),
+            "without a lease"
+        );
+        assert!(
+            !RunState::Starting.may_become(RunState::Succeeded),
+            "without having run"
+        );
     }
 }

@@ -265,7 +265,10 @@ impl Scheduler {
         };
         let ended = if active.publishing {
             let limit = PUBLISH_LIMIT.as_secs() / 60;
-            jobs.fail(key, &format!("making the results visible took longer than {limit} minutes"))
+            jobs.fail(
+                key,
+                &format!("making the results visible took longer than {limit} minutes"),
+            )
         } else {
             let limit = active.timeout_minutes;
             let message = format!("the run took longer than its Timeout of {limit} minutes");
@@ -340,9 +343,15 @@ impl Scheduler {
         let now = self.now();
         let mut next = None;
         loop {
-            let (found, more) =
-                jobs.list::<Started>(Tree::Idempotency, &stored::all_tokens(), next.as_ref(), 1000)?;
-            let old = found.into_iter().filter(|(_, started)| after(started.at, TOKEN_LIFE) <= now);
+            let (found, more) = jobs.list::<Started>(
+                Tree::Idempotency,
+                &stored::all_tokens(),
+                next.as_ref(),
+                1000,
+            )?;
+            let old = found
+                .into_iter()
+                .filter(|(_, started)| after(started.at, TOKEN_LIFE) <= now);
             let transaction = old.fold(jobs.transaction(), |transaction, (key, _)| {
                 transaction.delete(Tree::Idempotency, key)
             });
@@ -418,14 +427,19 @@ impl Scheduler {
     }
 
     fn start(&mut self, tenant: Tenant, claimed: Claimed) -> Result<()> {
-        let Claimed { run, job, arguments } = claimed;
+        let Claimed {
+            run,
+            job,
+            arguments,
+        } = claimed;
         let key = RunKey {
             tenant,
             place: run.place,
             fence: run.fence,
         };
-        let uses_bookmark =
-            arguments.get(BOOKMARK_OPTION).is_some_and(|option| option == "job-bookmark-enable");
+        let uses_bookmark = arguments
+            .get(BOOKMARK_OPTION)
+            .is_some_and(|option| option == "job-bookmark-enable");
         let bookmarks = match uses_bookmark {
             true => Some(self.jobs.tenant(tenant).bookmarks(run.place.job)?),
             false => None,
@@ -435,7 +449,10 @@ impl Scheduler {
             job: job.name,
             run: run.run.id,
             attempt: run.run.attempt,
-            nodes: job.definition.code_gen_configuration_nodes.unwrap_or_default(),
+            nodes: job
+                .definition
+                .code_gen_configuration_nodes
+                .unwrap_or_default(),
             arguments,
             worker_type: run.run.worker_type,
             number_of_workers: run.run.number_of_workers,
@@ -492,8 +509,14 @@ impl Scheduler {
         let third = millis(self.config.lease) / 3;
         let due = self.active.values().flat_map(|active| {
             let renewal = millis_between(now, active.lease_until).saturating_sub(2 * third);
-            let grace = active.cancelled_at.map(|at| millis_between(now, after(at, self.config.stop_grace)));
-            [Some(renewal), Some(millis_between(now, active.deadline)), grace]
+            let grace = active
+                .cancelled_at
+                .map(|at| millis_between(now, after(at, self.config.stop_grace)));
+            [
+                Some(renewal),
+                Some(millis_between(now, active.deadline)),
+                grace,
+            ]
         });
         let chores = millis_between(now, self.chores_due);
         let next = due.flatten().fold(chores, u64::min);
@@ -516,7 +539,9 @@ fn succeed(jobs: &crate::jobs::TenantJobs, key: RunKey, success: &Success) -> Re
 /// Rows that left each node.
 fn describe(nodes: &[NodeProgress]) -> String {
     let nodes = nodes.iter().map(|node| {
-        let bytes = node.bytes.map_or(String::new(), |bytes| format!(", {bytes} bytes"));
+        let bytes = node
+            .bytes
+            .map_or(String::new(), |bytes| format!(", {bytes} bytes"));
         format!("{}: {} rows{bytes}", node.node, node.rows)
     });
     nodes.collect::<Vec<_>>().join("; ")

@@ -66,7 +66,8 @@ impl TenantJobs {
             return Ok(id);
         }
         let number = job.value.number;
-        let (tally, unchanged) = self.read_or_default::<Tally>(Tree::Run, &stored::tally(number))?;
+        let (tally, unchanged) =
+            self.read_or_default::<Tally>(Tree::Run, &stored::tally(number))?;
         room_for_one(&job.value, start, tally)?;
         let run = self.new_run(&job.value, start, tally.newest + 1)?;
         let tally = Tally {
@@ -80,9 +81,24 @@ impl TenantJobs {
             .expect(Tree::Object, stored::job(name), job.unchanged())
             .expect(Tree::Run, stored::tally(number), unchanged)
             .expect(Tree::Run, stored::run(run.place), Expected::Absent)
-            .put(Tree::Run, stored::tally(number), SCHEMA, stored::encode(&tally)?)
-            .put(Tree::Run, stored::run(run.place), SCHEMA, stored::encode(&run)?)
-            .put(Tree::Run, stored::run_id(number, &id), SCHEMA, stored::encode(&run.place.number)?)
+            .put(
+                Tree::Run,
+                stored::tally(number),
+                SCHEMA,
+                stored::encode(&tally)?,
+            )
+            .put(
+                Tree::Run,
+                stored::run(run.place),
+                SCHEMA,
+                stored::encode(&run)?,
+            )
+            .put(
+                Tree::Run,
+                stored::run_id(number, &id),
+                SCHEMA,
+                stored::encode(&run.place.number)?,
+            )
             .put(Tree::Due, stored::waiting(&run), SCHEMA, Vec::new());
         let transaction = match &start.client_token {
             None => transaction,
@@ -123,7 +139,9 @@ impl TenantJobs {
     fn new_run(&self, job: &StoredJob, start: &StartRun, number: u64) -> Result<StoredRun> {
         let definition = &job.job.definition;
         let previous = start.previous.as_deref();
-        let previous = previous.map(|id| self.stored_run(job.number, &job.job.name, id)).transpose()?;
+        let previous = previous
+            .map(|id| self.stored_run(job.number, &job.job.name, id))
+            .transpose()?;
         let repeated = previous.and_then(|previous| previous.value.run.arguments);
         let arguments = start.arguments.clone().or(repeated);
         let effective = definition.arguments(&arguments.clone().unwrap_or_default());
@@ -147,9 +165,14 @@ impl TenantJobs {
             error_message: None,
             allocated_capacity: start.allocated_capacity.or(definition.allocated_capacity),
             execution_time: 0,
-            timeout: start.timeout.unwrap_or_else(|| definition.timeout_minutes()),
+            timeout: start
+                .timeout
+                .unwrap_or_else(|| definition.timeout_minutes()),
             max_capacity: start.max_capacity.or(definition.max_capacity),
-            worker_type: start.worker_type.clone().or_else(|| definition.worker_type.clone()),
+            worker_type: start
+                .worker_type
+                .clone()
+                .or_else(|| definition.worker_type.clone()),
             number_of_workers: start.number_of_workers.or(definition.number_of_workers),
             security_configuration: start
                 .security_configuration
@@ -205,7 +228,10 @@ fn room_for_one(job: &StoredJob, start: &StartRun, tally: Tally) -> Result<()> {
     }
     if tally.waiting >= MAX_WAITING {
         return Err(Error::LimitExceeded {
-            reason: format!("{} runs of job {name} wait, the limit is {MAX_WAITING}", tally.waiting),
+            reason: format!(
+                "{} runs of job {name} wait, the limit is {MAX_WAITING}",
+                tally.waiting
+            ),
         });
     }
     Ok(())

@@ -237,7 +237,11 @@ pub(crate) fn decode<T: DeserializeOwned>(tree: Tree, key: &Key, record: &Record
         reason,
     };
     if record.schema != SCHEMA {
-        return Err(damaged(format!("it has layout {}, this build reads {SCHEMA}", record.schema)).into());
+        return Err(damaged(format!(
+            "it has layout {}, this build reads {SCHEMA}",
+            record.schema
+        ))
+        .into());
     }
     Ok(serde_json::from_slice(&record.payload).map_err(|error| damaged(error.to_string()))?)
 }

@@ -159,7 +159,9 @@ impl Bench {
 
     /// Records in a tenant's tree.
     fn count(&self, tenant: Tenant, tree: tenon_store::Tree) -> usize {
-        let all = self.store.scan(tenant, tree, &tenon_store::Key::new(), None, 100_000);
+        let all = self
+            .store
+            .scan(tenant, tree, &tenon_store::Key::new(), None, 100_000);
         all.unwrap().records.len()
     }
 }
@@ -185,7 +187,9 @@ fn definition(at_once: i32, retries: i32) -> JobDefinition {
 
 fn arguments(pairs: &[(&str, &str)]) -> Arguments {
     let pairs = pairs.iter();
-    pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn bookmarks(node: &str, path: &str) -> BTreeMap<String, NodeBookmark> {

@@ -31,21 +31,12 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl Serialize for Timestamp {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "milliseconds are exact for the next 280,000 years"
-    )]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0 as f64 / 1000.0)
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a cast from a float saturates, and this is the record's own number"
-    )]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         Ok(Self((seconds * 1000.0).round() as u64))

@@ -237,10 +237,12 @@ const NAMES: &[&str] = &[
     "DatabaseName",
     "FunctionName",
     "IndexName",
+    "JobName",
     "Name",
     "ResourceArn",
     "RoleArn",
     "RoleSessionName",
+    "RunId",
     "TableName",
     "VersionId",
 ];

@@ -21,6 +21,7 @@ use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tenon_catalog::{Catalog, TenantCatalog};
+use tenon_jobs::Jobs;
 use tenon_store::Note;
 use tracing::Span;
 
@@ -47,6 +48,7 @@ const GLOBAL_REGION: &str = "us-east-1";
 pub(crate) struct Dispatch {
     identity: Identity,
     catalog: Catalog,
+    jobs: Jobs,
     /// The account of a server without accounts.
     account: String,
     region: String,
@@ -85,9 +87,11 @@ impl Dispatch {
         region: String,
         reach: Reach,
         lists: [u8; 32],
+        jobs: Jobs,
     ) -> Self {
         Self {
             catalog: identity.catalog(),
+            jobs,
             identity,
             account,
             region,
@@ -184,12 +188,19 @@ impl Dispatch {
         note: Option<Arc<Note>>,
     ) -> Result<Value, Fault> {
         let catalog = self.catalog.tenant(caller.tenant);
+        let jobs = self.jobs.tenant(caller.tenant);
         let quotas = caller.quotas;
+        let (jobs, noted) = match note {
+            Some(note) => (
+                jobs.with_note(Arc::clone(&note)),
+                catalog.clone().with_note(note),
+            ),
+            None => (jobs, catalog.clone()),
+        };
         let context = Context {
-            catalog: match note {
-                Some(note) => catalog.clone().with_note(note),
-                None => catalog.clone(),
-            },
+            catalog: noted,
+            jobs,
+            invocation: wire::invocation(&call.headers),
             catalog_id: caller.account.clone(),
             account: caller.account,
             region: self.region.clone(),

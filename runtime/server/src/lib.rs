@@ -26,6 +26,7 @@
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
 //! | `glue` | the operations, and the table of what is supported |
 //! | `reach` | [`Network`], and the one way to addresses that callers name |
+//! | `work` | [`Workers`]: who runs jobs, and the thread that gives them runs |
 //! | `token` | pagination tokens that cannot be made or changed by callers |
 //! | `fault` | the one table from errors of the rooms to exception names of Glue |
 //!
@@ -64,6 +65,7 @@ pub mod telemetry;
 mod tls;
 mod token;
 mod wire;
+mod work;
 
 pub use audit::{AuditEntry, AuditPage, AuditQuery};
 pub use glue::{coverage, supported};
@@ -77,3 +79,4 @@ pub use reach::Network;
 pub use rest::openapi;
 pub use server::{Server, ServerConfig, ServerError};
 pub use tls::{TlsError, TlsFiles};
+pub use work::{JobWorkers, Workers};

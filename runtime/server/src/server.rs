@@ -22,6 +22,7 @@ use crate::reach::{Network, Reach};
 use crate::routes;
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::token::Tokens;
+use crate::work::{Work, Workers};
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ impl From<io::Error> for ServerError {
 }
 
 /// A server that has its address and does not serve yet.
-pub struct Server(Listening);
+pub struct Server(Listening, Work);
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -126,13 +127,25 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
+    /// Takes the address, for a server that runs no jobs. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Server::bind_with`].
+    pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
+        Self::bind_with(config, identity, Workers::default()).await
+    }
+
     /// Takes the address. Must be called on a tokio runtime.
     ///
     /// # Errors
     /// [`ServerError::OpenToAll`] for an address that is not of this machine only while there are no accounts,
     /// [`ServerError::Account`], [`ServerError::Tls`], [`ServerError::Identity`],
     /// [`ServerError::Io`].
-    pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
+    pub async fn bind_with(
+        config: &ServerConfig,
+        identity: Identity,
+        workers: Workers,
+    ) -> Result<Self, ServerError> {
         if !config.listen.ip().is_loopback() && !identity.is_closed() {
             return Err(ServerError::OpenToAll(config.listen));
         }
@@ -147,8 +160,11 @@ impl Server {
         let (account, region) = (config.account.clone(), config.region.clone());
         let listener = TcpListener::bind(config.listen).await?;
         let reach = Reach::new(&config.reachable, listener.local_addr()?);
-        let dispatch = Dispatch::new(identity.clone(), model, account, region, reach, lists);
-        Ok(Self(listening(config, listener, dispatch, identity)?))
+        let work = Work::new(&identity, workers);
+        let (of, jobs) = (identity.clone(), work.jobs.clone());
+        let dispatch = Dispatch::new(of, model, account, region, reach, lists, jobs);
+        let listening = listening(config, listener, dispatch, identity)?;
+        Ok(Self(listening, work))
     }
 
     /// Where it listens.
@@ -160,7 +176,7 @@ impl Server {
     }
 
     /// Serves until `stop` is ready, then finishes the requests that are under way, for as long as
-    /// [`Limits::drain_timeout`] says.
+    /// [`Limits::drain_timeout`] says, and ends runs of jobs.
     ///
     /// # Errors
     /// None yet; a listener that broke would be one.
@@ -168,7 +184,13 @@ impl Server {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
-        self.0.run(stop).await;
+        let Self(listening, work) = self;
+        let working = work.begin();
+        listening.run(stop).await;
+        if let Some(working) = working {
+            // It waits for the store.
+            let _ = tokio::task::spawn_blocking(|| working.stop()).await;
+        }
         Ok(())
     }
 

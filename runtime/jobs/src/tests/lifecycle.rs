@@ -38,9 +38,16 @@ fn a_job_is_kept_as_it_was_given_with_the_defaults() {
     bench.advance(5);
     jobs.update_job("J", definition(3, 1)).unwrap();
     let job = jobs.get_job("J").unwrap();
-    assert_eq!(job.definition.glue_version, None, "what is left out is gone");
+    assert_eq!(
+        job.definition.glue_version, None,
+        "what is left out is gone"
+    );
     assert!(job.created_on < job.last_modified_on);
-    assert_eq!(jobs.job_tags("J").unwrap(), tags, "tags are no part of the definition");
+    assert_eq!(
+        jobs.job_tags("J").unwrap(),
+        tags,
+        "tags are no part of the definition"
+    );
 }
 
 #[test]
@@ -58,12 +65,28 @@ fn what_cannot_run_is_refused_at_once() {
         changed
     };
     let cases: [(&dyn Fn(&mut JobDefinition), &str); 6] = [
-        (&|d| d.code_gen_configuration_nodes.clone_from(&bad), "node \"bad\": cannot run"),
-        (&|d| d.code_gen_configuration_nodes = None, "the job has no CodeGenConfigurationNodes"),
-        (&|d| d.max_retries = Some(11), "MaxRetries is 11, it must be 0 to 10"),
-        (&|d| d.timeout = Some(10_081), "Timeout is 10081, it must be 1 to 10080"),
         (
-            &|d| d.execution_property = Some(ExecutionProperty { max_concurrent_runs: 0 }),
+            &|d| d.code_gen_configuration_nodes.clone_from(&bad),
+            "node \"bad\": cannot run",
+        ),
+        (
+            &|d| d.code_gen_configuration_nodes = None,
+            "the job has no CodeGenConfigurationNodes",
+        ),
+        (
+            &|d| d.max_retries = Some(11),
+            "MaxRetries is 11, it must be 0 to 10",
+        ),
+        (
+            &|d| d.timeout = Some(10_081),
+            "Timeout is 10081, it must be 1 to 10080",
+        ),
+        (
+            &|d| {
+                d.execution_property = Some(ExecutionProperty {
+                    max_concurrent_runs: 0,
+                })
+            },
             "MaxConcurrentRuns is 0, it must be 1 to 1000",
         ),
         (
@@ -79,7 +102,14 @@ fn what_cannot_run_is_refused_at_once() {
     assert_eq!(refused(definition(1, 0)), "job j already exists");
     let worse = with(&|d| d.code_gen_configuration_nodes.clone_from(&bad));
     jobs.update_job("j", worse).unwrap_err();
-    assert!(jobs.get_job("j").unwrap().definition.nodes().unwrap().contains_key("node-1"));
+    assert!(
+        jobs.get_job("j")
+            .unwrap()
+            .definition
+            .nodes()
+            .unwrap()
+            .contains_key("node-1")
+    );
 }
 
 #[test]
@@ -104,7 +134,10 @@ fn a_run_goes_from_the_queue_to_its_success() {
     let given = bench.last();
     let effective = arguments(&[("--a", "job"), ("--b", "run"), ("--c", "fixed")]);
     assert_eq!(given.request.arguments, effective);
-    assert_eq!((given.request.run.as_str(), given.request.bookmarks.as_ref()), (id.as_str(), None));
+    assert_eq!(
+        (given.request.run.as_str(), given.request.bookmarks.as_ref()),
+        (id.as_str(), None)
+    );
 
     given.report(Report::Started);
     scheduler.tick().unwrap();
@@ -120,7 +153,11 @@ fn a_run_goes_from_the_queue_to_its_success() {
     bench.advance(11);
     scheduler.tick().unwrap();
     let run = jobs.get_run("j", &id).unwrap();
-    assert_eq!(run.state_detail.as_deref(), Some("node-1: 7 rows"), "with the lease");
+    assert_eq!(
+        run.state_detail.as_deref(),
+        Some("node-1: 7 rows"),
+        "with the lease"
+    );
     given.report(Report::Ready);
     scheduler.tick().unwrap();
     assert!(given.said().published);
@@ -137,11 +174,17 @@ fn a_run_goes_from_the_queue_to_its_success() {
     jobs.get_bookmark("j", None).unwrap_err();
     scheduler.tick().unwrap();
     let run = jobs.get_run("j", &id).unwrap();
-    assert_eq!((run.job_run_state, run.execution_time), (RunState::Succeeded, 11));
+    assert_eq!(
+        (run.job_run_state, run.execution_time),
+        (RunState::Succeeded, 11)
+    );
     assert_eq!(run.state_detail.as_deref(), Some("node-1: 9 rows"));
     let also = bench.store.get(ONE, Tree::Object, &place).unwrap().unwrap();
     let written = bench.store.changes(ONE, also.seq - 1, 1).unwrap();
-    assert!(written[0].touched.len() >= 5, "run, tally, table and bookmark in one transaction");
+    assert!(
+        written[0].touched.len() >= 5,
+        "run, tally, table and bookmark in one transaction"
+    );
     let entry = jobs.get_bookmark("j", Some(&id)).unwrap();
     assert_eq!((entry.version, entry.run, entry.attempt), (1, 1, 0));
     assert_eq!(bench.count(ONE, Tree::Due), 0);
@@ -166,7 +209,14 @@ fn a_failure_is_tried_again_as_often_as_the_job_says() {
     assert_eq!(bench.given(), 3);
     let runs = jobs.list_runs("j", None, 10).unwrap().items;
     let ids: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
-    assert_eq!(ids, [format!("{id}_attempt_2"), format!("{id}_attempt_1"), id.clone()]);
+    assert_eq!(
+        ids,
+        [
+            format!("{id}_attempt_2"),
+            format!("{id}_attempt_1"),
+            id.clone()
+        ]
+    );
     assert_eq!(runs[0].previous_run_id, Some(format!("{id}_attempt_1")));
     for run in &runs {
         assert_eq!(run.job_run_state, RunState::Failed);
@@ -194,9 +244,17 @@ fn runs_stop_whether_they_wait_work_or_do_not_listen() {
         jobs.stop_run("j", ids[0].as_str()).unwrap();
     }
     assert_eq!(state(&jobs, "j", &ids[0]), RunState::Stopping);
-    assert_eq!(state(&jobs, "j", &ids[2]), RunState::Stopped, "it was waiting");
+    assert_eq!(
+        state(&jobs, "j", &ids[2]),
+        RunState::Stopped,
+        "it was waiting"
+    );
     scheduler.tick().unwrap();
-    assert!(given.iter().all(|given| given.said().cancelled && !given.said().dropped));
+    assert!(
+        given
+            .iter()
+            .all(|given| given.said().cancelled && !given.said().dropped)
+    );
     given[0].report(Report::Ended(Outcome::Cancelled));
     scheduler.tick().unwrap();
     assert_eq!(state(&jobs, "j", &ids[0]), RunState::Stopped);
@@ -207,8 +265,15 @@ fn runs_stop_whether_they_wait_work_or_do_not_listen() {
     assert_eq!(state(&jobs, "j", &ids[1]), RunState::Stopped);
     assert!(given[1].said().dropped, "its worker is ended");
     let error = jobs.stop_run("j", &ids[0]).unwrap_err();
-    assert!(error.to_string().ends_with("has ended: it is STOPPED"), "{error}");
-    assert_eq!(jobs.list_runs("j", None, 10).unwrap().items.len(), 3, "nothing is tried again");
+    assert!(
+        error.to_string().ends_with("has ended: it is STOPPED"),
+        "{error}"
+    );
+    assert_eq!(
+        jobs.list_runs("j", None, 10).unwrap().items.len(),
+        3,
+        "nothing is tried again"
+    );
 }
 
 #[test]
@@ -284,8 +349,10 @@ fn a_run_out_of_time_is_ended_and_its_late_success_is_nothing() {
 fn a_restart_takes_up_what_was_under_way() {
     let bench = Bench::new();
     let jobs = bench.one();
-    jobs.create_job("again", definition(1, 1), Tags::new()).unwrap();
-    jobs.create_job("once", definition(1, 0), Tags::new()).unwrap();
+    jobs.create_job("again", definition(1, 1), Tags::new())
+        .unwrap();
+    jobs.create_job("once", definition(1, 0), Tags::new())
+        .unwrap();
     let (again, once) = (start(&jobs, "again"), start(&jobs, "once"));
     let waiting = start(&jobs, "once");
     let mut scheduler = bench.scheduler(4);
@@ -301,14 +368,22 @@ fn a_restart_takes_up_what_was_under_way() {
     assert_eq!(run.job_run_state, RunState::Failed);
     let message = run.error_message.unwrap();
     assert_eq!(message, "the server ended while the run was under way");
-    assert_eq!(state(&jobs, "once", &waiting), RunState::Waiting, "it is where it was");
+    assert_eq!(
+        state(&jobs, "once", &waiting),
+        RunState::Waiting,
+        "it is where it was"
+    );
     next.tick().unwrap();
-    assert_eq!(state(&jobs, "again", &format!("{again}_attempt_1")), RunState::Starting);
+    assert_eq!(
+        state(&jobs, "again", &format!("{again}_attempt_1")),
+        RunState::Starting
+    );
     assert_eq!(state(&jobs, "once", &waiting), RunState::Starting);
     // What the old workers say reaches nobody, and nothing under their tokens is accepted.
     for given in &late {
         let job = jobs.clone();
-        job.succeed(given.key(), &Success::default(), None).unwrap_err();
+        job.succeed(given.key(), &Success::default(), None)
+            .unwrap_err();
         job.begin(given.key()).unwrap_err();
     }
 }
@@ -347,7 +422,8 @@ fn at_most_so_many_runs_of_a_job_are_under_way() {
         ..definition(2, 0)
     };
     jobs.create_job("j", impatient, Tags::new()).unwrap();
-    jobs.create_job("patient", definition(2, 0), Tags::new()).unwrap();
+    jobs.create_job("patient", definition(2, 0), Tags::new())
+        .unwrap();
     for _ in 0..2 {
         start(&jobs, "j");
     }
@@ -355,7 +431,14 @@ fn at_most_so_many_runs_of_a_job_are_under_way() {
         start(&jobs, "patient");
     }
     let refused = jobs.start_run("j", &StartRun::default()).unwrap_err();
-    assert!(matches!(refused, Error::TooManyRuns { active: 2, limit: 2, .. }));
+    assert!(matches!(
+        refused,
+        Error::TooManyRuns {
+            active: 2,
+            limit: 2,
+            ..
+        }
+    ));
     let waits = StartRun {
         queuing: Some(true),
         ..StartRun::default()
@@ -394,7 +477,11 @@ fn one_request_starts_one_run() {
     let mut scheduler = bench.scheduler(1);
     bench.advance(24 * 60 * 60);
     scheduler.tick().unwrap();
-    assert_ne!(jobs.start_run("j", &request).unwrap(), id, "a day later it is another one");
+    assert_ne!(
+        jobs.start_run("j", &request).unwrap(),
+        id,
+        "a day later it is another one"
+    );
 }
 
 #[test]
@@ -402,7 +489,8 @@ fn slots_go_round_between_tenants_and_priorities_order_within_one() {
     let bench = Bench::new();
     let two = bench.jobs.tenant(TWO);
     for jobs in [&bench.one(), &two] {
-        jobs.create_job("j", definition(1000, 0), Tags::new()).unwrap();
+        jobs.create_job("j", definition(1000, 0), Tags::new())
+            .unwrap();
     }
     for _ in 0..20 {
         start(&bench.one(), "j");
@@ -493,7 +581,10 @@ fn a_run_waits_in_the_queue_past_its_limit_and_expires() {
     scheduler.tick().unwrap();
     let run = jobs.get_run("j", &id).unwrap();
     assert_eq!(run.job_run_state, RunState::Expired);
-    assert_eq!(run.error_message.unwrap(), "the run waited longer than 168 hours for its turn");
+    assert_eq!(
+        run.error_message.unwrap(),
+        "the run waited longer than 168 hours for its turn"
+    );
 }
 
 #[test]
@@ -505,16 +596,21 @@ fn what_cannot_be_registered_is_a_failure_that_says_so() {
     let mut scheduler = bench.scheduler(1);
     scheduler.tick().unwrap();
     bench.last().report(Report::Started);
-    bench.last().report(Report::Ended(Outcome::Succeeded(Success {
-        also: Some(Arc::new(|_| Err("the name is too long".to_owned()))),
-        bookmarks: bookmarks("node-1", "in.csv"),
-        ..Success::default()
-    })));
+    bench
+        .last()
+        .report(Report::Ended(Outcome::Succeeded(Success {
+            also: Some(Arc::new(|_| Err("the name is too long".to_owned()))),
+            bookmarks: bookmarks("node-1", "in.csv"),
+            ..Success::default()
+        })));
     scheduler.tick().unwrap();
     let run = jobs.get_run("j", &id).unwrap();
     assert_eq!(run.job_run_state, RunState::Failed);
     let message = run.error_message.unwrap();
-    assert!(message.ends_with("cannot be registered: the name is too long"), "{message}");
+    assert!(
+        message.ends_with("cannot be registered: the name is too long"),
+        "{message}"
+    );
     jobs.get_bookmark("j", None).unwrap_err();
 }
 
@@ -523,7 +619,10 @@ fn a_bookmark_is_given_to_runs_that_ask_for_it_until_it_is_reset() {
     let bench = Bench::new();
     let jobs = bench.one();
     let incremental = JobDefinition {
-        default_arguments: Some(arguments(&[("--job-bookmark-option", "job-bookmark-enable")])),
+        default_arguments: Some(arguments(&[(
+            "--job-bookmark-option",
+            "job-bookmark-enable",
+        )])),
         ..definition(1, 0)
     };
     jobs.create_job("j", incremental, Tags::new()).unwrap();
@@ -558,11 +657,20 @@ fn golden_records_are_read() {
     };
     let run: stored::StoredRun = serde_json::from_str(&golden("run")).unwrap();
     assert_eq!((run.fence, run.run.job_run_state), (3, RunState::Running));
-    assert_eq!(serde_json::to_string(&run).unwrap(), golden("run").trim_end());
+    assert_eq!(
+        serde_json::to_string(&run).unwrap(),
+        golden("run").trim_end()
+    );
     let job: stored::StoredJob = serde_json::from_str(&golden("job")).unwrap();
     assert_eq!((job.number, job.tags.len()), (7, 1));
-    assert_eq!(serde_json::to_string(&job).unwrap(), golden("job").trim_end());
+    assert_eq!(
+        serde_json::to_string(&job).unwrap(),
+        golden("job").trim_end()
+    );
     let node: NodeBookmark = serde_json::from_str(&golden("bookmark")).unwrap();
     assert_eq!(node.len(), 1);
-    assert_eq!(serde_json::to_string(&node).unwrap(), golden("bookmark").trim_end());
+    assert_eq!(
+        serde_json::to_string(&node).unwrap(),
+        golden("bookmark").trim_end()
+    );
 }

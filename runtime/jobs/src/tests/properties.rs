@@ -11,14 +11,20 @@ use crate::stored::{self, StoredRun, Tally};
 /// What may happen next. Numbers choose among what there is.
 #[derive(Debug, Clone)]
 enum Event {
-    Start { tenant: usize, job: usize },
+    Start {
+        tenant: usize,
+        job: usize,
+    },
     Stop(usize),
     Tick(usize),
     /// A scheduler dies, and another one with nothing in memory takes its place.
     Kill(usize),
     Report(usize, Kind),
     Wait(u64),
-    Delete { tenant: usize, job: usize },
+    Delete {
+        tenant: usize,
+        job: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +110,11 @@ impl World {
             Event::Stop(which) if !self.started.is_empty() => {
                 let (tenant, job, id) = &self.started[which % self.started.len()];
                 // It may have ended.
-                let _ = self.bench.jobs.tenant(TENANTS[*tenant]).stop_run(NAMES[*job], id);
+                let _ = self
+                    .bench
+                    .jobs
+                    .tenant(TENANTS[*tenant])
+                    .stop_run(NAMES[*job], id);
             }
             Event::Tick(which) => drop(self.schedulers[which].tick().unwrap()),
             Event::Kill(which) => {
@@ -114,7 +124,11 @@ impl World {
             Event::Report(which, kind) => self.report(which, kind),
             Event::Wait(seconds) => self.bench.advance(seconds),
             Event::Delete { tenant, job } => {
-                self.bench.jobs.tenant(TENANTS[tenant]).delete_job(NAMES[job]).unwrap();
+                self.bench
+                    .jobs
+                    .tenant(TENANTS[tenant])
+                    .delete_job(NAMES[job])
+                    .unwrap();
                 self.started.retain(|(t, j, _)| (*t, *j) != (tenant, job));
                 self.seen.retain(|(t, _), _| *t != TENANTS[tenant]);
                 self.create(tenant, job);
@@ -147,13 +161,17 @@ impl World {
             let (mut waiting, mut active) = (0, 0);
             for name in NAMES {
                 let number = jobs.stored_job(name).unwrap().value.number;
-                let runs: Vec<(_, StoredRun)> =
-                    jobs.list(Tree::Run, &stored::runs(number), None, 1000).unwrap().0;
+                let runs: Vec<(_, StoredRun)> = jobs
+                    .list(Tree::Run, &stored::runs(number), None, 1000)
+                    .unwrap()
+                    .0;
                 let count = |phase| {
                     let phases = runs.iter().map(|(_, run)| run.run.job_run_state.phase());
                     phases.filter(|found| *found == phase).count()
                 };
-                let tally = jobs.read::<Tally>(Tree::Run, &stored::tally(number)).unwrap();
+                let tally = jobs
+                    .read::<Tally>(Tree::Run, &stored::tally(number))
+                    .unwrap();
                 let tally = tally.map(|tally| tally.value).unwrap_or_default();
                 assert_eq!(tally.waiting, count(Phase::Waiting) as u64);
                 assert_eq!(tally.active, count(Phase::Active) as u64);
@@ -166,9 +184,21 @@ impl World {
                     self.follow(tenant, run);
                 }
             }
-            let queued = jobs.keys(Tree::Due, &stored::queue(), None).unwrap().0.len();
-            let held = jobs.keys(Tree::Due, &stored::all_active(), None).unwrap().0.len();
-            assert_eq!((queued, held), (waiting, active), "the queue is the waiting runs");
+            let queued = jobs
+                .keys(Tree::Due, &stored::queue(), None)
+                .unwrap()
+                .0
+                .len();
+            let held = jobs
+                .keys(Tree::Due, &stored::all_active(), None)
+                .unwrap()
+                .0
+                .len();
+            assert_eq!(
+                (queued, held),
+                (waiting, active),
+                "the queue is the waiting runs"
+            );
         }
     }
 
@@ -196,7 +226,9 @@ impl World {
 }
 
 fn reaches(from: RunState, to: RunState) -> bool {
-    let next = RunState::ALL.into_iter().filter(|next| from.may_become(*next));
+    let next = RunState::ALL
+        .into_iter()
+        .filter(|next| from.may_become(*next));
     let mut next = next.collect::<Vec<_>>().into_iter();
     next.any(|next| next == to || reaches(next, to))
 }

@@ -34,7 +34,16 @@ fn dispatch(identity: Identity, ids: u8) -> Dispatch {
     let lists = identity.lists_key().unwrap().unwrap_or([ids; 32]);
     let region = "us-east-1".to_owned();
     let reach = Reach::new(&[], std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-    Dispatch::new(identity, model, ACCOUNT.to_owned(), region, reach, lists)
+    let jobs = crate::work::Work::new(&identity, crate::work::Workers::default()).jobs;
+    Dispatch::new(
+        identity,
+        model,
+        ACCOUNT.to_owned(),
+        region,
+        reach,
+        lists,
+        jobs,
+    )
 }
 
 fn fixture() -> Fixture {

@@ -9,6 +9,9 @@ mod database;
 mod endpoint;
 mod function;
 mod index;
+mod job;
+mod job_bookmark;
+mod job_run;
 mod partition;
 mod policy;
 mod settings;
@@ -24,6 +27,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tenon_catalog::{Page, TenantCatalog};
+use tenon_jobs::TenantJobs;
 
 use crate::fault::Fault;
 use crate::identity::{Identity, Principal};
@@ -38,6 +42,10 @@ pub(crate) struct Context {
     /// The catalog of the caller's tenant, or the nested one that the request names; every change of it writes
     /// the request's audit entry.
     pub(crate) catalog: TenantCatalog,
+    /// The jobs of the caller's tenant; every change of them writes the request's audit entry.
+    pub(crate) jobs: TenantJobs,
+    /// The same for all repetitions of one call, when its client says so.
+    pub(crate) invocation: Option<String>,
     /// What callers call it: `<account>` or `<account>:<name>`.
     pub(crate) catalog_id: String,
     pub(crate) account: String,
@@ -69,11 +77,14 @@ operations! {
     "BatchDeletePartition" => partition::batch_delete,
     "BatchDeleteTable" => table::batch_delete,
     "BatchDeleteTableVersion" => version::batch_delete,
+    "BatchGetJobs" => job::batch_get,
     "BatchGetPartition" => partition::batch_get,
+    "BatchStopJobRun" => job_run::batch_stop,
     "BatchUpdatePartition" => partition::batch_update,
     "CreateCatalog" => catalog::create,
     "CreateConnection" => connection::create,
     "CreateDatabase" => database::create,
+    "CreateJob" => job::create,
     "CreatePartition" => partition::create,
     "CreatePartitionIndex" => index::create,
     "CreateSecurityConfiguration" => settings::create_security,
@@ -84,6 +95,7 @@ operations! {
     "DeleteColumnStatisticsForTable" => statistics::delete,
     "DeleteConnection" => connection::delete,
     "DeleteDatabase" => database::delete,
+    "DeleteJob" => job::delete,
     "DeletePartition" => partition::delete,
     "DeletePartitionIndex" => index::delete,
     "DeleteResourcePolicy" => policy::delete,
@@ -101,6 +113,11 @@ operations! {
     "GetDataCatalogEncryptionSettings" => settings::get_encryption,
     "GetDatabase" => database::get,
     "GetDatabases" => database::list,
+    "GetJob" => job::get,
+    "GetJobBookmark" => job_bookmark::get,
+    "GetJobRun" => job_run::get,
+    "GetJobRuns" => job_run::list,
+    "GetJobs" => job::get_all,
     "GetPartition" => partition::get,
     "GetPartitionIndexes" => index::list,
     "GetPartitions" => partition::list,
@@ -118,9 +135,12 @@ operations! {
     "GetUnfilteredTableMetadata" => unfiltered::table,
     "GetUserDefinedFunction" => function::get,
     "GetUserDefinedFunctions" => function::list,
+    "ListJobs" => job::list,
     "PutDataCatalogEncryptionSettings" => settings::put_encryption,
     "PutResourcePolicy" => policy::put,
+    "ResetJobBookmark" => job_bookmark::reset,
     "SearchTables" => table::search,
+    "StartJobRun" => job_run::start,
     "TagResource" => tag::add,
     "TestConnection" => connection::test,
     "UntagResource" => tag::remove,
@@ -129,6 +149,7 @@ operations! {
     "UpdateColumnStatisticsForTable" => statistics::update,
     "UpdateConnection" => connection::update,
     "UpdateDatabase" => database::update,
+    "UpdateJob" => job::update,
     "UpdatePartition" => partition::update,
     "UpdateTable" => table::update,
     "UpdateUserDefinedFunction" => function::update,

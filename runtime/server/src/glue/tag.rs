@@ -6,13 +6,14 @@
 //!                                :table/<database>/<table>    :table/<catalog>/<database>/<table>
 //!                                :userDefinedFunction/...     as tables
 //!                                :connection/<name>
+//!                                :job/<name>
 //! ```
 //!
 //! Another account's resource is as absent as one that never was.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_catalog::{Resource, Tags, TenantCatalog};
+use tenon_catalog::{Resource, Tags, TenantCatalog, check_tags};
 
 use super::Context;
 use crate::fault::Fault;
@@ -25,6 +26,14 @@ pub(super) struct Add {
 }
 
 pub(super) fn add(context: &Context, input: Add) -> Result<Value, Fault> {
+    if let Some(job) = job(context, &input.resource_arn) {
+        check_tags(&input.tags_to_add)?;
+        context.jobs.change_job_tags(job, |tags| {
+            tags.extend(input.tags_to_add.clone());
+            check_tags(tags).map_err(|error| error.to_string())
+        })?;
+        return Ok(json!({}));
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.add_tags(resource, &input.tags_to_add)?;
     Ok(json!({}))
@@ -38,6 +47,13 @@ pub(super) struct Remove {
 }
 
 pub(super) fn remove(context: &Context, input: Remove) -> Result<Value, Fault> {
+    if let Some(job) = job(context, &input.resource_arn) {
+        context.jobs.change_job_tags(job, |tags| {
+            tags.retain(|key, _| !input.tags_to_remove.contains(key));
+            Ok(())
+        })?;
+        return Ok(json!({}));
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.remove_tags(resource, &input.tags_to_remove)?;
     Ok(json!({}))
@@ -50,8 +66,16 @@ pub(super) struct Get {
 }
 
 pub(super) fn get(context: &Context, input: Get) -> Result<Value, Fault> {
+    if let Some(job) = job(context, &input.resource_arn) {
+        return Ok(json!({"Tags": context.jobs.job_tags(job)?}));
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     Ok(json!({"Tags": catalog.tags(resource)?}))
+}
+
+/// The job that an ARN names. Jobs lie in no catalog.
+fn job<'a>(context: &Context, arn: &'a str) -> Option<&'a str> {
+    own_part(context, arn)?.strip_prefix("job/")
 }
 
 /// The resource an ARN names and the catalog it lies in. Whether it exists is for the catalog to say.

@@ -1,5 +1,5 @@
 //! What tests and benchmarks share that speak HTTP themselves: a kept-alive [`Connection`], [`Random`] numbers
-//! from a seed, and a [`Running`] server in this process.
+//! from a seed, and a [`Running`] server in this process, whose jobs a [`Scripted`] runner plays.
 
 #![allow(
     dead_code,
@@ -14,8 +14,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenon_server::{Identity, IdentityConfig, Limits, Server, ServerConfig, ServerError};
-use tenon_store::{SledStore, StoreConfig, SystemClock};
+use tenon_jobs::{
+    Arguments, Nodes, Outcome, Planner, Report, Reporter, RunRequest, Runner,
+    Running as RunningJob, SchedulerConfig, Success,
+};
+use tenon_server::{
+    Identity, IdentityConfig, JobWorkers, Limits, Server, ServerConfig, ServerError, Workers,
+};
+use tenon_store::{SledStore, StoreConfig, SystemClock, Tenant};
 
 /// Accounts and catalog kept in `dir`.
 pub fn identity(dir: &Path) -> Identity {
@@ -27,6 +33,63 @@ pub fn identity(dir: &Path) -> Identity {
     };
     let store = SledStore::open(&dir.join("store"), &config, clock.as_ref()).expect("a store");
     Identity::open(Arc::new(store), clock, IdentityConfig::new(dir)).expect("identity")
+}
+
+/// Accepts graphs without a node of kind `SparkConnectorSource`, and plays what the argument `--script` of a run says:
+/// `fail`, `wait` until it is told to stop, or else succeed.
+#[derive(Clone, Copy)]
+pub struct Scripted;
+
+impl Planner for Scripted {
+    fn check(&self, _: Tenant, _: &str, nodes: &Nodes, _: &Arguments) -> Result<(), String> {
+        let kind = "SparkConnectorSource";
+        let bad = nodes.iter().find(|(_, node)| !node[kind].is_null());
+        bad.map_or(Ok(()), |(id, _)| {
+            Err(format!("node {id:?}: {kind} cannot run here"))
+        })
+    }
+}
+
+impl Runner for Scripted {
+    fn start(&self, request: RunRequest, reporter: Reporter) -> Box<dyn RunningJob> {
+        reporter.report(Report::Started);
+        match request.arguments.get("--script").map(String::as_str) {
+            Some("wait") => {}
+            Some("fail") => {
+                let why = "node \"in\": in.csv:3:2: expected a number".to_owned();
+                reporter.report(Report::Ended(Outcome::Failed(why)));
+            }
+            _ => reporter.report(Report::Ready),
+        }
+        Box::new(Play(reporter))
+    }
+}
+
+struct Play(Reporter);
+
+impl RunningJob for Play {
+    fn cancel(&mut self) {
+        self.0.report(Report::Ended(Outcome::Cancelled));
+    }
+
+    fn publish(&mut self) {
+        let success = Outcome::Succeeded(Success::default());
+        self.0.report(Report::Ended(success));
+    }
+}
+
+/// Whoever runs jobs in tests, `slots` at once.
+pub fn workers(slots: usize) -> Workers {
+    Workers {
+        jobs: Some(JobWorkers {
+            planner: Arc::new(Scripted),
+            runner: Arc::new(Scripted),
+            config: SchedulerConfig {
+                slots,
+                ..SchedulerConfig::default()
+            },
+        }),
+    }
 }
 
 /// A server in this process with an empty store; [`Running::stop`] ends it.
@@ -58,7 +121,7 @@ impl Running {
         };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let server = runtime
-            .block_on(Server::bind(&config, identity))
+            .block_on(Server::bind_with(&config, identity, workers(4)))
             .expect("a server");
         let address = server.address().expect("an address");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

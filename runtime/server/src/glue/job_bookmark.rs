@@ -1,0 +1,34 @@
+//! Bookmarks of jobs. <https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html>
+//!
+//! `JobBookmark` is JSON: for each source how many files it remembers and when the newest was modified.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::fault::Fault;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Named {
+    job_name: String,
+    run_id: Option<String>,
+}
+
+pub(super) fn get(context: &Context, input: Named) -> Result<Value, Fault> {
+    let entry = context
+        .jobs
+        .get_bookmark(&input.job_name, input.run_id.as_deref())?;
+    Ok(json!({"JobBookmarkEntry": context.show(&entry)?}))
+}
+
+/// The next run reads everything. Going back to an earlier run is refused: what runs added is not kept apart.
+pub(super) fn reset(context: &Context, input: Named) -> Result<Value, Fault> {
+    if input.run_id.is_some() {
+        return Err(Fault::invalid(
+            "a bookmark can be reset, not set back to a run; leave RunId out to read everything again",
+        ));
+    }
+    let entry = context.jobs.reset_bookmark(&input.job_name)?;
+    Ok(json!({"JobBookmarkEntry": context.show(&entry)?}))
+}
