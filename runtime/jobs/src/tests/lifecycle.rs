@@ -182,7 +182,7 @@ fn a_run_goes_from_the_queue_to_its_success() {
     let also = bench.store.get(ONE, Tree::Object, &place).unwrap().unwrap();
     let written = bench.store.changes(ONE, also.seq - 1, 1).unwrap();
     assert!(
-        written[0].touched.len() >= 5,
+        written[0].records.len() >= 5,
         "run, tally, table and bookmark in one transaction"
     );
     let entry = jobs.get_bookmark("j", Some(&id)).unwrap();
