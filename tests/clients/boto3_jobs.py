@@ -37,16 +37,16 @@ job = glue.get_job(JobName="jobs_a")["Job"]
 assert job["CodeGenConfigurationNodes"] == NODES and job["Command"] == COMMAND, job
 assert (job["Timeout"], job["MaxRetries"], job["ExecutionProperty"]) == (2880, 0, {"MaxConcurrentRuns": 1}), job
 assert job["CreatedOn"].year > 2000 and "Tags" not in job and "Description" not in job, job
-fails("AlreadyExistsException", create, "jobs_a")
+fails("AlreadyExistsException", create, name="jobs_a")
 fails("EntityNotFoundException", glue.get_job, JobName="JOBS_A")
-fails("ValidationException", create, "")
-fails("ValidationException", create, "x", WorkerType="G.3X")
-fails("ValidationException", create, "x", Timeout=0)
-fails("InvalidInputException", create, "x", MaxRetries=11)
-fails("InvalidInputException", create, "x", ExecutionProperty={"MaxConcurrentRuns": 0})
-fails("InvalidInputException", create, "x", Tags={"aws:x": "reserved"})
+fails("ValidationException", create, name="")
+fails("ValidationException", create, name="x", WorkerType="G.3X")
+fails("ValidationException", create, name="x", Timeout=0)
+fails("InvalidInputException", create, name="x", MaxRetries=11)
+fails("InvalidInputException", create, name="x", ExecutionProperty={"MaxConcurrentRuns": 0})
+fails("InvalidInputException", create, name="x", Tags={"aws:x": "reserved"})
 without = {"Name": "x", "Role": "role", "Command": COMMAND}
-error = fails("InvalidInputException", glue.create_job, **without)
+fails("InvalidInputException", glue.create_job, **without)
 bad = {"n": {"SparkConnectorSource": {"Name": "s", "ConnectionName": "c", "ConnectorName": "c", "ConnectionType": "t"}}}
 fails("InvalidInputException", glue.create_job, CodeGenConfigurationNodes=bad, **without)
 fails("EntityNotFoundException", glue.get_job, JobName="x")
