@@ -11,6 +11,12 @@ use crate::run::{JobRun, Phase, RunState};
 use crate::stored::{self, Lease, Place, SCHEMA, StoredRun, Tally};
 use crate::time::Timestamp;
 
+/// Changes what else is in a record.
+type Edit<'a> = Box<dyn Fn(&mut StoredRun) + 'a>;
+
+/// Adds what else is in a transaction.
+type Add<'a> = Box<dyn Fn(Transaction) -> Result<Transaction> + 'a>;
+
 /// What is to become of a run.
 #[derive(Default)]
 pub(crate) struct Change<'a> {
@@ -25,9 +31,9 @@ pub(crate) struct Change<'a> {
     /// How many runs of its job may be under way with it.
     limit: Option<u64>,
     /// What else changes in the record.
-    edit: Option<Box<dyn Fn(&mut StoredRun) + 'a>>,
+    edit: Option<Edit<'a>>,
     /// What else is in the transaction.
-    also: Option<Box<dyn Fn(Transaction) -> Result<Transaction> + 'a>>,
+    also: Option<Add<'a>>,
 }
 
 impl<'a> Change<'a> {

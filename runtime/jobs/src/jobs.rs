@@ -168,6 +168,9 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Values with their keys, and where to go on.
+pub(crate) type Listed<T> = (Vec<(Key, T)>, Option<Key>);
+
 /// A record with the object version it had when it was read.
 pub(crate) struct Stored<T> {
     pub(crate) value: T,
@@ -275,7 +278,7 @@ impl TenantJobs {
         prefix: &Key,
         after: Option<&Key>,
         limit: usize,
-    ) -> Result<(Vec<(Key, T)>, Option<Key>)> {
+    ) -> Result<Listed<T>> {
         let limit = limit.clamp(1, MAX_PAGE);
         let page = self
             .jobs
