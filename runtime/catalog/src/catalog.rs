@@ -187,6 +187,11 @@ impl TenantCatalog {
         Transaction::new(self.tenant, self.scope.clone())
     }
 
+    /// The same, going on with a transaction of the tenant's that somebody else began.
+    pub(crate) fn over(&self, transaction: tenon_store::Transaction) -> Transaction {
+        Transaction::over(transaction, self.scope.clone())
+    }
+
     pub(crate) fn commit(&self, transaction: Transaction) -> Result<()> {
         let transaction = transaction.into_store();
         let note = self.note.as_ref().filter(|_| !transaction.is_empty());

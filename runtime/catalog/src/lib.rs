@@ -31,6 +31,7 @@
 //! | `catalog`, `database`, `table`, `partition` | the operations |
 //! | `function`, `statistics`, `index` | what lies in a database or beside tables and partitions |
 //! | `fsck`, `transfer` | checking and mending, export and import |
+//! | `publish` | tables that are registered with somebody else's transaction |
 //! | `connection`, `tag`, `policy`, `settings`, `nested` | as many nouns, each with its model and operations |
 //! | `scope` | which of a tenant's catalogs an operation is about |
 //! | `expression` | filters over partitions |
@@ -83,6 +84,7 @@ mod name;
 mod nested;
 mod partition;
 mod policy;
+mod publish;
 mod scope;
 mod settings;
 mod statistics;
