@@ -32,7 +32,9 @@ impl TenantCatalog {
             let of_database = by_database.entry(database.clone()).or_default();
             if of_database.insert(name.clone(), input.clone()).is_some() {
                 let table = full_name(&database, &name);
-                return Err(Error::invalid(format!("table {table} would be registered twice")));
+                return Err(Error::invalid(format!(
+                    "table {table} would be registered twice"
+                )));
             }
         }
         let mut transaction = self.over(transaction);
@@ -127,24 +129,41 @@ mod tests {
         };
         let tables = ["A", "b"].map(|name| ("New".to_owned(), input(name, "first")));
 
-        let doomed = catalog.with_tables(begun(Expected::Present), &tables).unwrap();
+        let doomed = catalog
+            .with_tables(begun(Expected::Present), &tables)
+            .unwrap();
         store.commit(doomed).unwrap_err();
         catalog.get_database("new").unwrap_err();
 
-        let good = catalog.with_tables(begun(Expected::Absent), &tables).unwrap();
+        let good = catalog
+            .with_tables(begun(Expected::Absent), &tables)
+            .unwrap();
         store.commit(good).unwrap();
-        assert_eq!(catalog.get_table("new", "a").unwrap().version_id.as_deref(), Some("0"));
-        let tables = [("new".to_owned(), input("a", "second")), ("new".to_owned(), input("c", "first"))];
-        let good = catalog.with_tables(begun(Expected::Absent), &tables).unwrap();
+        assert_eq!(
+            catalog.get_table("new", "a").unwrap().version_id.as_deref(),
+            Some("0")
+        );
+        let tables = [
+            ("new".to_owned(), input("a", "second")),
+            ("new".to_owned(), input("c", "first")),
+        ];
+        let good = catalog
+            .with_tables(begun(Expected::Absent), &tables)
+            .unwrap();
         store.commit(good).unwrap();
         let table = catalog.get_table("new", "a").unwrap();
-        assert_eq!((table.version_id.as_deref(), table.description.as_deref()), (Some("1"), Some("second")));
+        assert_eq!(
+            (table.version_id.as_deref(), table.description.as_deref()),
+            (Some("1"), Some("second"))
+        );
         assert_eq!(catalog.list_tables("new", None, 10).unwrap().items.len(), 3);
         let old = catalog.get_table_version("new", "a", "0").unwrap();
         assert_eq!(old.table.description.as_deref(), Some("first"));
 
         let twice = ["x", "X"].map(|name| ("new".to_owned(), input(name, "")));
-        let refused = catalog.with_tables(begun(Expected::Any), &twice).unwrap_err();
+        let refused = catalog
+            .with_tables(begun(Expected::Any), &twice)
+            .unwrap_err();
         assert_eq!(refused.to_string(), "table new.x would be registered twice");
     }
 }

@@ -138,7 +138,10 @@ impl TenantCatalog {
             transaction = transaction.put(Tree::Version, version_key, stored::SCHEMA, payload);
         }
         let payload = stored::encode(&table)?;
-        Ok((transaction.put(Tree::Object, key, stored::SCHEMA, payload), table))
+        Ok((
+            transaction.put(Tree::Object, key, stored::SCHEMA, payload),
+            table,
+        ))
     }
 
     /// Deletes the table `name` of `database` with its versions, partitions, statistics and indexes, in one

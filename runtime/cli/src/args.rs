@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Compile a component from standard input: what the sandbox starts for itself.
     #[command(hide = true)]
     CompileWorker(compile_worker::Args),
+    /// Run one job for a server: what it starts for itself.
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Options of every command.

@@ -90,6 +90,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => commands::doctor::run(shell, &args),
         Command::Completions(args) => commands::completions::run(shell, &args),
         Command::CompileWorker(args) => commands::compile_worker::run(&args),
+        Command::Worker => commands::worker::run(shell),
     }
 }
 

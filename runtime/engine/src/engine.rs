@@ -33,6 +33,7 @@ use tenon_catalog::TenantCatalog;
 use tenon_connect::{Error as ConnectError, Format, Place};
 use tenon_host::{Host, Kind, LimitSettings, Limits, Plugin};
 use tenon_registry::{Registry, Resolved};
+use tokio::sync::oneshot;
 
 use crate::bridge::Bridge;
 use crate::error::{Error, Result, plain_text};
@@ -114,12 +115,56 @@ impl std::fmt::Debug for Engine {
 pub struct Progress {
     nodes: Arc<Mutex<Vec<NodeMeter>>>,
     publishing: Arc<AtomicBool>,
+    gate: Arc<Mutex<Option<Gate>>>,
+}
+
+/// Where a run waits, its results complete and invisible, until it may make them visible.
+#[derive(Debug)]
+struct Gate {
+    ready: oneshot::Sender<()>,
+    go: oneshot::Receiver<()>,
+}
+
+/// The other side of a run that waits before it publishes, see [`Progress::gated`].
+#[derive(Debug)]
+pub struct Publication {
+    /// Resolves when the results are complete.
+    pub ready: oneshot::Receiver<()>,
+    /// Lets them become visible; dropped, it cancels the run.
+    pub go: oneshot::Sender<()>,
 }
 
 /// A node's id and its counter.
 type NodeMeter = (String, Arc<Meter>);
 
 impl Progress {
+    /// For a run that asks before it makes its results visible.
+    #[must_use]
+    pub fn gated() -> (Self, Publication) {
+        let ((ready, is_ready), (go, may_go)) = (oneshot::channel(), oneshot::channel());
+        let gate = Gate { ready, go: may_go };
+        let progress = Self {
+            gate: Arc::new(Mutex::new(Some(gate))),
+            ..Self::default()
+        };
+        let publication = Publication {
+            ready: is_ready,
+            go,
+        };
+        (progress, publication)
+    }
+
+    /// Waits at the gate, where there is one.
+    async fn pass_gate(&self) -> Result<()> {
+        let gate = self.gate.lock().take();
+        let Some(gate) = gate else {
+            return Ok(());
+        };
+        // Whoever does not listen any more does not let it go on either.
+        let _ = gate.ready.send(());
+        gate.go.await.map_err(|_| Error::Cancelled)
+    }
+
     /// Rows that left each node so far, in the order in which the nodes were planned.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, u64)> {
@@ -489,6 +534,17 @@ impl Engine {
         table.ok_or_else(|| no_table(&format!("{database}.{name}"), &bridge))
     }
 
+    /// Checks what can be checked of a job without its data: its graph, its targets, its plugins.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, naming its node.
+    pub fn check(&self, job: &Job) -> Result<()> {
+        for id in job.order()? {
+            TargetSpec::of(&job.nodes[id], job)?;
+        }
+        self.limits(job).map(drop)
+    }
+
     /// What the plugins of a job would be held to, node by node, without running or loading anything.
     ///
     /// # Errors
@@ -513,6 +569,7 @@ impl Engine {
         for output in staged {
             durable.push(output.sync().await?);
         }
+        progress.pass_gate().await?;
         progress.publishing.store(true, Ordering::SeqCst);
         let mut targets = Vec::with_capacity(durable.len());
         for output in durable {

@@ -34,7 +34,7 @@ mod statistics;
 mod target;
 mod transform;
 
-pub use engine::{Engine, EngineConfig, Progress, first_rows};
+pub use engine::{Engine, EngineConfig, Progress, Publication, first_rows};
 pub use error::{Error, Result};
 pub use grants::{Grant, GrantsFile};
 pub use graph::*;

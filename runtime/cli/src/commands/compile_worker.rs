@@ -35,10 +35,10 @@ pub(crate) fn compiler() -> Result<Compiler, Failure> {
 
 /// This very program, also when its file was replaced by an upgrade while it runs: a compiler of another
 /// build makes code that this one does not load.
-fn this_program() -> Result<PathBuf, Failure> {
+pub(crate) fn this_program() -> Result<PathBuf, Failure> {
     let running = Path::new("/proc/self/exe");
     if running.exists() {
         return Ok(running.to_path_buf());
     }
-    std::env::current_exe().what(|| "cannot find the program itself, which compiles plugins")
+    std::env::current_exe().what(|| "cannot find the program itself, which it starts for its work")
 }

@@ -2,12 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tenon_catalog::Catalog;
+use tenon_jobs::SchedulerConfig;
 use tenon_server::telemetry::{self, TelemetryConfig};
-use tenon_server::{Limits, Network, Server, ServerConfig, ServerError, TlsFiles, Watchers};
+use tenon_server::{
+    JobWorkers, Limits, Network, Server, ServerConfig, ServerError, TlsFiles, Watchers, Workers,
+};
+use tenon_store::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::data_root::{DataRoot, DataRoots};
+use super::job_runner::ProcessRunner;
 use super::setup;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -34,6 +42,9 @@ pub(crate) struct Args {
     /// A network, beside public ones, that connections may be tested in, such as 10.0.0.0/8; may be repeated.
     #[arg(long, value_name = "NETWORK")]
     reachable: Vec<Network>,
+    /// A folder that jobs of an account may read and write; may be repeated. Nothing else is read or written.
+    #[arg(long, value_name = "ACCOUNT=DIR")]
+    data_root: Vec<DataRoot>,
     /// Who reads /metrics, which is about all accounts together.
     #[arg(long, value_name = "WHO", default_value = "machine")]
     metrics: Who,
@@ -79,19 +90,32 @@ impl From<Who> for Watchers {
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let telemetry = TelemetryConfig::from_env(|name| std::env::var(name).ok());
     let telemetry = telemetry.map_err(|error| Failure::from(error).with_exit(Exit::Usage))?;
-    let identity = setup::identity(shell)?;
+    let store = setup::store(shell)?;
+    let identity = setup::identity_over(shell, Arc::clone(&store))?;
     let keys = if identity.is_closed() {
         "requests must be signed with a key of an account"
     } else {
         "any access key is accepted until there is an account (`tenon account create NAME`)"
     };
     let config = config(args);
+    let roots = DataRoots::open(&args.data_root, &shell.data()?)?;
+    let catalog = Catalog::open(store, Arc::new(SystemClock));
+    let runner = ProcessRunner::new(shell, roots, identity.clone(), catalog, &args.account)?;
+    let workers = Workers {
+        jobs: Some(JobWorkers {
+            planner: Arc::new(runner.clone()),
+            runner: Arc::new(runner),
+            config: SchedulerConfig::default(),
+        }),
+    };
     // A runtime of its own: Ctrl-C ends a server in order, it does not interrupt it.
     tokio::runtime::Runtime::new()?.block_on(async {
         // Until the last line is written and the last trace is sent.
         let _telemetry = telemetry::init(&telemetry)?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let server = Server::bind(&config, identity).await.map_err(failure)?;
+        let server = Server::bind_with(&config, identity, workers)
+            .await
+            .map_err(failure)?;
         let url = server.url().map_err(failure)?;
         shell.say(&format!(
             "serving Glue on {url}: set AWS_ENDPOINT_URL_GLUE to it; {keys}"
