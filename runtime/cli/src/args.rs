@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run, serve,
-    sql, store, token,
+    account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run,
+    run_worker, serve, sql, store, token,
 };
 use crate::exit::Exit;
 use crate::plugin;
@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Find out statistics of one table: what the server starts for itself.
     #[command(hide = true)]
     AnalyzeWorker,
+    /// Run one job for a server: what it starts for itself.
+    #[command(hide = true)]
+    RunWorker(run_worker::Args),
 }
 
 /// Options of every command.

@@ -93,6 +93,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), Failure> {
         Command::Completions(args) => commands::completions::run(shell, &args),
         Command::AnalyzeWorker => commands::analyze_worker::run(),
         Command::CompileWorker(args) => commands::compile_worker::run(&args),
+        Command::RunWorker(args) => commands::run_worker::run(shell, &args),
     }
 }
 

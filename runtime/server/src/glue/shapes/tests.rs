@@ -90,6 +90,24 @@ fn the_catalogs_types_lose_no_member_of_the_model() {
     }
 }
 
+/// Members of answers that only AWS can fill are not there.
+#[test]
+fn what_is_said_about_a_job_is_kept() {
+    let model = serde_json::from_str::<Value>(REQUESTS).unwrap();
+    let round_trips: [(&str, fn(Value) -> Value); 3] = [
+        (
+            "ExecutionProperty",
+            round_trip::<tenon_jobs::ExecutionProperty>,
+        ),
+        ("JobCommand", round_trip::<tenon_jobs::JobCommand>),
+        ("JobUpdate", round_trip::<tenon_jobs::JobDefinition>),
+    ];
+    for (name, round_trip) in round_trips {
+        let sample = sample(&model, name);
+        assert_eq!(round_trip(sample.clone()), sample, "{name}");
+    }
+}
+
 /// A value of a shape that has every member.
 fn sample(model: &Value, name: &str) -> Value {
     let shape = &model["shapes"][name];
