@@ -237,11 +237,19 @@ mod tests {
         let roots = DataRoots::open(&granted, &dir.path().join("data")).unwrap();
         let [own, also, other] = folders.map(|folder| folder.display().to_string());
         let mut one = roots.one_of("111111111111");
-        assert_eq!(one.lead("in", &format!("{own}/a/b.csv")).unwrap(), "a/b.csv");
+        assert_eq!(
+            one.lead("in", &format!("{own}/a/b.csv")).unwrap(),
+            "a/b.csv"
+        );
         assert_eq!(one.lead("in", &format!("file://{own}/")).unwrap(), ".");
         let said = one.lead("out", &format!("{also}/x")).unwrap_err();
         assert_eq!(said, "out lies in another granted folder than the rest");
-        for path in [&format!("{own}/../x"), &format!("{other}/x"), "a.csv", "s3://b/x"] {
+        for path in [
+            &format!("{own}/../x"),
+            &format!("{other}/x"),
+            "a.csv",
+            "s3://b/x",
+        ] {
             let said = one.lead("in", path).unwrap_err();
             assert!(said.starts_with(&format!("in lies at {path}, ")), "{said}");
         }

@@ -116,7 +116,10 @@ impl ProcessRunner {
             limits,
             idle: Mutex::default(),
         }));
-        runner.0.warm_up().what(|| "cannot start a worker process")?;
+        runner
+            .0
+            .warm_up()
+            .what(|| "cannot start a worker process")?;
         Ok(runner)
     }
 }
@@ -480,12 +483,16 @@ mod tests {
 
     #[test]
     fn a_death_is_told_in_a_sentence() {
-        let said = |status: i32, words: &str| death(Some(ExitStatus::from_raw(status)), words, 1 << 30);
+        let said =
+            |status: i32, words: &str| death(Some(ExitStatus::from_raw(status)), words, 1 << 30);
         assert!(said(9, "").contains("was killed (signal 9)"));
         assert!(said(6, "").contains("aborted (signal 6)"));
         assert!(said(101 << 8, "").contains("ended with code 101"));
         let memory = said(6, "memory allocation of 99 bytes failed\n");
-        assert!(memory.contains("ran out of memory, beyond the 1.0 GiB"), "{memory}");
+        assert!(
+            memory.contains("ran out of memory, beyond the 1.0 GiB"),
+            "{memory}"
+        );
     }
 
     #[test]

@@ -10,10 +10,6 @@ use tenon_catalog::Catalog;
 use tenon_jobs::SchedulerConfig;
 use tenon_server::telemetry::{self, TelemetryConfig};
 use tenon_server::{
-use tenon_catalog::Catalog;
-use tenon_jobs::SchedulerConfig;
-use tenon_server::telemetry::{self, TelemetryConfig};
-use tenon_server::{
     Identity, JobWorkers, Limits, Network, Server, ServerConfig, ServerError, TaskLimits, TlsFiles,
     Watchers, Workers,
 };
