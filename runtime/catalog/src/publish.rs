@@ -157,8 +157,8 @@ mod tests {
             (Some("1"), Some("second"))
         );
         assert_eq!(catalog.list_tables("new", None, 10).unwrap().items.len(), 3);
-        let old = catalog.get_table_version("new", "a", "0").unwrap();
-        assert_eq!(old.table.description.as_deref(), Some("first"));
+        let old = catalog.get_table_version("new", "a", Some("0")).unwrap();
+        assert_eq!(old.table.unwrap().description.as_deref(), Some("first"));
 
         let twice = ["x", "X"].map(|name| ("new".to_owned(), input(name, "")));
         let refused = catalog

@@ -192,9 +192,14 @@ fn a_run_goes_from_the_queue_to_its_success() {
     );
     assert_eq!(run.state_detail.as_deref(), Some("node-1: 9 rows"));
     let also = bench.store.get(ONE, Tree::Object, &place).unwrap().unwrap();
-    let written = bench.store.changes(ONE, also.seq - 1, 1).unwrap();
-    assert!(
-        written[0].records.len() >= 5,
+    let seq = |tree, key: &Key| bench.store.get(ONE, tree, key).unwrap().unwrap().seq;
+    let written = [
+        seq(Tree::Run, &stored::run(given.key().place)),
+        seq(Tree::Run, &stored::tally(1)),
+        seq(Tree::Bookmark, &stored::bookmark(1)),
+    ];
+    assert_eq!(
+        written, [also.seq; 3],
         "run, tally, table and bookmark in one transaction"
     );
     let entry = jobs.get_bookmark("j", Some(&id)).unwrap();
@@ -394,7 +399,7 @@ fn a_restart_takes_up_what_was_under_way() {
     // What the old workers say reaches nobody, and nothing under their tokens is accepted.
     for given in &late {
         let job = jobs.clone();
-        job.succeed(given.key(), &Success::default(), None)
+        job.succeed(given.key(), &Success::default(), false)
             .unwrap_err();
         job.begin(given.key()).unwrap_err();
     }
