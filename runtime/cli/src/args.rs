@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run,
+    account, audit, catalog, compile_worker, completions, doctor, find_matches, job, key, run,
     run_worker, serve, sql, store, token,
 };
 use crate::exit::Exit;
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Catalog(catalog::Args),
     /// Serve the catalog to clients of AWS Glue.
     Serve(serve::Args),
+    /// Start, list and stop runs of jobs of a server.
+    Job(job::Args),
     /// Create accounts and say how much they may use.
     Account(account::Args),
     /// Create and end access keys, with which requests are signed.

@@ -19,6 +19,7 @@ use crate::listen::Listening;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::reach::{Network, Reach};
+use crate::rest::Runs;
 use crate::routes;
 use crate::tasks::{TaskLimits, Tasks};
 use crate::tls::{Tls, TlsError, TlsFiles};
@@ -181,7 +182,12 @@ impl Server {
             lists,
         });
         dispatch.take_up();
-        let mut listening = listening(config, listener, dispatch, identity)?;
+        let runs = Runs {
+            identity: identity.clone(),
+            jobs: work.jobs.clone(),
+            open_account: config.account.clone(),
+        };
+        let mut listening = listening(config, listener, dispatch, runs)?;
         listening.chores.spawn(tasks.clone().work());
         listening.chores.spawn(tasks.keep_time());
         Ok(Self(listening, work))
@@ -227,8 +233,9 @@ fn listening(
     config: &ServerConfig,
     listener: TcpListener,
     dispatch: Dispatch,
-    identity: Identity,
+    runs: Runs,
 ) -> Result<Listening, ServerError> {
+    let identity = runs.identity.clone();
     let tls = config.tls.as_ref().map(Tls::open).transpose()?;
     if tls.is_none() && !config.listen.ip().is_loopback() {
         tracing::warn!("requests are not encrypted; give a certificate, or let a proxy do it");
@@ -242,7 +249,7 @@ fn listening(
         stages.clone(),
         probe(identity.clone(), config.account.clone()),
     );
-    let router = routes::all(dispatch.router(), Arc::new(health), identity.clone());
+    let router = routes::all(dispatch.router(), Arc::new(health), identity.clone(), runs);
     let mut chores = JoinSet::new();
     chores.spawn(prune(identity.clone()));
     let ids = Tokens::new(random()?);
