@@ -531,6 +531,63 @@ fn rows_are_there_once_whenever_the_server_is_killed() {
 }
 
 #[test]
+fn what_a_run_did_is_kept_and_shown() {
+    let mut served = Served::new();
+    served.write("in/a.csv", &csv(0..1000));
+    served.create_job("quick", &copies(&served, "in", "out"), json!({}));
+    served.create_job("none", &copies(&served, "nowhere", "out"), json!({}));
+    served.kill();
+    let json_of = |(succeeded, said): (bool, String)| -> Value {
+        assert!(succeeded, "{said}");
+        serde_json::from_str(&said).unwrap()
+    };
+    let token = json_of(served.command(None, &["token", "create", "t", "--output", "json"]));
+    let token = token["token"].as_str().unwrap().to_owned();
+    served.start();
+    let job = |args: &[&str]| served.command(Some(&token), &[&["job"], args].concat());
+    let jobs = json_of(job(&["ls", "--output", "json"]));
+    assert_eq!(jobs, json!([{"job": "none"}, {"job": "quick"}]));
+    let run = json_of(job(&["submit", "quick", "--wait", "--output", "json"]));
+    assert_eq!(run["state"], "SUCCEEDED", "{run}");
+    let id = run["run"].as_str().unwrap();
+    let shown = json_of(job(&["show", "quick", id, "--output", "json"]));
+    let nodes = shown["nodes"].as_array().unwrap();
+    let node = |id: &str| nodes.iter().find(|node| node["node"] == id).unwrap();
+    assert_eq!(
+        (&node("in")["kind"], &node("in")["rows_out"]),
+        (&json!("S3CsvSource"), &json!(1000))
+    );
+    assert_eq!(node("out")["rows_in"], 1000);
+    let files = std::fs::read_dir(served.lake("out")).unwrap().flatten();
+    let parts = files.filter(|file| file.file_name().to_string_lossy().starts_with("part-"));
+    let bytes: u64 = parts.map(|file| file.metadata().unwrap().len()).sum();
+    assert_eq!(node("out")["bytes_written"], bytes);
+    assert!(
+        shown["peak_memory_bytes"].as_u64().unwrap() > 1 << 20,
+        "{shown}"
+    );
+    let (succeeded, said) = job(&["submit", "none", "--wait"]);
+    assert!(
+        !succeeded && said.contains("the run is FAILED: ") && said.contains("nowhere"),
+        "{said}"
+    );
+    let runs = json_of(job(&["runs", "quick", "--output", "json"]));
+    assert_eq!(
+        (runs.as_array().unwrap().len(), &runs[0]["run"]),
+        (1, &json!(id))
+    );
+    let (succeeded, said) = job(&["show", "quick", "jr_none"]);
+    assert!(
+        !succeeded && said.contains("job run jr_none of job quick does not exist"),
+        "{said}"
+    );
+    assert_eq!(
+        json_of(job(&["logs", "quick", id, "--output", "json"])),
+        json!([])
+    );
+}
+
+#[test]
 fn boto3_runs_jobs() {
     let clients = tenon_tests::root().join("tests/clients");
     let Some(python) = environment::python(&clients) else {

@@ -78,6 +78,27 @@ impl Served {
         }
     }
 
+    /// What a command over the same data folder prints: with `token` of the running server, else of nobody's.
+    pub(crate) fn command(&self, token: Option<&str>, args: &[&str]) -> (bool, String) {
+        let mut command = Command::new(tenon());
+        command
+            .args(args)
+            .env("TENON_DATA", self.folder.path().join("data"))
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        if let Some(token) = token {
+            command
+                .env("TENON_SERVER", format!("http://{}", self.address))
+                .env("TENON_TOKEN", token);
+        }
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
     /// The server's child processes that run this command of the program.
     pub(crate) fn workers(&self, command: &str) -> Vec<u32> {
         let server = self.server.as_ref().unwrap().id();

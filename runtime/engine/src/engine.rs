@@ -39,7 +39,7 @@ use crate::bridge::Bridge;
 use crate::error::{Error, Result, plain_text};
 use crate::grants::{Grant, origins};
 use crate::graph::{DynamicTransform, Job, Node, ParameterType};
-use crate::guest::{GrantedHttp, GuestNode, expand};
+use crate::guest::{GrantedHttp, GuestNode, RunLog, expand};
 use crate::limits::{Layers, LimitCaps, compose};
 use crate::node::{Meter, NodeProvider};
 use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage, peak_memory_bytes};
@@ -116,6 +116,7 @@ pub struct Progress {
     nodes: Arc<Mutex<Vec<NodeMeter>>>,
     publishing: Arc<AtomicBool>,
     gate: Arc<Mutex<Option<Gate>>>,
+    log: Arc<Mutex<RunLog>>,
 }
 
 /// Where a run waits, its results complete and invisible, until it may make them visible.
@@ -172,6 +173,15 @@ impl Progress {
             .lock()
             .iter()
             .map(|(id, meter)| (id.clone(), meter.rows()))
+            .collect()
+    }
+
+    /// What plugins have logged so far: node, level, message. It is there also when the run fails.
+    #[must_use]
+    pub fn log(&self) -> Vec<(String, &'static str, String)> {
+        let lines = self.log.lock().lines().into_iter();
+        lines
+            .map(|(node, line)| (node.to_string(), line.level, line.message))
             .collect()
     }
 
@@ -278,12 +288,6 @@ impl Engine {
             staged.push(output);
         }
         let targets = self.publish(staged, progress).await?;
-        let log = planned
-            .scope
-            .log
-            .lines()
-            .into_iter()
-            .map(|(node, line)| (node.to_string(), line.level, line.message));
         Ok(RunReport {
             job: job.name.clone(),
             run: run.to_owned(),
@@ -292,7 +296,7 @@ impl Engine {
             read: planned.read,
             elapsed: started.elapsed(),
             peak_memory_bytes: peak_memory_bytes(),
-            log: log.collect(),
+            log: progress.log(),
         })
     }
 
@@ -451,6 +455,7 @@ impl Engine {
             is_new,
             read: BTreeMap::new(),
         };
+        *progress.log.lock() = planned.scope.log.clone();
         let mut outputs: BTreeMap<&str, Outputs> = BTreeMap::new();
         for id in job.order()? {
             let node = &job.nodes[id];

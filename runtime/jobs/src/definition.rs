@@ -242,6 +242,7 @@ fn without_run(transaction: Transaction, run: &StoredRun) -> Transaction {
     let place: Place = run.place;
     transaction
         .delete(Tree::Run, stored::run(place))
+        .delete(Tree::Run, stored::run_log(place))
         .delete(Tree::Run, stored::run_id(place.job, &run.run.id))
         .delete(Tree::Due, stored::waiting(run))
         .delete(Tree::Due, stored::active(place))

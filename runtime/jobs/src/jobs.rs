@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tenon_store::{Clock, Expected, Key, Note, Store, Tenant, Transaction, Tree};
 
 use crate::error::{Error, Kind, Result};
+use crate::live::Live;
 use crate::port::Planner;
 use crate::stored::{self, SCHEMA};
 use crate::time::Timestamp;
@@ -26,6 +27,7 @@ pub struct Jobs {
     pub(crate) clock: Arc<dyn Clock>,
     planner: Arc<dyn Planner>,
     pub(crate) bell: Arc<Bell>,
+    pub(crate) live: Arc<Live>,
     /// Tenants whose mark in the store is known to be there.
     marked: Arc<Mutex<BTreeSet<Tenant>>>,
 }
@@ -39,6 +41,7 @@ impl Jobs {
             clock,
             planner,
             bell: Arc::default(),
+            live: Arc::default(),
             marked: Arc::default(),
         }
     }

@@ -22,6 +22,7 @@
 //! | `bookmark` | [`NodeBookmark`]: which files a source has read |
 //! | `scheduler` | [`Scheduler`]: claims runs, watches them, recovers them |
 //! | `port` | [`Planner`], [`Runner`], [`Running`], [`Report`] |
+//! | `log`, `live` | what plugins of a run said; how far runs are that this process sees through |
 //! | `capacity`, `metrics` | [`Capacity`]: what workers are; [`RunMetrics`]: what a run did |
 //! | `stored` | keys and payloads |
 //!
@@ -72,6 +73,8 @@ mod error;
 mod job;
 mod jobs;
 mod list;
+mod live;
+mod log;
 mod metrics;
 mod port;
 mod run;
@@ -90,6 +93,7 @@ pub use job::{
     Arguments, ExecutionProperty, Job, JobCommand, JobDefinition, Nodes, Tags, reads_what_is_new,
 };
 pub use jobs::{Jobs, Page, TenantJobs};
+pub use log::LogLine;
 pub use metrics::{NodeMetrics, PluginMetrics, RunMetrics};
 pub use port::{Also, Outcome, Planner, Report, Reporter, RunRequest, Runner, Running, Success};
 pub use run::{JobRun, RunState};

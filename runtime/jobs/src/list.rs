@@ -19,14 +19,15 @@ impl TenantJobs {
         Ok(self.stored_run(number, job, id)?.value.run)
     }
 
-    /// The same with what it did, node by node.
+    /// The same with what it did, node by node; of a run under way as it reported last.
     ///
     /// # Errors
     /// As [`TenantJobs::get_run`].
     pub fn get_run_with_metrics(&self, job: &str, id: &str) -> Result<(JobRun, RunMetrics)> {
         let number = self.stored_job(job)?.value.number;
         let stored = self.stored_run(number, job, id)?.value;
-        Ok((stored.run, stored.metrics))
+        let live = self.jobs.live.get(self.tenant, stored.place);
+        Ok((stored.run, live.unwrap_or(stored.metrics)))
     }
 
     /// Runs of a job, newest first, at most `limit`, after `after`.

@@ -11,6 +11,7 @@ use crate::bookmark::NodeBookmark;
 use crate::capacity::Capacity;
 use crate::job::{Arguments, Nodes};
 use crate::jobs::Bell;
+use crate::log::LogLine;
 use crate::metrics::RunMetrics;
 use crate::stored::Place;
 
@@ -68,13 +69,16 @@ pub struct RunRequest {
     pub bookmarks: Option<BTreeMap<String, NodeBookmark>>,
 }
 
-/// What happens to a run, in this order: `Started`, any number of `Progress`, at most one `Ready`, `Ended`.
+/// What happens to a run, in this order: `Started`, any number of `Progress`, at most one `Ready`, at most one `Log`,
+/// `Ended`.
 #[derive(Debug)]
 pub enum Report {
     /// A worker has it.
     Started,
     /// How far it is.
     Progress(RunMetrics),
+    /// What plugins said; at most once.
+    Log(Vec<LogLine>),
     /// Results are complete and invisible: [`Running::publish`] follows, or the run is cancelled.
     Ready,
     /// It has ended.

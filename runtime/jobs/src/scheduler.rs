@@ -189,7 +189,14 @@ impl Scheduler {
                 active.deadline = after(now, minutes(active.timeout_minutes));
                 self.drop_if_lost(key, begun)?;
             }
-            Report::Progress(metrics) => active.metrics = metrics,
+            Report::Progress(metrics) => {
+                self.jobs.live.set(key, &metrics);
+                active.metrics = metrics;
+            }
+            Report::Log(lines) => {
+                let kept = jobs.keep_log(key, lines);
+                self.drop_if_lost(key, kept)?;
+            }
             Report::Ready => {
                 let may = jobs.may_publish(key);
                 match may {
@@ -505,6 +512,7 @@ impl Scheduler {
 
     fn forget(&mut self, key: RunKey) {
         self.active.remove(&key);
+        self.jobs.live.remove(key);
         self.candidates.insert(key.tenant);
     }
 

@@ -8,6 +8,7 @@
 //! run  1|job|MAX - number                       StoredRun; newest first
 //! run  2|job|run id                             its number
 //! run  3|job                                    Tally
+//! run  4|job|number                             LogLine, all of a run's
 //! due  1|9 - priority|millis|job|number         empty; a waiting run, in the order in which they begin
 //! due  2|job|number                             empty; a run that is under way
 //! mark 1|job                                    BookmarkHead
@@ -151,6 +152,13 @@ pub(crate) fn run_id(job: u64, id: &str) -> Key {
 
 pub(crate) fn tally(job: u64) -> Key {
     Key::new().with_u8(3).with_u64(job)
+}
+
+pub(crate) fn run_log(place: Place) -> Key {
+    Key::new()
+        .with_u8(4)
+        .with_u64(place.job)
+        .with_u64(place.number)
 }
 
 /// Below which all waiting runs lie.

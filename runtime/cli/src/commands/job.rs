@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_jobs::RunMetrics;
+use tenon_jobs::{LogLine, RunMetrics};
 
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -76,6 +76,13 @@ enum Verb {
         /// The run's id.
         run: String,
     },
+    /// Print what the plugins of a run said, once it has ended.
+    Logs {
+        /// The job's name.
+        job: String,
+        /// The run's id.
+        run: String,
+    },
     /// Ask a run to stop.
     Stop {
         /// The job's name.
@@ -99,6 +106,11 @@ struct Names {
 #[derive(Deserialize)]
 struct Runs {
     runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    lines: Vec<LogLine>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +148,16 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         }
         Verb::Show { job, run } => {
             show(shell, remote.get(&format!("{}/{}", of(job), escaped(run)))?)
+        }
+        Verb::Logs { job, run } => {
+            let path = format!("{}/{}/log", of(job), escaped(run));
+            let log: Log = remote.get(&path)?;
+            let mut report = Report::list(&["node", "level", "message"])
+                .when_empty("no lines: no plugin of the run said anything");
+            for line in log.lines {
+                report.row([cell(line.node), cell(line.level), cell(line.message)]);
+            }
+            shell.print(&report)
         }
         Verb::Stop { job, run } => {
             let path = format!("{}/{}/stop", of(job), escaped(run));

@@ -257,6 +257,7 @@ impl Inner {
                 Some(Said::Started) => reporter.report(Report::Started),
                 Some(Said::Progress(metrics)) => reporter.report(Report::Progress(metrics)),
                 Some(Said::Ready) => reporter.report(Report::Ready),
+                Some(Said::Log(lines)) => reporter.report(Report::Log(lines)),
                 Some(Said::Succeeded {
                     metrics,
                     tables,

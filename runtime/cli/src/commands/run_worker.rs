@@ -27,7 +27,7 @@ use tenon_connect::{ListedFile, Place};
 use tenon_engine::{
     Engine, EngineConfig, IsNew, Job, NodeReport, Progress, Publication, RunReport,
 };
-use tenon_jobs::{NodeBookmark, NodeMetrics, PluginMetrics, RunMetrics, SeenFile};
+use tenon_jobs::{LogLine, NodeBookmark, NodeMetrics, PluginMetrics, RunMetrics, SeenFile};
 use tenon_store::{SledStore, StoreConfig, SystemClock, Tenant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -104,6 +104,8 @@ pub(crate) enum Said {
         /// What was read, of a run that reads only what is new.
         read: Bookmarks,
     },
+    /// What plugins said, at the end.
+    Log(Vec<LogLine>),
     /// Nothing was published.
     Failed(String),
     /// Nothing was published, as was asked.
@@ -158,60 +160,84 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let engine = Engine::new(config, host, registry, Some(catalog.clone()), place);
     let words = listen();
     say(&Said::Started)?;
-    let said = runtime.block_on(see_through(&engine, &order, &catalog, words));
+    let (progress, publication) = Progress::gated();
+    let running = Running {
+        engine: &engine,
+        order: &order,
+        catalog: &catalog,
+        progress: &progress,
+    };
+    let said = runtime.block_on(running.see_through(publication, words));
     runtime.shutdown_timeout(CLEAN_UP);
+    let log = progress.log().into_iter();
+    let log = log.map(|(node, level, message)| LogLine {
+        node,
+        level: level.to_owned(),
+        message,
+    });
+    let log: Vec<_> = log.collect();
+    if !log.is_empty() {
+        say(&Said::Log(log))?;
+    }
     say(&said)
 }
 
-/// Runs the job while telling how far it is and doing what the server says.
-async fn see_through(
-    engine: &Engine,
-    order: &Order,
-    catalog: &TenantCatalog,
-    mut words: UnboundedReceiver<Word>,
-) -> Said {
-    let (progress, Publication { mut ready, go }) = Progress::gated();
-    let (mut go, mut is_ready) = (Some(go), false);
-    let mut work = std::pin::pin!(work(engine, order, &progress));
-    let mut tick = tokio::time::interval(TELL_EVERY);
-    loop {
-        tokio::select! {
-            outcome = &mut work => return match outcome {
-                Ok(report) => succeeded(&report, catalog),
-                Err(error) => Said::Failed(error.to_string()),
-            },
-            _ = &mut ready, if !is_ready => {
-                is_ready = true;
-                let _ = say(&Said::Ready);
-            }
-            word = words.recv() => match word {
-                Some(Word::Publish) => drop(go.take().map(|go| go.send(()))),
-                Some(Word::Cancel) if !progress.is_publishing() => return Said::Cancelled,
-                // When the server is gone the thread that listens ends the process.
-                Some(Word::Cancel) | None => {}
-            },
-            _ = tick.tick() => {
-                let _ = say(&Said::Progress(so_far(&progress)));
+/// A run that is under way.
+struct Running<'a> {
+    engine: &'a Engine,
+    order: &'a Order,
+    catalog: &'a TenantCatalog,
+    progress: &'a Progress,
+}
+
+impl Running<'_> {
+    /// Runs the job while telling how far it is and doing what the server says.
+    async fn see_through(
+        &self,
+        publication: Publication,
+        mut words: UnboundedReceiver<Word>,
+    ) -> Said {
+        let Publication { mut ready, go } = publication;
+        let (mut go, mut is_ready) = (Some(go), false);
+        let mut work = std::pin::pin!(self.work());
+        let mut tick = tokio::time::interval(TELL_EVERY);
+        loop {
+            tokio::select! {
+                outcome = &mut work => return match outcome {
+                    Ok(report) => succeeded(&report, self.catalog),
+                    Err(error) => Said::Failed(error.to_string()),
+                },
+                _ = &mut ready, if !is_ready => {
+                    is_ready = true;
+                    let _ = say(&Said::Ready);
+                }
+                word = words.recv() => match word {
+                    Some(Word::Publish) => drop(go.take().map(|go| go.send(()))),
+                    Some(Word::Cancel) if !self.progress.is_publishing() => return Said::Cancelled,
+                    // When the server is gone the thread that listens ends the process.
+                    Some(Word::Cancel) | None => {}
+                },
+                _ = tick.tick() => {
+                    let _ = say(&Said::Progress(so_far(self.progress)));
+                }
             }
         }
     }
-}
 
-async fn work(
-    engine: &Engine,
-    order: &Order,
-    progress: &Progress,
-) -> tenon_engine::Result<RunReport> {
-    let Some(bookmarks) = order.bookmarks.clone() else {
-        return engine.run(&order.job, &order.output, progress).await;
-    };
-    let is_new: IsNew = Arc::new(move |node, file| {
-        let (path, seen) = seen(file);
-        let bookmark = bookmarks.get(node);
-        bookmark.is_none_or(|bookmark| bookmark.is_new(&path, &seen))
-    });
-    let run = engine.run_new(&order.job, &order.output, progress, is_new);
-    run.await
+    async fn work(&self) -> tenon_engine::Result<RunReport> {
+        let (job, output) = (&self.order.job, &self.order.output);
+        let Some(bookmarks) = self.order.bookmarks.clone() else {
+            return self.engine.run(job, output, self.progress).await;
+        };
+        let is_new: IsNew = Arc::new(move |node, file| {
+            let (path, seen) = seen(file);
+            let bookmark = bookmarks.get(node);
+            bookmark.is_none_or(|bookmark| bookmark.is_new(&path, &seen))
+        });
+        self.engine
+            .run_new(job, output, self.progress, is_new)
+            .await
+    }
 }
 
 /// A file as bookmarks know it.

@@ -54,7 +54,7 @@ use crate::routes;
         keys::list, keys::create, keys::change, keys::delete, keys::find,
         tokens::list, tokens::create, tokens::revoke,
         audit::of_account, audit::of_server,
-        runs::jobs, runs::list, runs::start, runs::get, runs::stop,
+        runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop,
         plugins::list, plugins::publish, plugins::get, plugins::change,
         plugins::list_of_account, plugins::publish_for_account, plugins::get_of_account, plugins::change_of_account,
     ),
@@ -138,6 +138,10 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity, runs: Runs) -> Rou
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs/{run}",
             get(runs::get),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs/{run}/log",
+            get(runs::log),
         )
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs/{run}/stop",

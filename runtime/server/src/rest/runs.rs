@@ -9,7 +9,6 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenon_jobs::{JobRun, Jobs, RunMetrics, StartRun, TenantJobs};
-use tenon_store::Tenant;
 use utoipa::ToSchema;
 
 use super::asked::{Asked, Caller, fault, perform};
@@ -84,6 +83,25 @@ pub(crate) struct RunPage {
     next: Option<String>,
 }
 
+/// What plugins of a run said.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RunLog {
+    /// In the order in which it came; nothing before the run has ended.
+    lines: Vec<Line>,
+}
+
+/// A line of a log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Line {
+    /// The node whose plugin said it.
+    node: String,
+    /// `debug`, `info`, `warn` or `error`.
+    #[schema(example = "info")]
+    level: String,
+    /// What it said.
+    message: String,
+}
+
 /// What a run is started with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -117,14 +135,14 @@ impl Run {
 
 impl Runs {
     /// The jobs of the account in the path.
-    fn of(&self, asked: &Asked) -> Result<(Caller, Tenant, TenantJobs), Fault> {
+    fn of(&self, asked: &Asked) -> Result<(Caller, TenantJobs), Fault> {
         let caller = asked.admin_or_owner(&self.identity)?;
         let account = asked.path("account");
         let tenants = self.identity.tenants(&self.open_account).map_err(fault)?;
         let found = tenants.into_iter().find(|(_, id)| id == account);
         let (tenant, _) =
             found.ok_or_else(|| fault(IdentityError::not_found("account", account)))?;
-        Ok((caller, tenant, self.jobs.tenant(tenant)))
+        Ok((caller, self.jobs.tenant(tenant)))
     }
 
     /// Changes something about the job in the path, with an entry of the audit log.
@@ -134,7 +152,7 @@ impl Runs {
         operation: &str,
         change: impl FnOnce(&TenantJobs, &str) -> tenon_jobs::Result<T>,
     ) -> Result<T, Fault> {
-        let (caller, _, jobs) = self.of(asked)?;
+        let (caller, jobs) = self.of(asked)?;
         let job = asked.path("job");
         let names = [("JobName", job), ("RunId", asked.path("run"))];
         let names = names.into_iter().filter(|(_, name)| !name.is_empty());
@@ -184,7 +202,7 @@ fn refused(error: tenon_jobs::Error) -> Fault {
 )]
 pub(crate) async fn jobs(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("ListAccountJobs", StatusCode::OK, asked, move |asked| {
-        let (_, _, jobs) = runs.of(asked)?;
+        let (_, jobs) = runs.of(asked)?;
         let page = jobs.list_jobs(asked.query("after"), asked.limit()?);
         let page = page.map_err(refused)?;
         Ok(JobNames {
@@ -212,7 +230,7 @@ pub(crate) async fn jobs(State(runs): State<Runs>, asked: Asked) -> Response {
 )]
 pub(crate) async fn list(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("ListRuns", StatusCode::OK, asked, move |asked| {
-        let (_, _, jobs) = runs.of(asked)?;
+        let (_, jobs) = runs.of(asked)?;
         let page = jobs.list_runs(asked.path("job"), asked.query("after"), asked.limit()?);
         let page = page.map_err(refused)?;
         let all = page.items.into_iter();
@@ -257,7 +275,7 @@ pub(crate) async fn start(State(runs): State<Runs>, asked: Asked) -> Response {
     .await
 }
 
-/// A run, with what each node did.
+/// A run, with what each node did so far.
 #[utoipa::path(
     get, path = "/v1/accounts/{account}/jobs/{job}/runs/{run}", tag = "jobs", operation_id = "getRun",
     security(("token" = [])),
@@ -273,10 +291,42 @@ pub(crate) async fn start(State(runs): State<Runs>, asked: Asked) -> Response {
 )]
 pub(crate) async fn get(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("GetRun", StatusCode::OK, asked, move |asked| {
-        let (_, _, jobs) = runs.of(asked)?;
+        let (_, jobs) = runs.of(asked)?;
         let found = jobs.get_run_with_metrics(asked.path("job"), asked.path("run"));
         let (run, metrics) = found.map_err(refused)?;
         Run::of(run, Some(metrics))
+    })
+    .await
+}
+
+/// What the plugins of a run said.
+#[utoipa::path(
+    get, path = "/v1/accounts/{account}/jobs/{job}/runs/{run}/log", tag = "jobs", operation_id = "getRunLog",
+    security(("token" = [])),
+    params(
+        ("account" = String, Path, description = "Twelve digits"),
+        ("job" = String, Path, description = "The job's name"),
+        ("run" = String, Path, description = "The run's id"),
+    ),
+    responses(
+        (status = 200, description = "The log", body = RunLog),
+        (status = 401, response = Problem), (status = 404, response = Problem),
+    ),
+)]
+pub(crate) async fn log(State(runs): State<Runs>, asked: Asked) -> Response {
+    perform("GetRunLog", StatusCode::OK, asked, move |asked| {
+        let (_, jobs) = runs.of(asked)?;
+        let lines = jobs.run_log(asked.path("job"), asked.path("run"));
+        let lines = lines.map_err(refused)?.into_iter();
+        Ok(RunLog {
+            lines: lines
+                .map(|line| Line {
+                    node: line.node,
+                    level: line.level,
+                    message: line.message,
+                })
+                .collect(),
+        })
     })
     .await
 }
