@@ -64,7 +64,8 @@ fn what_cannot_run_is_refused_at_once() {
         change(&mut changed);
         changed
     };
-    let cases: [(&dyn Fn(&mut JobDefinition), &str); 6] = [
+    type Spoil<'a> = &'a dyn Fn(&mut JobDefinition);
+    let cases: [(Spoil<'_>, &str); 6] = [
         (
             &|d| d.code_gen_configuration_nodes.clone_from(&bad),
             "node \"bad\": cannot run",

@@ -33,6 +33,9 @@ macro_rules! stored {
     };
 }
 
+/// Reads a type and writes it again.
+type RoundTrip = fn(Value) -> Value;
+
 fn round_trip<T: DeserializeOwned + Serialize>(sample: Value) -> Value {
     serde_json::to_value(serde_json::from_value::<T>(sample).unwrap()).unwrap()
 }
@@ -94,7 +97,7 @@ fn the_catalogs_types_lose_no_member_of_the_model() {
 #[test]
 fn what_is_said_about_a_job_is_kept() {
     let model = serde_json::from_str::<Value>(REQUESTS).unwrap();
-    let round_trips: [(&str, fn(Value) -> Value); 3] = [
+    let round_trips: [(&str, RoundTrip); 3] = [
         (
             "ExecutionProperty",
             round_trip::<tenon_jobs::ExecutionProperty>,
