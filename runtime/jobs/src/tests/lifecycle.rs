@@ -666,6 +666,153 @@ fn a_bookmark_is_given_to_runs_that_ask_for_it_until_it_is_reset() {
     assert!(run_once(BTreeMap::new()).is_empty());
 }
 
+#[test]
+fn a_run_that_was_cut_off_while_it_published_is_repeated_first() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    jobs.create_job("j", definition(1, 0), Tags::new()).unwrap();
+    let id = start(&jobs, "j");
+    let waiting = start(&jobs, "j");
+    let mut run = id.clone();
+    for attempt in 1..=3 {
+        let mut scheduler = bench.scheduler(1);
+        scheduler.tick().unwrap();
+        let given = bench.last();
+        assert_eq!(given.request.run, run, "before the run that waits");
+        assert_eq!(given.request.output, id[3..35], "all attempts write alike");
+        given.report(Report::Started);
+        given.report(Report::Ready);
+        scheduler.tick().unwrap();
+        assert!(given.said().published);
+        // Nobody wants it any more, and it is repeated all the same.
+        jobs.stop_run("j", &run).unwrap();
+        drop(scheduler);
+        assert_eq!(bench.scheduler(1).recover().unwrap(), 1);
+        let ended = jobs.get_run("j", &run).unwrap();
+        assert_eq!(ended.job_run_state, RunState::Failed);
+        let message = ended.error_message.unwrap();
+        assert!(
+            message.ends_with("made visible; it is repeated"),
+            "{message}"
+        );
+        run = format!("{id}_attempt_{attempt}");
+    }
+    let mut scheduler = bench.scheduler(1);
+    scheduler.tick().unwrap();
+    let given = bench.last();
+    given.report(Report::Started);
+    given.report(Report::Ready);
+    scheduler.tick().unwrap();
+    bench.scheduler(1).recover().unwrap();
+    let message = jobs.get_run("j", &run).unwrap().error_message.unwrap();
+    assert!(
+        message.ends_with("may be there: run the job again"),
+        "{message}"
+    );
+    // One that was cut off before is not repeated: its job has no retries.
+    let mut next = bench.scheduler(1);
+    next.tick().unwrap();
+    assert_eq!(bench.last().request.run, waiting);
+    bench.last().report(Report::Started);
+    next.tick().unwrap();
+    bench.scheduler(1).recover().unwrap();
+    assert_eq!(state(&jobs, "j", &waiting), RunState::Failed);
+    assert_eq!(jobs.list_runs("j", None, 10).unwrap().items.len(), 5);
+}
+
+#[test]
+fn runs_by_bookmark_come_one_at_a_time_and_add_what_they_read() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let with = |option: &str| JobDefinition {
+        default_arguments: Some(arguments(&[("--job-bookmark-option", option)])),
+        ..definition(5, 0)
+    };
+    let refused = jobs.create_job("x", with("yes"), Tags::new()).unwrap_err();
+    assert!(refused.to_string().contains("is \"yes\""), "{refused}");
+    let enable = with("job-bookmark-enable");
+    jobs.create_job("j", enable, Tags::new()).unwrap();
+    let range = StartRun {
+        arguments: Some(arguments(&[("--job-bookmark-from", "jr_1")])),
+        ..StartRun::default()
+    };
+    jobs.start_run("j", &range).unwrap_err();
+    let (first, second) = (start(&jobs, "j"), start(&jobs, "j"));
+    let mut scheduler = bench.scheduler(4);
+    scheduler.tick().unwrap();
+    assert_eq!(state(&jobs, "j", &first), RunState::Starting);
+    assert_eq!(state(&jobs, "j", &second), RunState::Waiting);
+    let finish = |scheduler: &mut Scheduler, path: &str| {
+        let given = bench.last();
+        given.report(Report::Started);
+        given.report(Report::Ended(Outcome::Succeeded(Success {
+            bookmarks: bookmarks("n", path),
+            ..Success::default()
+        })));
+        scheduler.tick().unwrap();
+        given.request.bookmarks
+    };
+    assert_eq!(finish(&mut scheduler, "a"), Some(BTreeMap::new()));
+    assert_eq!(state(&jobs, "j", &second), RunState::Starting);
+    assert_eq!(finish(&mut scheduler, "b"), Some(bookmarks("n", "a")));
+    let files = |jobs: &TenantJobs| jobs.get_bookmark("j", None).unwrap().job_bookmark;
+    assert!(files(&jobs).contains("\"files\":2"), "{}", files(&jobs));
+    // One that pauses reads what is new and does not move it.
+    let pause = StartRun {
+        arguments: Some(arguments(&[(
+            "--job-bookmark-option",
+            "job-bookmark-pause",
+        )])),
+        ..StartRun::default()
+    };
+    jobs.start_run("j", &pause).unwrap();
+    scheduler.tick().unwrap();
+    assert_eq!(finish(&mut scheduler, "c").unwrap()["n"].len(), 2);
+    assert!(files(&jobs).contains("\"files\":2"), "{}", files(&jobs));
+    // What a run read before a reset is read, and nothing else.
+    start(&jobs, "j");
+    scheduler.tick().unwrap();
+    jobs.reset_bookmark("j").unwrap();
+    finish(&mut scheduler, "d");
+    assert!(files(&jobs).contains("\"files\":1"), "{}", files(&jobs));
+}
+
+#[test]
+fn how_far_a_run_is_and_what_it_logged_are_there() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    jobs.create_job("j", definition(1, 0), Tags::new()).unwrap();
+    let id = start(&jobs, "j");
+    let mut scheduler = bench.scheduler(1);
+    scheduler.tick().unwrap();
+    let given = bench.last();
+    let metrics = |rows_out| RunMetrics {
+        nodes: vec![NodeMetrics {
+            node: "n".to_owned(),
+            rows_out,
+            ..NodeMetrics::default()
+        }],
+        peak_memory_bytes: None,
+    };
+    given.report(Report::Started);
+    given.report(Report::Progress(metrics(3)));
+    scheduler.tick().unwrap();
+    let found = || jobs.get_run_with_metrics("j", &id).unwrap().1;
+    assert_eq!(found(), metrics(3), "before the lease is renewed");
+    let line = LogLine {
+        node: "n".to_owned(),
+        level: "info".to_owned(),
+        message: "hello".to_owned(),
+    };
+    given.report(Report::Log(vec![line.clone()]));
+    given.fail("it broke");
+    scheduler.tick().unwrap();
+    assert_eq!(found(), metrics(3), "also of a run that failed");
+    assert_eq!(jobs.run_log("j", &id).unwrap(), [line]);
+    jobs.delete_job("j").unwrap();
+    assert_eq!(bench.count(ONE, Tree::Run), 0);
+}
+
 /// Records written by this release's first version are read by every later one.
 #[test]
 fn golden_records_are_read() {
