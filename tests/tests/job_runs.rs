@@ -590,6 +590,40 @@ fn what_a_run_did_is_kept_and_shown() {
 }
 
 #[test]
+fn a_plugin_that_spins_is_stopped_within_a_second() {
+    let mut served = Served::new();
+    let wasm = served.folder.path().join("hostile.wasm");
+    std::fs::write(&wasm, tenon_tests::component("tests/hostile")).unwrap();
+    served.kill();
+    let install = ["plugin", "install", wasm.to_str().unwrap()];
+    let (succeeded, said) = served.command(None, &install);
+    assert!(succeeded, "{said}");
+    served.start();
+    served.write("in/a.csv", &csv(0..10));
+    let mut nodes = copies(&served, "in", "out");
+    nodes["evil"] = json!({"DynamicTransform": {
+        "Name": "evil", "TransformName": "spins", "Inputs": ["in"], "FunctionName": "spins", "Path": "tenon:hostile@0",
+    }});
+    nodes["out"]["S3GlueParquetTarget"]["Inputs"] = json!(["evil"]);
+    served.create_job("spins", &nodes, json!({}));
+    let run = served.start_job("spins", json!({}));
+    let input = json!({"JobName": "spins", "RunId": &run});
+    let started = Instant::now();
+    // It is compiled first, by another process.
+    while !served.call("GetJobRun", input.clone())["JobRun"]["StateDetail"].is_string() {
+        assert!(started.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let stopped = Instant::now();
+    served.stop_run("spins", &run);
+    served.job_run("spins", &run, &["STOPPED"]);
+    let took = stopped.elapsed();
+    println!("stopped within {took:?}");
+    assert!(took < Duration::from_millis(2_000), "{took:?}");
+    assert!(served.busy().is_empty());
+}
+
+#[test]
 fn boto3_runs_jobs() {
     let clients = tenon_tests::root().join("tests/clients");
     let Some(python) = environment::python(&clients) else {
