@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use crate::environment;
-use crate::served::{PATIENCE, Served};
+use crate::served::{ACCOUNT, PATIENCE, Served};
 
 /// The command of the process that runs a job.
 const WORKER: &str = "run-worker";
@@ -577,6 +577,26 @@ fn what_a_run_did_is_kept_and_shown() {
     assert_eq!(
         (runs.as_array().unwrap().len(), &runs[0]["run"]),
         (1, &json!(id))
+    );
+    // A run while it runs.
+    let watched = served.start_job("quick", json!({}));
+    let path = format!("/v1/accounts/{ACCOUNT}/jobs/quick/runs/{watched}/events");
+    let said = served.get(&token, &path);
+    assert!(said.contains("text/event-stream"), "{said}");
+    let events = said.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events
+        .map(|event| serde_json::from_str(event).unwrap())
+        .collect();
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["id"], &last["state"]),
+        (&json!(watched), &json!("SUCCEEDED"))
+    );
+    assert_eq!(last["metrics"]["nodes"][0]["rows_out"], 1000, "{last}");
+    assert!(
+        served
+            .get(&token, &format!("{path}x"))
+            .starts_with("HTTP/1.1 404")
     );
     let (succeeded, said) = job(&["show", "quick", "jr_none"]);
     assert!(

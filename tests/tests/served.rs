@@ -140,6 +140,20 @@ impl Served {
         )
     }
 
+    /// All that a path of the REST interface sends, which ends the connection.
+    pub(crate) fn get(&self, token: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n",
+            self.address
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     pub(crate) fn call(&self, operation: &str, input: Value) -> Value {
         let (succeeded, answer) = self.ask(operation, &input);
         assert!(succeeded, "{operation}: {answer}");

@@ -13,6 +13,7 @@ mod accounts;
 mod asked;
 mod audit;
 mod backup;
+mod events;
 mod keys;
 mod plugins;
 pub(crate) mod problem;
@@ -54,7 +55,7 @@ use crate::routes;
         keys::list, keys::create, keys::change, keys::delete, keys::find,
         tokens::list, tokens::create, tokens::revoke,
         audit::of_account, audit::of_server,
-        runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop,
+        runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop, events::watch,
         plugins::list, plugins::publish, plugins::get, plugins::change,
         plugins::list_of_account, plugins::publish_for_account, plugins::get_of_account, plugins::change_of_account,
     ),
@@ -142,6 +143,10 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity, runs: Runs) -> Rou
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs/{run}/log",
             get(runs::log),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs/{run}/events",
+            get(events::watch),
         )
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs/{run}/stop",

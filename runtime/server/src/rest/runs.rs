@@ -71,6 +71,9 @@ pub(crate) struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     metrics: Option<Value>,
+    /// Whether nothing more happens to it.
+    #[serde(skip)]
+    is_final: bool,
 }
 
 /// A page of runs.
@@ -114,6 +117,10 @@ pub(crate) struct NewRun {
 }
 
 impl Run {
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.is_final
+    }
+
     fn of(run: JobRun, metrics: Option<RunMetrics>) -> Result<Self, Fault> {
         let metrics = metrics.map(serde_json::to_value).transpose();
         Ok(Self {
@@ -128,6 +135,7 @@ impl Run {
             dpu_seconds: run.dpu_seconds,
             error: run.error_message,
             arguments: run.arguments.unwrap_or_default(),
+            is_final: run.job_run_state.is_final(),
             metrics: metrics.map_err(|error| Fault::internal(&error.to_string()))?,
         })
     }
@@ -143,6 +151,14 @@ impl Runs {
         let (tenant, _) =
             found.ok_or_else(|| fault(IdentityError::not_found("account", account)))?;
         Ok((caller, self.jobs.tenant(tenant)))
+    }
+
+    /// The run in the path, as it is.
+    pub(crate) fn look(&self, asked: &Asked) -> Result<Run, Fault> {
+        let (_, jobs) = self.of(asked)?;
+        let found = jobs.get_run_with_metrics(asked.path("job"), asked.path("run"));
+        let (run, metrics) = found.map_err(refused)?;
+        Run::of(run, Some(metrics))
     }
 
     /// Changes something about the job in the path, with an entry of the audit log.
@@ -291,10 +307,7 @@ pub(crate) async fn start(State(runs): State<Runs>, asked: Asked) -> Response {
 )]
 pub(crate) async fn get(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("GetRun", StatusCode::OK, asked, move |asked| {
-        let (_, jobs) = runs.of(asked)?;
-        let found = jobs.get_run_with_metrics(asked.path("job"), asked.path("run"));
-        let (run, metrics) = found.map_err(refused)?;
-        Run::of(run, Some(metrics))
+        runs.look(asked)
     })
     .await
 }
