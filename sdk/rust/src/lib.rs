@@ -78,6 +78,7 @@ pub use columns::{Column, IntoColumn};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use map::{Keep, Map, MapBinding, Mapped, Mapper, Selection};
+pub use memory::rising_offsets;
 pub use plan::{Expansion, NamedInput, Plan};
 pub use serde;
 pub use serde_json;

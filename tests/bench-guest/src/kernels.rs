@@ -6,6 +6,8 @@
 //! row allocates: strings are written into one buffer, copied in blocks of fixed size, because a copy of
 //! variable size is a call in wasm. Rows under a null are computed like others; the caller keeps the validity.
 
+use std::ops::Range;
+
 use regex::bytes::Regex;
 
 /// Rows of one turn of the inner loops.
@@ -13,6 +15,9 @@ const LANES: usize = 32;
 
 /// Bytes of one turn of the inner loops over text.
 const BLOCK: usize = 16;
+
+/// Rows of one turn of the loop that copies text.
+const ROWS: usize = 4;
 
 /// What `matches` looks for: a plain e-mail address under `.com` or `.org`.
 pub const ADDRESS: &str = r"^[a-z0-9._]+@[a-z0-9-]+\.(com|org)$";
@@ -150,8 +155,9 @@ pub fn substring(offsets: &[i32], bytes: &[u8], from: usize, count: usize) -> St
     if is_ascii(window(offsets, bytes)) {
         // A zero that the compiler does not know: else it would make one call of the block's two copies.
         let zero = std::hint::black_box(0);
-        let part = |row: std::ops::Range<usize>| part(row.start, row.end);
-        return copied(offsets, bytes, count, part, |byte| byte | zero);
+        let part = |row: Range<usize>| part(row.start, row.end);
+        let quick = |row| Some(part(row));
+        return copied(offsets, bytes, count, quick, part, |byte| byte | zero);
     }
     each(offsets, bytes, |row, out| {
         out.extend(row.chars().skip(from).take(count));
@@ -179,6 +185,7 @@ pub fn shout(offsets: &[i32], bytes: &[u8]) -> Strings {
             offsets,
             bytes,
             usize::MAX,
+            |row| trimmed_quickly(bytes, row),
             |row| trimmed(bytes, row),
             upper_of,
         );
@@ -244,13 +251,8 @@ fn window<'a>(offsets: &[i32], bytes: &'a [u8]) -> &'a [u8] {
 
 fn is_ascii(bytes: &[u8]) -> bool {
     let (chunks, rest) = bytes.as_chunks::<{ 8 * BLOCK }>();
-    let mut seen = [0; 8 * BLOCK];
-    for chunk in chunks {
-        for i in 0..8 * BLOCK {
-            seen[i] |= chunk[i];
-        }
-    }
-    seen.iter().chain(rest).all(u8::is_ascii)
+    let any = |bytes: &[u8]| bytes.iter().fold(0, |seen, byte| seen | byte);
+    chunks.iter().all(|chunk| any(chunk).is_ascii()) && any(rest).is_ascii()
 }
 
 fn upper_of(byte: u8) -> u8 {
@@ -272,21 +274,19 @@ fn upper_ascii(bytes: &[u8]) -> Option<Vec<u8>> {
     is_ascii.then_some(upper)
 }
 
-/// The row without white space at its ends. Of ASCII only; eight bytes at once, because few rows have more.
-fn trimmed(bytes: &[u8], row: std::ops::Range<usize>) -> std::ops::Range<usize> {
-    let first = bytes.get(row.start..).and_then(<[u8]>::first_chunk::<8>);
-    let last = bytes.get(..row.end).and_then(<[u8]>::last_chunk::<8>);
-    let (Some(first), Some(last)) = (first, last) else {
-        return trimmed_slowly(bytes, row);
-    };
+/// The row without white space at its ends, when each end is within eight bytes that can be read at once: few rows
+/// have more white space, only the first and the last of a column have less around them. Of ASCII only.
+fn trimmed_quickly(bytes: &[u8], row: Range<usize>) -> Option<Range<usize>> {
+    let first = bytes.get(row.start..)?.first_chunk::<8>()?;
+    let last = bytes.get(..row.end)?.last_chunk::<8>()?;
     let (before, after) = (not_space(*first), not_space(*last));
     if before == 0 || after == 0 {
-        return trimmed_slowly(bytes, row);
+        return None;
     }
     let start = row.start + before.trailing_zeros() as usize / 8;
     let end = row.end - (after.leading_zeros() as usize / 8).min(row.len());
     // Of a row of blanks, both have gone past the other end.
-    start.min(end)..end
+    Some(start.min(end)..end)
 }
 
 /// The high bit of each ASCII byte that is not white space.
@@ -298,22 +298,21 @@ fn not_space(bytes: [u8; 8]) -> u64 {
     not_blank & !(from_tab & !after_return) & each(0x80)
 }
 
-/// The short, the blank, the first and the last of a column.
-#[cold]
-#[inline(never)]
-fn trimmed_slowly(bytes: &[u8], row: std::ops::Range<usize>) -> std::ops::Range<usize> {
+/// The row without white space at its ends.
+fn trimmed(bytes: &[u8], row: Range<usize>) -> Range<usize> {
     let text = std::str::from_utf8(&bytes[row.clone()]).unwrap_or_default();
     let start = row.start + text.len() - text.trim_start().len();
     start..start + text.trim().len()
 }
 
-/// A part of each row, at most `longest` bytes, with `f` of each byte. Blocks are written whole: what is too much is
-/// overwritten by the next row or cut off at the end.
+/// A part of each row, at most `longest` bytes, with `f` of each byte. `quick` names the part of most rows, `part` of
+/// every one.
 fn copied(
     offsets: &[i32],
     bytes: &[u8],
     longest: usize,
-    part: impl Fn(std::ops::Range<usize>) -> std::ops::Range<usize>,
+    quick: impl Fn(Range<usize>) -> Option<Range<usize>>,
+    part: impl Fn(Range<usize>) -> Range<usize>,
     f: impl Fn(u8) -> u8,
 ) -> Strings {
     let rows = offsets.len().saturating_sub(1);
@@ -321,28 +320,67 @@ fn copied(
         .len()
         .min(rows.saturating_mul(longest));
     let mut out = vec![0; most + BLOCK];
-    let mut out_offsets = Vec::with_capacity(rows + 1);
-    out_offsets.push(0);
-    let mut at = 0;
-    let ends = offsets.iter().skip(1);
-    out_offsets.extend(offsets.iter().zip(ends).map(|(start, end)| {
-        let part = part(*start as usize..*end as usize);
-        let block = bytes
-            .get(part.start..)
-            .and_then(<[u8]>::first_chunk::<BLOCK>);
-        let slot = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<BLOCK>);
-        match (block, slot, part.len()) {
-            (Some(block), Some(slot), ..=BLOCK) => *slot = std::array::from_fn(|i| f(block[i])),
-            _ => copy_long(&bytes[part.clone()], &mut out[at..], &f),
+    let mut out_offsets = vec![0; rows + 1];
+    let (mut row, mut at) = (0, 0);
+    while row < rows {
+        let ends = &mut out_offsets[row + 1..];
+        let (copied, end) = copy_blocks(&offsets[row..], bytes, &mut out, at, ends, &quick, &f);
+        (row, at) = (row + copied, end);
+        if row < rows {
+            let part = part(offsets[row] as usize..offsets[row + 1] as usize);
+            copy_long(&bytes[part.clone()], &mut out[at..], &f);
+            (row, at) = (row + 1, at + part.len());
+            out_offsets[row] = at as i32;
         }
-        at += part.len();
-        at as i32
-    }));
+    }
     out.truncate(at);
     Strings {
         offsets: out_offsets,
         bytes: out,
     }
+}
+
+/// Copies rows to `out`, from `at` on, while each fits into a block; returns how many, and where the last ends. Blocks
+/// are written whole: what is too much is overwritten by the next row or cut off at the end.
+///
+/// Nothing is called in here and little is known around it, so that the sandbox's compiler keeps all of it in registers.
+#[inline(never)]
+fn copy_blocks(
+    offsets: &[i32],
+    bytes: &[u8],
+    out: &mut [u8],
+    mut at: usize,
+    ends: &mut [i32],
+    quick: &impl Fn(Range<usize>) -> Option<Range<usize>>,
+    f: &impl Fn(u8) -> u8,
+) -> (usize, usize) {
+    let (turns, _) = ends.as_chunks_mut::<ROWS>();
+    let mut rows = 0;
+    for ends in turns {
+        let Some(offsets) = offsets
+            .get(rows..)
+            .and_then(<[i32]>::first_chunk::<{ ROWS + 1 }>)
+        else {
+            break;
+        };
+        for (i, end) in ends.iter_mut().enumerate() {
+            let Some(part) = quick(offsets[i] as usize..offsets[i + 1] as usize) else {
+                return (rows, at);
+            };
+            let block = bytes
+                .get(part.start..)
+                .and_then(<[u8]>::first_chunk::<BLOCK>);
+            let slot = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<BLOCK>);
+            let (Some(block), Some(slot), ..=BLOCK) = (block, slot, part.len()) else {
+                return (rows, at);
+            };
+            *slot = std::array::from_fn(|i| f(block[i]));
+            at += part.len();
+            *end = at as i32;
+            rows += 1;
+        }
+    }
+    (rows, at)
 }
 
 /// The rows that are longer than a block, and the last of the input.
@@ -409,7 +447,8 @@ mod tests {
             " a b c ",
         ];
         for more in ["", "größe "] {
-            let rows: Vec<&str> = rows.into_iter().chain([more]).collect();
+            let rows = rows.into_iter().cycle().take(45);
+            let rows: Vec<&str> = rows.chain([more]).collect();
             let s = strings(&rows);
             let each = |f: &dyn Fn(&str) -> String| {
                 let rows: Vec<String> = rows.iter().map(|row| f(row)).collect();

@@ -18,7 +18,7 @@ use arrow_ipc::writer::StreamWriter;
 use regex::bytes::Regex;
 use tenon_sdk::arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
 use tenon_sdk::arrow_array::{ArrowNativeTypeOp, PrimitiveArray};
-use tenon_sdk::arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use tenon_sdk::arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use tenon_sdk::prelude::*;
 
 use kernels::Strings;
@@ -60,7 +60,7 @@ impl Kernel {
         match (self.call)(columns) {
             Column::Ready(column) => Ok(column),
             Column::Text(strings, nulls) => {
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(strings.offsets));
+                let offsets = tenon_sdk::rising_offsets(strings.offsets)?;
                 let text = StringArray::try_new(offsets, Buffer::from_vec(strings.bytes), nulls)?;
                 Ok(Arc::new(text))
             }
@@ -73,7 +73,7 @@ impl Kernel {
         one_column(match (self.call)(columns) {
             Column::Ready(column) => column,
             Column::Text(strings, nulls) => {
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(strings.offsets));
+                let offsets = tenon_sdk::rising_offsets(strings.offsets)?;
                 let bytes = Buffer::from_vec(strings.bytes);
                 Arc::new(BinaryArray::try_new(offsets, bytes, nulls)?)
             }

@@ -11,7 +11,7 @@ use crate::json::decode::Decoder;
 use crate::json::records::Records;
 use crate::json::{JsonOptions, split};
 use crate::locate::SourceFile;
-use crate::piece::{BatchIterator, FileReader, Part, ScanRequest, open_at, open_text};
+use crate::piece::{BatchIterator, FileReader, Part, ScanRequest, open_at, open_text, until_over};
 
 const MAX_BATCH_BYTES: u64 = 16 << 20;
 
@@ -76,7 +76,7 @@ impl JsonReader {
         request: &ScanRequest,
     ) -> Result<BatchIterator> {
         let fields = self.schema.fields();
-        Ok(Box::new(JsonBatches {
+        let mut reader = JsonBatches {
             records,
             file: file.clone(),
             options: self.options.clone(),
@@ -86,8 +86,8 @@ impl JsonReader {
             fields: fields.clone(),
             schema: Arc::clone(&request.schema),
             batch_rows: request.batch_rows.max(1),
-            done: false,
-        }))
+        };
+        Ok(until_over(move || reader.read_batch()))
     }
 }
 
@@ -103,20 +103,6 @@ struct JsonBatches {
     fields: Fields,
     schema: SchemaRef,
     batch_rows: usize,
-    done: bool,
-}
-
-impl Iterator for JsonBatches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let batch = self.read_batch().transpose();
-        self.done = !matches!(batch, Some(Ok(_)));
-        batch
-    }
 }
 
 impl JsonBatches {
@@ -161,7 +147,6 @@ impl JsonBatches {
             fields: self.fields.clone(),
             schema: Arc::clone(&self.schema),
             batch_rows: self.batch_rows,
-            done: false,
         };
         while whole.read_batch()?.is_some() {}
         Ok(error)
