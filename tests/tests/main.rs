@@ -11,12 +11,16 @@ mod compile;
 mod conformance;
 mod decoders;
 mod deterministic;
+#[path = "../clients/environment.rs"]
+mod environment;
 mod evils;
 mod handmade;
 mod hostile;
+mod job_runs;
 mod jobs;
 mod matching;
 mod plugins;
 mod process;
+mod served;
 mod source;
 mod statistics;

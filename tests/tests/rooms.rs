@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tenon-host", &[]),
     ("tenon-connect", &[]),
     ("tenon-catalog", &["tenon-store"]),
+    ("tenon-jobs", &["tenon-store"]),
     (
         "tenon-engine",
         &[
@@ -36,7 +37,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "tenon-server",
-        &["tenon-catalog", "tenon-registry", "tenon-store"],
+        &[
+            "tenon-catalog",
+            "tenon-jobs",
+            "tenon-registry",
+            "tenon-store",
+        ],
     ),
     (
         "tenon-cli",
@@ -45,6 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tenon-connect",
             "tenon-catalog",
             "tenon-registry",
+            "tenon-jobs",
             "tenon-store",
             "tenon-engine",
             "tenon-server",

@@ -3,123 +3,22 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int32Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tenon_tests::tenon;
 
-/// Long enough for anything that ends, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::served::{ACCOUNT, PATIENCE, Served};
 
-const ACCOUNT: &str = "000000000000";
-
-/// A server over a data folder, and a folder that its account's tables may be read in.
-struct Served {
-    folder: TempDir,
-    server: Option<Child>,
-    address: String,
-}
+/// The command of the process that reads a table.
+const READER: &str = "analyze-worker";
 
 impl Served {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("lake")).unwrap();
-        let mut served = Self {
-            folder,
-            server: None,
-            address: String::new(),
-        };
-        served.start();
-        served
-    }
-
-    fn lake(&self, name: &str) -> PathBuf {
-        self.folder.path().join("lake").join(name)
-    }
-
-    fn start(&mut self) {
-        let root = format!("{ACCOUNT}={}", self.lake("").display());
-        let mut server = Command::new(tenon())
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-root", &root])
-            .env("TENON_DATA", self.folder.path().join("data"))
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
-        let said = lines.by_ref().map(|line| line.unwrap());
-        let line = said
-            .into_iter()
-            .find(|line| line.contains("http://"))
-            .unwrap();
-        let (_, address) = line.split_once("http://").unwrap();
-        let address: String = address
-            .chars()
-            .take_while(|c| *c == '.' || *c == ':' || c.is_ascii_digit())
-            .collect();
-        self.address = address.trim_end_matches(':').to_owned();
-        // Read on, so that the server never waits.
-        std::thread::spawn(move || lines.for_each(drop));
-        self.server = Some(server);
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.kill().unwrap();
-            server.wait().unwrap();
-        }
-    }
-
-    /// The answer, and whether it is one of success.
-    fn ask(&self, operation: &str, input: &Value) -> (bool, Value) {
-        let body = input.to_string();
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Amz-Target: AWSGlue.{operation}\r\n\
-             Content-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n{body}",
-            self.address,
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (
-            head.starts_with("HTTP/1.1 200"),
-            serde_json::from_str(body).unwrap(),
-        )
-    }
-
-    fn call(&self, operation: &str, input: Value) -> Value {
-        let (succeeded, answer) = self.ask(operation, &input);
-        assert!(succeeded, "{operation}: {answer}");
-        answer
-    }
-
-    fn refused(&self, operation: &str, input: Value) -> String {
-        let (succeeded, answer) = self.ask(operation, &input);
-        assert!(!succeeded, "{operation}: {answer}");
-        format!(
-            "{} {}",
-            answer["__type"],
-            answer["message"]
-                .as_str()
-                .or(answer["Message"].as_str())
-                .unwrap()
-        )
-    }
-
     fn table(&self, name: &str, format: &str, location: &str, columns: &Value, keys: &Value) {
         let _ = self.ask("CreateDatabase", &json!({"DatabaseInput": {"Name": "d"}}));
         let table = json!({
@@ -182,15 +81,6 @@ impl Served {
             .find(|member| member.is_object())
             .unwrap()
             .clone()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if let Some(server) = &mut self.server {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
     }
 }
 
@@ -437,21 +327,12 @@ fn endless(served: &Served) -> String {
     run
 }
 
-/// Processes that read for this server.
-fn workers(served: &Served) -> usize {
-    let server = served.server.as_ref().unwrap().id();
-    let children = format!("/proc/{server}/task");
-    let tasks = std::fs::read_dir(children).unwrap().flatten();
-    let ids = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    ids.map(|ids| ids.split_whitespace().count()).sum()
-}
-
 #[test]
 fn stopping_ends_the_process_that_reads() {
     let served = Served::new();
     let run = endless(&served);
     let started = Instant::now();
-    while workers(&served) == 0 {
+    while served.workers(READER).is_empty() {
         assert!(started.elapsed() < PATIENCE, "nothing reads");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -459,7 +340,7 @@ fn stopping_ends_the_process_that_reads() {
     served.call("StopColumnStatisticsTaskRun", of);
     assert_eq!(served.until(&run, &["STOPPED"])["Status"], "STOPPED");
     let started = Instant::now();
-    while workers(&served) > 0 {
+    while !served.workers(READER).is_empty() {
         assert!(started.elapsed() < PATIENCE, "it still reads");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -1,10 +1,9 @@
 //! [`Catalog`] and [`TenantCatalog`]: who may ask, and what all operations share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
-use tenon_store::{Clock, Expected, Key, Page as Records, Record, Store, Tenant, Tree};
+use tenon_store::{Clock, Expected, Key, Note, Page as Records, Record, Store, Tenant, Tree};
 
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexWork;
@@ -71,54 +70,6 @@ pub struct TenantCatalog {
     tenant: Tenant,
     scope: Scope,
     note: Option<Arc<Note>>,
-}
-
-/// A record that is written with every change, in its transaction: what an audit log says of it.
-#[derive(Debug)]
-pub struct Note {
-    tree: Tree,
-    key: Key,
-    schema: u16,
-    payload: Vec<u8>,
-    actor: String,
-    written: AtomicBool,
-}
-
-impl Note {
-    /// A note among the tenant's records. Its key must be no key of the catalog's.
-    #[must_use]
-    pub const fn new(tree: Tree, key: Key, schema: u16, payload: Vec<u8>) -> Self {
-        Self {
-            tree,
-            key,
-            schema,
-            payload,
-            actor: String::new(),
-            written: AtomicBool::new(false),
-        }
-    }
-
-    /// Says on whose behalf the change happens, for the store's journal, which keeps the first
-    /// [`tenon_store::MAX_ACTOR_BYTES`].
-    #[must_use]
-    pub fn by(mut self, actor: &str) -> Self {
-        let end = actor.floor_char_boundary(tenon_store::MAX_ACTOR_BYTES);
-        actor[..end].clone_into(&mut self.actor);
-        self
-    }
-
-    /// Whether a change happened, and the note with it.
-    #[must_use]
-    pub fn is_written(&self) -> bool {
-        self.written.load(Ordering::Acquire)
-    }
-
-    fn add(&self, transaction: tenon_store::Transaction) -> tenon_store::Transaction {
-        let (key, payload) = (self.key.clone(), self.payload.clone());
-        transaction
-            .by(self.actor.as_str())
-            .put(self.tree, key, self.schema, payload)
-    }
 }
 
 impl std::fmt::Debug for TenantCatalog {
@@ -309,6 +260,11 @@ impl TenantCatalog {
         Transaction::new(self.tenant, self.scope.clone())
     }
 
+    /// The same, going on with a transaction of the tenant's that somebody else began.
+    pub(crate) fn over(&self, transaction: tenon_store::Transaction) -> Transaction {
+        Transaction::over(transaction, self.scope.clone())
+    }
+
     pub(crate) fn commit(&self, transaction: Transaction) -> Result<()> {
         let transaction = transaction.into_store();
         let note = self.note.as_ref().filter(|_| !transaction.is_empty());
@@ -319,7 +275,7 @@ impl TenantCatalog {
         match self.store.commit(transaction) {
             Ok(_) => {
                 if let Some(note) = note {
-                    note.written.store(true, Ordering::Release);
+                    note.set_written();
                 }
                 Ok(())
             }

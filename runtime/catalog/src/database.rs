@@ -171,7 +171,7 @@ impl TenantCatalog {
         found.ok_or_else(|| Error::not_found(Kind::Database, name))
     }
 
-    fn database_of(&self, name: &str, input: DatabaseInput) -> Database {
+    pub(crate) fn database_of(&self, name: &str, input: DatabaseInput) -> Database {
         Database {
             name: name.to_owned(),
             description: input.description,

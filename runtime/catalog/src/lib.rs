@@ -35,6 +35,7 @@
 //! | `function`, `statistics`, `index` | what lies in a database or beside tables and partitions |
 //! | `statistics_task` | runs that find out statistics: their states, settings and schedules |
 //! | `fsck`, `transfer` | checking and mending, export and import |
+//! | `publish` | tables that are registered with somebody else's transaction |
 //! | `connection`, `tag`, `policy`, `settings`, `nested` | as many nouns, each with its model and operations |
 //! | `scope` | which of a tenant's catalogs an operation is about |
 //! | `expression` | filters over partitions |
@@ -87,6 +88,7 @@ mod name;
 mod nested;
 mod partition;
 mod policy;
+mod publish;
 mod scope;
 mod settings;
 mod statistics;
@@ -100,7 +102,7 @@ mod transfer;
 mod tests;
 
 pub use arrow::UnsupportedType;
-pub use catalog::{Catalog, Note, Page, TenantCatalog};
+pub use catalog::{Catalog, Page, TenantCatalog};
 pub use connection::{
     AuthenticationConfiguration, Connection, ConnectionDefinition, ConnectionInput,
     ConnectionWrite, OAuth2ClientApplication, OAuth2Properties, PhysicalConnectionRequirements,
@@ -137,6 +139,6 @@ pub use statistics_task::{
     StatisticsSettingsInput,
 };
 pub use table::UpdateTable;
-pub use tag::{MAX_TAGS, Resource, Tags};
+pub use tag::{MAX_TAGS, Resource, Tags, check as check_tags};
 pub use tenon_store::{Clock, Tenant};
 pub use transfer::{Counts, ImportReport, TransferError};

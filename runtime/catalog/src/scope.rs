@@ -71,7 +71,11 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     pub(crate) fn new(tenant: Tenant, scope: Scope) -> Self {
-        let mut store = tenon_store::Transaction::new(tenant);
+        Self::over(tenon_store::Transaction::new(tenant), scope)
+    }
+
+    /// Goes on with a transaction that somebody else began.
+    pub(crate) fn over(mut store: tenon_store::Transaction, scope: Scope) -> Self {
         if let Some(record) = scope.record() {
             store = store.expect(Tree::Object, record.clone(), Expected::Present);
         }

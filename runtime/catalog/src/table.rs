@@ -102,33 +102,48 @@ impl TenantCatalog {
         self.retry(Kind::Table, &full_name(&database, &name), || {
             let old = self.read_table(&database, &name)?;
             check_version(&database, &old.value, options.expected_version.as_deref())?;
-            let number = version_number(&old.value)?;
-            let table = Table {
-                create_time: old.value.create_time,
-                update_time: self.now(),
-                created_by: old.value.created_by.clone(),
-                version_id: Some((number + 1).to_string()),
-                ..self.table_of(&database, &name, input.clone())
-            };
-            let key = stored::table(&database, &name);
-            let transaction = self
-                .transaction()
-                .expect(Tree::Object, key.clone(), old.unchanged());
-            let mut transaction =
-                self.with_same_keys(transaction, &key, &old.value, &input.partition_keys)?;
-            if !options.skip_archive {
-                let version_key = stored::version(&database, &name, number);
-                transaction = transaction.put(
-                    Tree::Version,
-                    version_key,
-                    stored::SCHEMA,
-                    stored::encode(&old.value)?,
-                );
-            }
-            let transaction =
-                transaction.put(Tree::Object, key, stored::SCHEMA, stored::encode(&table)?);
+            let (transaction, table) = self.with_table_replaced(
+                self.transaction(),
+                &database,
+                &old,
+                input.clone(),
+                options.skip_archive,
+            )?;
             self.commit(transaction).map(|()| table)
         })
+    }
+
+    /// Adds the definition that takes the place of `old`.
+    pub(crate) fn with_table_replaced(
+        &self,
+        transaction: Transaction,
+        database: &str,
+        old: &Stored<Table>,
+        input: TableInput,
+        skip_archive: bool,
+    ) -> Result<(Transaction, Table)> {
+        let (name, number) = (&old.value.name, version_number(&old.value)?);
+        let keys = input.partition_keys.clone();
+        let table = Table {
+            create_time: old.value.create_time,
+            update_time: self.now(),
+            created_by: old.value.created_by.clone(),
+            version_id: Some((number + 1).to_string()),
+            ..self.table_of(database, name, input)
+        };
+        let key = stored::table(database, name);
+        let transaction = transaction.expect(Tree::Object, key.clone(), old.unchanged());
+        let mut transaction = self.with_same_keys(transaction, &key, &old.value, &keys)?;
+        if !skip_archive {
+            let version_key = stored::version(database, name, number);
+            let payload = stored::encode(&old.value)?;
+            transaction = transaction.put(Tree::Version, version_key, stored::SCHEMA, payload);
+        }
+        let payload = stored::encode(&table)?;
+        Ok((
+            transaction.put(Tree::Object, key, stored::SCHEMA, payload),
+            table,
+        ))
     }
 
     /// Deletes the table `name` of `database` with its versions, partitions, statistics and indexes, in one
@@ -441,7 +456,7 @@ impl TenantCatalog {
         Err(Error::not_found(Kind::Table, full_name(database, name)))
     }
 
-    fn table_of(&self, database: &str, name: &str, input: TableInput) -> Table {
+    pub(crate) fn table_of(&self, database: &str, name: &str, input: TableInput) -> Table {
         Table {
             name: name.to_owned(),
             database_name: Some(database.to_owned()),
@@ -480,7 +495,7 @@ fn no_such_version(database: &str, name: &str, number: u64) -> Error {
     )
 }
 
-fn check(input: &TableInput) -> Result<()> {
+pub(crate) fn check(input: &TableInput) -> Result<()> {
     if input.retention < 0 {
         return Err(Error::invalid(format!(
             "retention is {}, it cannot be negative",

@@ -144,8 +144,11 @@ impl TenantCatalog {
     }
 }
 
-/// Whether an object may have exactly these tags.
-pub(crate) fn check(tags: &Tags) -> Result<()> {
+/// Whether an object may have exactly these tags, also one that is not the catalog's.
+///
+/// # Errors
+/// [`Error::InvalidInput`] for more than [`MAX_TAGS`] and for tags that are not allowed.
+pub fn check(tags: &Tags) -> Result<()> {
     if tags.len() > MAX_TAGS {
         let count = tags.len();
         return Err(Error::invalid(format!(

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    account, audit, catalog, compile_worker, completions, doctor, find_matches, key, run, serve,
-    sql, store, token,
+    account, audit, catalog, compile_worker, completions, doctor, find_matches, job, key, run,
+    run_worker, serve, sql, store, token,
 };
 use crate::exit::Exit;
 use crate::plugin;
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Catalog(catalog::Args),
     /// Serve the catalog to clients of AWS Glue.
     Serve(serve::Args),
+    /// Start, list and stop runs of jobs of a server.
+    Job(job::Args),
     /// Create accounts and say how much they may use.
     Account(account::Args),
     /// Create and end access keys, with which requests are signed.
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     /// Find out statistics of one table: what the server starts for itself.
     #[command(hide = true)]
     AnalyzeWorker,
+    /// Run one job for a server: what it starts for itself.
+    #[command(hide = true)]
+    RunWorker(run_worker::Args),
 }
 
 /// Options of every command.

@@ -80,6 +80,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), Failure> {
         Command::Match(args) => commands::find_matches::run(shell, &args),
         Command::Sql(args) => commands::sql::run(shell, &args),
         Command::Catalog(args) => commands::catalog::run(shell, &args),
+        Command::Job(args) => commands::job::run(shell, &args),
         Command::Serve(args) => commands::serve::run(shell, &args),
         Command::Account(args) => commands::account::run(shell, &args),
         Command::Key(args) => commands::key::run(shell, &args),
@@ -93,6 +94,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), Failure> {
         Command::Completions(args) => commands::completions::run(shell, &args),
         Command::AnalyzeWorker => commands::analyze_worker::run(),
         Command::CompileWorker(args) => commands::compile_worker::run(&args),
+        Command::RunWorker(args) => commands::run_worker::run(shell, &args),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report::Report;
 
 /// The options every command shares, ready for use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shell {
     output: Output,
     quiet: bool,

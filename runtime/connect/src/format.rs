@@ -14,11 +14,11 @@ use crate::csv::CsvOptions;
 use crate::error::{Error, Result};
 use crate::evidence::Evidence;
 use crate::excel::ExcelOptions;
-use crate::hive;
 use crate::input::Output;
 use crate::ipc::ArrowOptions;
 use crate::json::JsonOptions;
 use crate::lines::{FixedWidthOptions, GrokOptions};
+use crate::listing::Listing;
 use crate::locate::{SourceFile, locate};
 use crate::orc::OrcOptions;
 use crate::parquet::ParquetOptions;
@@ -281,12 +281,7 @@ pub async fn table(
     paths: &[PathBuf],
     format: &Format,
 ) -> Result<Arc<dyn TableProvider>> {
-    let mut files = located(place, paths).await?;
-    hive::assign(paths, &mut files)?;
-    let first = files.first().map(SourceFile::name).unwrap_or_default();
-    let table = format.connector().table(files).await?;
-    hive::check(&table.schema(), &first)?;
-    Ok(table)
+    Listing::of(place, paths).await?.table(format).await
 }
 
 /// Why a table's columns have their types, and a CSV file its dialect: what [`table`] kept of its inference. Empty for

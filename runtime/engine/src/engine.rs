@@ -30,15 +30,16 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use tenon_catalog::TenantCatalog;
-use tenon_connect::{Error as ConnectError, Format, Place};
+use tenon_connect::{Error as ConnectError, Format, ListedFile, Listing, Place, WriteMode};
 use tenon_host::{Host, Kind, LimitSettings, Limits, Plugin};
 use tenon_registry::{Registry, Resolved};
+use tokio::sync::oneshot;
 
 use crate::bridge::Bridge;
 use crate::error::{Error, Result, plain_text};
 use crate::grants::{Grant, origins};
 use crate::graph::{DynamicTransform, Job, Node, ParameterType};
-use crate::guest::{GrantedHttp, GuestNode, expand};
+use crate::guest::{GrantedHttp, GuestNode, RunLog, expand};
 use crate::limits::{Layers, LimitCaps, compose};
 use crate::node::{Meter, NodeProvider};
 use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage, peak_memory_bytes};
@@ -114,12 +115,57 @@ impl std::fmt::Debug for Engine {
 pub struct Progress {
     nodes: Arc<Mutex<Vec<NodeMeter>>>,
     publishing: Arc<AtomicBool>,
+    gate: Arc<Mutex<Option<Gate>>>,
+    log: Arc<Mutex<RunLog>>,
+}
+
+/// Where a run waits, its results complete and invisible, until it may make them visible.
+#[derive(Debug)]
+struct Gate {
+    ready: oneshot::Sender<()>,
+    go: oneshot::Receiver<()>,
+}
+
+/// The other side of a run that waits before it publishes, see [`Progress::gated`].
+#[derive(Debug)]
+pub struct Publication {
+    /// Resolves when the results are complete.
+    pub ready: oneshot::Receiver<()>,
+    /// Lets them become visible; dropped, it cancels the run.
+    pub go: oneshot::Sender<()>,
 }
 
 /// A node's id and its counter.
 type NodeMeter = (String, Arc<Meter>);
 
 impl Progress {
+    /// For a run that asks before it makes its results visible.
+    #[must_use]
+    pub fn gated() -> (Self, Publication) {
+        let ((ready, is_ready), (go, may_go)) = (oneshot::channel(), oneshot::channel());
+        let gate = Gate { ready, go: may_go };
+        let progress = Self {
+            gate: Arc::new(Mutex::new(Some(gate))),
+            ..Self::default()
+        };
+        let publication = Publication {
+            ready: is_ready,
+            go,
+        };
+        (progress, publication)
+    }
+
+    /// Waits at the gate, where there is one.
+    async fn pass_gate(&self) -> Result<()> {
+        let gate = self.gate.lock().take();
+        let Some(gate) = gate else {
+            return Ok(());
+        };
+        // Whoever does not listen any more does not let it go on either.
+        let _ = gate.ready.send(());
+        gate.go.await.map_err(|_| Error::Cancelled)
+    }
+
     /// Rows that left each node so far, in the order in which the nodes were planned.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, u64)> {
@@ -130,12 +176,24 @@ impl Progress {
             .collect()
     }
 
+    /// What plugins have logged so far: node, level, message. It is there also when the run fails.
+    #[must_use]
+    pub fn log(&self) -> Vec<(String, &'static str, String)> {
+        let lines = self.log.lock().lines().into_iter();
+        lines
+            .map(|(node, line)| (node.to_string(), line.level, line.message))
+            .collect()
+    }
+
     /// Whether the run is past the point where it can be cancelled: its results are being made visible.
     #[must_use]
     pub fn is_publishing(&self) -> bool {
         self.publishing.load(Ordering::SeqCst)
     }
 }
+
+/// Whether a source, named by its node's id, is to read a file.
+pub type IsNew = Arc<dyn Fn(&str, &ListedFile) -> bool + Send + Sync>;
 
 /// What a query may write in front of a database.
 const CATALOG: &str = "tenon";
@@ -150,6 +208,10 @@ struct Planned {
     targets: Vec<(String, TargetSpec, LogicalPlan)>,
     plugins: BTreeMap<String, PluginReport>,
     scope: Scope,
+    /// Which files are to be read; all without it.
+    is_new: Option<IsNew>,
+    /// Files that sources read, when only some are to be read.
+    read: BTreeMap<String, Vec<ListedFile>>,
 }
 
 /// The outputs of a node: the result first.
@@ -183,31 +245,58 @@ impl Engine {
     /// # Errors
     /// The first thing that went wrong, naming its node. Nothing is written or registered then.
     pub async fn run(&self, job: &Job, run: &str, progress: &Progress) -> Result<RunReport> {
+        self.run_or_add(job, run, progress, None).await
+    }
+
+    /// The same for what is new: sources of files read those that `is_new` says, and targets get the results beside what
+    /// earlier runs wrote. The report says which files were read. A run that was cut off while it published is repeated
+    /// under the same name: its files take the place of those that it left.
+    ///
+    /// # Errors
+    /// As for [`Self::run`]; a job for which [`Self::check`] says that it cannot run so.
+    pub async fn run_new(
+        &self,
+        job: &Job,
+        run: &str,
+        progress: &Progress,
+        is_new: IsNew,
+    ) -> Result<RunReport> {
+        self.run_or_add(job, run, progress, Some(is_new)).await
+    }
+
+    async fn run_or_add(
+        &self,
+        job: &Job,
+        run: &str,
+        progress: &Progress,
+        is_new: Option<IsNew>,
+    ) -> Result<RunReport> {
         let started = Instant::now();
-        let planned = self.plan(job, progress).await?;
+        let mode = match &is_new {
+            None => WriteMode::Replace,
+            Some(_) => WriteMode::Append,
+        };
+        let planned = self.plan(job, progress, is_new).await?;
         let _cancels = planned.scope.cancellation.guard();
         let mut usage = Usage::default();
         let mut staged = Vec::with_capacity(planned.targets.len());
         for (id, spec, plan) in &planned.targets {
-            let (output, physical) = self.stage(&planned.context, id, spec, plan, run).await?;
+            let (output, physical) = self
+                .stage(&planned.context, id, (spec, mode), plan, run)
+                .await?;
             usage.add(id, &physical);
             staged.push(output);
         }
         let targets = self.publish(staged, progress).await?;
-        let log = planned
-            .scope
-            .log
-            .lines()
-            .into_iter()
-            .map(|(node, line)| (node.to_string(), line.level, line.message));
         Ok(RunReport {
             job: job.name.clone(),
             run: run.to_owned(),
             nodes: node_reports(job, &planned, &usage, &targets)?,
             targets,
+            read: planned.read,
             elapsed: started.elapsed(),
             peak_memory_bytes: peak_memory_bytes(),
-            log: log.collect(),
+            log: progress.log(),
         })
     }
 
@@ -216,7 +305,7 @@ impl Engine {
     /// # Errors
     /// As for [`Self::run`], as far as they show before anything runs.
     pub async fn explain(&self, job: &Job) -> Result<String> {
-        let planned = self.plan(job, &Progress::default()).await?;
+        let planned = self.plan(job, &Progress::default(), None).await?;
         let mut text = String::new();
         for (id, _, plan) in &planned.targets {
             let physical = physical(&planned.context, id, plan).await?;
@@ -351,7 +440,7 @@ impl Engine {
         })
     }
 
-    async fn plan(&self, job: &Job, progress: &Progress) -> Result<Planned> {
+    async fn plan(&self, job: &Job, progress: &Progress, is_new: Option<IsNew>) -> Result<Planned> {
         let context = self.session()?;
         let mut planned = Planned {
             scope: Scope {
@@ -363,7 +452,10 @@ impl Engine {
             meters: BTreeMap::new(),
             targets: Vec::new(),
             plugins: BTreeMap::new(),
+            is_new,
+            read: BTreeMap::new(),
         };
+        *progress.log.lock() = planned.scope.log.clone();
         let mut outputs: BTreeMap<&str, Outputs> = BTreeMap::new();
         for id in job.order()? {
             let node = &job.nodes[id];
@@ -435,7 +527,7 @@ impl Engine {
             Node::S3CsvSource(_)
             | Node::S3JsonSource(_)
             | Node::S3ParquetSource(_)
-            | Node::S3ExcelSource(_) => self.files(job, id, node).await?,
+            | Node::S3ExcelSource(_) => self.files(job, id, node, planned).await?,
             Node::CatalogSource(node) => {
                 let table = self
                     .catalog_table(&node.database, &node.table)
@@ -450,15 +542,29 @@ impl Engine {
         Ok(vec![plan])
     }
 
-    async fn files(&self, job: &Job, id: &str, node: &Node) -> Result<LogicalPlan> {
+    async fn files(
+        &self,
+        job: &Job,
+        id: &str,
+        node: &Node,
+        planned: &mut Planned,
+    ) -> Result<LogicalPlan> {
         let (paths, format) = crate::source::files(node)?;
         let paths: Vec<PathBuf> = paths.iter().map(|path| job.path(path)).collect();
-        let table = tenon_connect::table(&self.place, &paths, &format).await;
-        let table = table.map_err(|e| match e {
+        let fail = |e: ConnectError| match e {
             ConnectError::NotFound { .. } => Error::not_found(e).at(node.name()),
             _ => Error::node(node.name(), e),
-        })?;
-        scan(id, Some(&table))
+        };
+        let mut listing = Listing::of(&self.place, &paths).await.map_err(fail)?;
+        let has_new = planned.choose(id, &mut listing);
+        let table = listing.table(&format).await.map_err(fail)?;
+        let plan = scan(id, Some(&table))?;
+        if has_new {
+            return Ok(plan);
+        }
+        let none = LogicalPlanBuilder::from(plan).limit(0, Some(0));
+        let none = none.and_then(LogicalPlanBuilder::build);
+        none.map_err(|e| Error::of_datafusion(node.name(), &e))
     }
 
     async fn catalog_table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
@@ -469,6 +575,23 @@ impl Engine {
         let table = bridge.table(database, name).await;
         let table = table.map_err(|e| Error::Query(plain_text(&e)))?;
         table.ok_or_else(|| no_table(&format!("{database}.{name}"), &bridge))
+    }
+
+    /// Checks what can be checked of a job without its data: its graph, its targets, its plugins; with `for_new` also
+    /// whether it can run by [`Self::run_new`].
+    ///
+    /// # Errors
+    /// The first thing that is wrong, naming its node.
+    pub fn check(&self, job: &Job, for_new: bool) -> Result<()> {
+        for id in job.order()? {
+            let node = &job.nodes[id];
+            let target = TargetSpec::of(node, job)?;
+            if for_new {
+                crate::source::check_for_new(node)?;
+                target.map_or(Ok(()), |target| target.check_for_new())?;
+            }
+        }
+        self.limits(job).map(drop)
     }
 
     /// What the plugins of a job would be held to, node by node, without running or loading anything.
@@ -495,6 +618,7 @@ impl Engine {
         for output in staged {
             durable.push(output.sync().await?);
         }
+        progress.pass_gate().await?;
         progress.publishing.store(true, Ordering::SeqCst);
         let mut targets = Vec::with_capacity(durable.len());
         for output in durable {
@@ -508,7 +632,7 @@ impl Engine {
         &self,
         context: &SessionContext,
         id: &str,
-        spec: &TargetSpec,
+        (spec, mode): (&TargetSpec, WriteMode),
         plan: &LogicalPlan,
         run: &str,
     ) -> Result<(Staged, Arc<dyn ExecutionPlan>)> {
@@ -525,7 +649,7 @@ impl Engine {
         let staged = spec
             .stage(
                 id,
-                &self.place,
+                (&self.place, mode),
                 run,
                 physical.schema(),
                 partitions,
@@ -537,6 +661,24 @@ impl Engine {
 }
 
 impl Planned {
+    /// Leaves the files that a source is to read, and notes them. When there are none, one stays to tell the columns.
+    fn choose(&mut self, id: &str, listing: &mut Listing) -> bool {
+        let Some(is_new) = &self.is_new else {
+            return true;
+        };
+        let new: Vec<_> = listing.files().filter(|file| is_new(id, file)).collect();
+        let has_new = !new.is_empty();
+        match has_new {
+            true => listing.retain(|file| is_new(id, file)),
+            false => {
+                let newest = listing.files().max_by_key(|file| file.modified);
+                listing.retain(|file| Some(file) == newest.as_ref());
+            }
+        }
+        self.read.insert(id.to_owned(), new);
+        has_new
+    }
+
     /// Makes a node's plan a table: metered, and computed once when several nodes read it.
     fn boundary(
         &mut self,

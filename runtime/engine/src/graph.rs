@@ -540,6 +540,49 @@ impl Job {
         job.validated()
     }
 
+    /// A job of Glue's nodes, each in its JSON.
+    ///
+    /// # Errors
+    /// [`Error::Definition`], naming the node and the member or kind that is none here.
+    pub fn from_nodes(
+        name: &str,
+        nodes: impl IntoIterator<Item = (String, serde_json::Value)>,
+    ) -> Result<Self> {
+        let mut job = Self {
+            name: name.to_owned(),
+            ..Self::default()
+        };
+        for (id, node) in nodes {
+            let name = name_in(&node).unwrap_or_default();
+            let node = serde_json::from_value(node).map_err(|e| {
+                Error::Definition(format!("node {id:?} ({name}) cannot run here: {e}"))
+            })?;
+            job.nodes.insert(id, node);
+        }
+        job.validated()
+    }
+
+    /// The paths that its sources read and its targets write.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = (&str, &mut String)> {
+        self.nodes.iter_mut().flat_map(|(id, node)| {
+            let paths: &mut [String] = match node {
+                Node::S3CsvSource(n) => &mut n.paths,
+                Node::S3JsonSource(n) | Node::S3ParquetSource(n) => &mut n.paths,
+                Node::S3ExcelSource(n) => &mut n.paths,
+                Node::S3GlueParquetTarget(n) => std::slice::from_mut(&mut n.path),
+                Node::S3DirectTarget(n) => std::slice::from_mut(&mut n.path),
+                Node::CatalogSource(_)
+                | Node::ApplyMapping(_)
+                | Node::Filter(_)
+                | Node::SparkSQL(_)
+                | Node::DropDuplicates(_)
+                | Node::DynamicTransform(_)
+                | Node::SelectFromCollection(_) => &mut [],
+            };
+            paths.iter_mut().map(|path| (id.as_str(), path))
+        })
+    }
+
     fn validated(self) -> Result<Self> {
         self.order()?;
         if !self.nodes.values().any(Node::is_target) {
@@ -628,6 +671,12 @@ impl Job {
         }
         self.folder.join(local)
     }
+}
+
+/// The name of a node in Glue's JSON, also of a kind that is not here.
+fn name_in(node: &serde_json::Value) -> Option<String> {
+    let (_, members) = node.as_object()?.iter().next()?;
+    members.get("Name")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

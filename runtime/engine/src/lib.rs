@@ -36,7 +36,7 @@ mod target;
 mod transform;
 
 pub use bridge::MAX_PARTITIONS;
-pub use engine::{Engine, EngineConfig, Progress, first_rows};
+pub use engine::{Engine, EngineConfig, IsNew, Progress, Publication, first_rows};
 pub use error::{Error, Result};
 pub use grants::{Grant, GrantsFile};
 pub use graph::*;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
+use tenon_connect::ListedFile;
 
 use crate::limits::NodeLimits;
 use crate::node::{MeterExec, downcast};
@@ -24,6 +25,8 @@ pub struct RunReport {
     pub nodes: Vec<NodeReport>,
     /// What was written.
     pub targets: Vec<TargetReport>,
+    /// The files that each source read, of a run that reads what is new; else empty.
+    pub read: BTreeMap<String, Vec<ListedFile>>,
     /// From start to commit.
     pub elapsed: Duration,
     /// Peak resident memory of the process, in bytes, where the system tells.

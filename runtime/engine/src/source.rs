@@ -34,6 +34,21 @@ pub(crate) fn files(node: &Node) -> Result<(&[String], Format)> {
     Ok((paths, format))
 }
 
+/// Whether a node, if it is a source, can read only what is new.
+pub(crate) fn check_for_new(node: &Node) -> Result<()> {
+    let what = match node {
+        Node::CatalogSource(_) => "a table of the catalog",
+        Node::DynamicTransform(plugin) if plugin.inputs.is_empty() => "a plugin's source",
+        _ => return Ok(()),
+    };
+    Err(Error::node(
+        node.name(),
+        format!(
+            "{what} is read whole, there is no bookmark for it yet: read its files, or leave --job-bookmark-option out"
+        ),
+    ))
+}
+
 fn csv(source: &CsvSource) -> Result<CsvOptions> {
     let fail = |member: &str, e: &dyn std::fmt::Display| {
         Error::node(&source.name, format!("{member}: {e}"))

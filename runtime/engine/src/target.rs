@@ -72,19 +72,34 @@ impl TargetSpec {
         }))
     }
 
+    /// Whether results of several runs can stand beside each other there.
+    pub(crate) fn check_for_new(&self) -> Result<()> {
+        let path = self.path.to_string_lossy();
+        if path.ends_with('/') || Format::from_path(&self.path).is_err() {
+            return Ok(());
+        }
+        Err(Error::node(
+            &self.name,
+            format!(
+                "Path {path} is a file, and a run that reads only what is new writes beside what earlier runs wrote: \
+                 give a folder"
+            ),
+        ))
+    }
+
     /// Runs the partitions into staged files, invisible until [`Staged::commit`].
     pub(crate) async fn stage(
         &self,
         id: &str,
-        place: &Place,
+        (place, mode): (&Place, WriteMode),
         run: &str,
         schema: SchemaRef,
         partitions: Vec<SendableRecordBatchStream>,
         preview_rows: usize,
     ) -> Result<Staged> {
         let target = Target::from_path(place, &self.path);
-        let sink = FileSink::open(place, &target, &self.format, WriteMode::Replace, run)
-            .map_err(|e| self.fail(&e))?;
+        let sink =
+            FileSink::open(place, &target, &self.format, mode, run).map_err(|e| self.fail(&e))?;
         let preview = Arc::new(Mutex::new(Preview {
             rows: preview_rows,
             batches: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! An entry lies among the records of the tenant whose things were to be changed; what concerns accounts and
 //! keys lies among the server's own. The entry of a change is written in the change's own transaction (see
-//! [`tenon_catalog::Note`]), so neither is there without the other. What was refused, and how a request of
+//! [`tenon_store::Note`]), so neither is there without the other. What was refused, and how a request of
 //! several transactions ended, is written right after it.
 //!
 //! ```text
@@ -17,8 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenon_catalog::Note;
-use tenon_store::{Clock, Key, Store, Tenant, Transaction, Tree};
+use tenon_store::{Clock, Key, Note, Store, Tenant, Transaction, Tree};
 
 use crate::identity::{IdentityError, SCHEMA, decode, encode};
 use crate::token::{hex, unhex};
@@ -240,10 +239,12 @@ const NAMES: &[&str] = &[
     "DatabaseName",
     "FunctionName",
     "IndexName",
+    "JobName",
     "Name",
     "ResourceArn",
     "RoleArn",
     "RoleSessionName",
+    "RunId",
     "TableName",
     "VersionId",
 ];

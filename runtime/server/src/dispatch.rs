@@ -20,7 +20,9 @@ use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use tenon_catalog::{Catalog, Note, TenantCatalog};
+use tenon_catalog::{Catalog, TenantCatalog};
+use tenon_jobs::Jobs;
+use tenon_store::Note;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
@@ -50,6 +52,7 @@ const GLOBAL_REGION: &str = "us-east-1";
 pub(crate) struct Dispatch {
     identity: Identity,
     catalog: Catalog,
+    jobs: Jobs,
     /// The account of a server without accounts.
     account: String,
     region: String,
@@ -99,25 +102,31 @@ enum Target {
     Unknown(String, u16),
 }
 
+/// What a [`Dispatch`] is made of.
+pub(crate) struct DispatchParts {
+    pub(crate) identity: Identity,
+    pub(crate) model: Model,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) reach: Reach,
+    pub(crate) tasks: Tasks,
+    pub(crate) jobs: Jobs,
+    /// The key of pagination tokens.
+    pub(crate) lists: [u8; 32],
+}
+
 impl Dispatch {
-    pub(crate) fn new(
-        identity: Identity,
-        model: Model,
-        account: String,
-        region: String,
-        reach: Reach,
-        tasks: Tasks,
-        lists: [u8; 32],
-    ) -> Self {
+    pub(crate) fn new(parts: DispatchParts) -> Self {
         Self {
-            catalog: identity.catalog(),
-            identity,
-            account,
-            region,
-            reach: Arc::new(reach),
-            tasks,
-            model: Arc::new(model),
-            lists: Tokens::new(lists),
+            catalog: parts.identity.catalog(),
+            jobs: parts.jobs,
+            identity: parts.identity,
+            account: parts.account,
+            region: parts.region,
+            reach: Arc::new(parts.reach),
+            tasks: parts.tasks,
+            model: Arc::new(parts.model),
+            lists: Tokens::new(parts.lists),
             seats: Seats::new(SEATS),
         }
     }
@@ -255,12 +264,19 @@ impl Dispatch {
         note: Option<Arc<Note>>,
     ) -> Result<Output, Fault> {
         let catalog = self.catalog.tenant(caller.tenant);
+        let jobs = self.jobs.tenant(caller.tenant);
         let quotas = caller.quotas;
+        let (jobs, noted) = match note {
+            Some(note) => (
+                jobs.with_note(Arc::clone(&note)),
+                catalog.clone().with_note(note),
+            ),
+            None => (jobs, catalog.clone()),
+        };
         let context = Context {
-            catalog: match note {
-                Some(note) => catalog.clone().with_note(note),
-                None => catalog.clone(),
-            },
+            catalog: noted,
+            jobs,
+            invocation: wire::invocation(&call.headers),
             catalog_id: caller.account.clone(),
             account: caller.account,
             region: self.region.clone(),

@@ -1,4 +1,4 @@
-//! [`Fault`]: an exception as Glue's clients see it, and the one table that makes them of the catalog's errors.
+//! [`Fault`]: an exception as Glue's clients see it, and the one place that makes them of the rooms' errors.
 //!
 //! Names and meanings: <https://docs.aws.amazon.com/glue/latest/webapi/CommonErrors.html>
 
@@ -46,6 +46,24 @@ impl Fault {
             name: "InternalServiceException",
             message: "the request could not be served; the server's log says why".to_owned(),
         }
+    }
+}
+
+impl From<tenon_jobs::Error> for Fault {
+    fn from(error: tenon_jobs::Error) -> Self {
+        use tenon_jobs::Error;
+        let name = match &error {
+            Error::NotFound { .. } => "EntityNotFoundException",
+            Error::AlreadyExists { .. } => "AlreadyExistsException",
+            Error::Conflict { .. } => "ConcurrentModificationException",
+            Error::InvalidInput { .. } => "InvalidInputException",
+            Error::TokenReused { .. } => "IdempotentParameterMismatchException",
+            Error::TooManyRuns { .. } => "ConcurrentRunsExceededException",
+            Error::LimitExceeded { .. } => "ResourceNumberLimitExceededException",
+            Error::Store(tenon_store::Error::TooLarge { .. }) => "InvalidInputException",
+            _ => return Self::internal(&error.to_string()),
+        };
+        Self::new(name, error.to_string())
     }
 }
 

@@ -28,6 +28,7 @@
 //! | `quota`, `share` | what an account may have; what one tenant takes of what all share |
 //! | `analyst`, `tasks` | [`Analyst`], who finds out statistics, and the runs that ask it |
 //! | `reach` | [`Network`], and the one way to addresses that callers name |
+//! | `work` | [`Workers`]: who runs jobs, and the thread that gives them runs |
 //! | `token` | pagination tokens that cannot be made or changed by callers |
 //! | `fault` | the one table from errors of the rooms to exception names of Glue |
 //!
@@ -71,6 +72,7 @@ pub mod telemetry;
 mod tls;
 mod token;
 mod wire;
+mod work;
 
 pub use analyst::{Analysis, AnalysisError, Analyst};
 pub use audit::{AuditEntry, AuditPage, AuditQuery};
@@ -86,3 +88,4 @@ pub use rest::openapi;
 pub use server::{Server, ServerConfig, ServerError};
 pub use tasks::TaskLimits;
 pub use tls::{TlsError, TlsFiles};
+pub use work::{JobWorkers, Workers};

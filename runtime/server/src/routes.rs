@@ -22,15 +22,16 @@ use crate::fault::Fault;
 use crate::front::{RequestId, Style, Told};
 use crate::health::{self, Health};
 use crate::identity::Identity;
+use crate::rest::Runs;
 use crate::{rest, wire};
 
 /// All paths. `glue` gets what is no path of ours: where keys are asked for, who sends none learns nothing of paths.
-pub(crate) fn all(glue: Router, health: Arc<Health>, identity: Identity) -> Router {
+pub(crate) fn all(glue: Router, health: Arc<Health>, identity: Identity, runs: Runs) -> Router {
     let glue = glue.layer(from_fn_with_state(identity.clone(), local_pages_only));
     Router::new()
         .route("/", get(welcome).fallback_service(glue.clone()))
         .merge(health::router(Arc::clone(&health)))
-        .merge(rest::router(health, identity))
+        .merge(rest::router(health, identity, runs))
         .route("/v1", any(unknown_path))
         .route("/v1/{*rest}", any(unknown_path))
         .fallback_service(glue)

@@ -10,8 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::analyst::Analyst;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, DispatchParts};
 use crate::front::{Front, MayPublish, Stage};
 use crate::health::{Health, Probe, Watchers};
 use crate::identity::{Identity, IdentityError, TokenScope, is_account_id, random};
@@ -20,10 +19,12 @@ use crate::listen::Listening;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::reach::{Network, Reach};
+use crate::rest::Runs;
 use crate::routes;
 use crate::tasks::{TaskLimits, Tasks};
 use crate::tls::{Tls, TlsError, TlsFiles};
 use crate::token::Tokens;
+use crate::work::{Work, Workers};
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -122,7 +123,7 @@ impl From<io::Error> for ServerError {
 }
 
 /// A server that has its address and does not serve yet.
-pub struct Server(Listening);
+pub struct Server(Listening, Work);
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -131,17 +132,17 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Takes the address, for a server that reads no data: runs that find out statistics are refused. Must be called on
-    /// a tokio runtime.
+    /// Takes the address, for a server that reads no data: runs of jobs and runs that find out statistics are refused.
+    /// Must be called on a tokio runtime.
     ///
     /// # Errors
     /// As [`Server::bind_with`].
     pub async fn bind(config: &ServerConfig, identity: Identity) -> Result<Self, ServerError> {
-        Self::bind_with(config, identity, None).await
+        Self::bind_with(config, identity, Workers::default()).await
     }
 
-    /// Takes the address. Must be called on a tokio runtime. Runs that an earlier server left under way have failed with
-    /// this.
+    /// Takes the address. Must be called on a tokio runtime. Runs that find out statistics and that an earlier server left
+    /// under way have failed with this.
     ///
     /// # Errors
     /// [`ServerError::OpenToAll`] for an address that is not of this machine only while there are no accounts,
@@ -150,7 +151,7 @@ impl Server {
     pub async fn bind_with(
         config: &ServerConfig,
         identity: Identity,
-        analyst: Option<Arc<dyn Analyst>>,
+        workers: Workers,
     ) -> Result<Self, ServerError> {
         if !config.listen.ip().is_loopback() && !identity.is_closed() {
             return Err(ServerError::OpenToAll(config.listen));
@@ -166,15 +167,30 @@ impl Server {
         let (account, region) = (config.account.clone(), config.region.clone());
         let listener = TcpListener::bind(config.listen).await?;
         let reach = Reach::new(&config.reachable, listener.local_addr()?);
+        let Workers { analyst, jobs } = workers;
         let tasks = Tasks::new(identity.clone(), account.clone(), analyst, config.tasks);
         tasks.take_over().map_err(ServerError::Identity)?;
-        let (identity_of, tasks_of) = (identity.clone(), tasks.clone());
-        let dispatch = Dispatch::new(identity_of, model, account, region, reach, tasks_of, lists);
+        let work = Work::new(&identity, jobs);
+        let dispatch = Dispatch::new(DispatchParts {
+            identity: identity.clone(),
+            model,
+            account,
+            region,
+            reach,
+            tasks: tasks.clone(),
+            jobs: work.jobs.clone(),
+            lists,
+        });
         dispatch.take_up();
-        let mut listening = listening(config, listener, dispatch, identity)?;
+        let runs = Runs {
+            identity: identity.clone(),
+            jobs: work.jobs.clone(),
+            open_account: config.account.clone(),
+        };
+        let mut listening = listening(config, listener, dispatch, runs)?;
         listening.chores.spawn(tasks.clone().work());
         listening.chores.spawn(tasks.keep_time());
-        Ok(Self(listening))
+        Ok(Self(listening, work))
     }
 
     /// Where it listens.
@@ -186,9 +202,16 @@ impl Server {
     }
 
     /// Serves until `stop` is ready, then finishes the requests that are under way, for as long as
-    /// [`Limits::drain_timeout`] says. A connection that cannot be accepted is logged and does not end it.
+    /// [`Limits::drain_timeout`] says, and ends runs of jobs. A connection that cannot be accepted is logged and does not
+    /// end it.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
-        self.0.run(stop).await;
+        let Self(listening, work) = self;
+        let working = work.begin();
+        listening.run(stop).await;
+        if let Some(working) = working {
+            // It waits for the store.
+            let _ = tokio::task::spawn_blocking(|| working.stop()).await;
+        }
     }
 
     /// The address for `AWS_ENDPOINT_URL_GLUE`.
@@ -210,8 +233,9 @@ fn listening(
     config: &ServerConfig,
     listener: TcpListener,
     dispatch: Dispatch,
-    identity: Identity,
+    runs: Runs,
 ) -> Result<Listening, ServerError> {
+    let identity = runs.identity.clone();
     let tls = config.tls.as_ref().map(Tls::open).transpose()?;
     if tls.is_none() && !config.listen.ip().is_loopback() {
         tracing::warn!("requests are not encrypted; give a certificate, or let a proxy do it");
@@ -225,7 +249,7 @@ fn listening(
         stages.clone(),
         probe(identity.clone(), config.account.clone()),
     );
-    let router = routes::all(dispatch.router(), Arc::new(health), identity.clone());
+    let router = routes::all(dispatch.router(), Arc::new(health), identity.clone(), runs);
     let mut chores = JoinSet::new();
     chores.spawn(prune(identity.clone()));
     let ids = Tokens::new(random()?);

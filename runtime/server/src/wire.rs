@@ -21,6 +21,17 @@ pub(crate) fn operation(headers: &HeaderMap) -> Option<Result<&str, &str>> {
     Some(target.strip_prefix(TARGET_PREFIX).ok_or(target))
 }
 
+/// Characters of an invocation's id, at most.
+const MAX_INVOCATION: usize = 128;
+
+/// What SDKs send with every repetition of one call.
+pub(crate) fn invocation(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("amz-sdk-invocation-id")?.to_str().ok()?;
+    (1..=MAX_INVOCATION)
+        .contains(&id.len())
+        .then(|| id.to_owned())
+}
+
 /// What the answer is to an operation that does not exist or is not supported.
 pub(crate) fn unknown(operation: &str) -> Fault {
     let shown: String = operation.chars().take(100).collect();

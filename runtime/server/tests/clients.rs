@@ -1,19 +1,17 @@
 //! Real clients from PyPI against servers in this process: every script in `tests/clients`, all at once, each with
 //! a server and a store of its own.
 //!
-//! The clients live in a virtual environment below cargo's target folder, named by the hash of their
-//! `requirements.txt`, so it is made once for each set of versions. Where pip cannot install them the test says
-//! so and passes.
+//! Where pip cannot install them the test says so and passes.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+#[path = "../../../tests/clients/environment.rs"]
+mod environment;
 mod support;
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -27,45 +25,9 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients")
 }
 
-fn runs(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// The environment's Python, made once for all tests of this process.
+/// The environment's Python.
 fn python() -> Option<PathBuf> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    PYTHON.get_or_init(install).clone()
-}
-
-/// Makes the environment unless it is there. A mark in the folder says that everything was installed, also when a test was killed
-/// half-way.
-fn install() -> Option<PathBuf> {
-    let requirements = scripts().join("requirements.txt");
-    let mut hasher = DefaultHasher::new();
-    fs::read(&requirements)
-        .expect("requirements")
-        .hash(&mut hasher);
-    let name = format!("clients-{:016x}", hasher.finish());
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let (python, mark) = (
-        environment.join("bin/python"),
-        environment.join("installed"),
-    );
-    if !mark.exists() {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv", "--clear"]).arg(&environment);
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--no-compile", "-r"])
-            .arg(&requirements);
-        if !(runs(&mut venv) && runs(&mut pip)) {
-            return None;
-        }
-        fs::write(&mark, "").expect("a mark");
-    }
-    Some(python)
+    environment::python(&scripts())
 }
 
 /// Runs one script against a server of its own; what it said when it failed.

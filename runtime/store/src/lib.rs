@@ -31,7 +31,7 @@
 //! | `recovery`, `marker` | opening after a shutdown, a kill, a power cut, damage |
 //! | `state`, `digest` | what the threads share; the fingerprint of everything stored |
 //! | `maintenance`, `backup`, `history` | [`verify`], [`repair`], [`migrate`]; [`backup()`], [`restore`], [`check_backup`]; [`log`] |
-//! | `transaction` | [`Transaction`], [`Expected`] |
+//! | `transaction`, `note` | [`Transaction`], [`Expected`]; [`Note`], which goes along with changes |
 //! | `key`, `tree` | [`Tenant`], [`Key`] and its order, [`Tree`] |
 //! | `envelope`, `value` | what is around a payload; payloads that need several entries |
 //! | `engine` | what the writer needs from a database; sled, and redb in tests |
@@ -98,6 +98,7 @@ mod keeper;
 mod key;
 mod maintenance;
 mod marker;
+mod note;
 mod recovery;
 mod state;
 mod store;
@@ -118,6 +119,7 @@ pub use history::{Change, Log, Touched, log};
 pub use keeper::{Status, Verified};
 pub use key::{BadKey, Key, KeyReader, MAX_KEY_BYTES, Tenant};
 pub use maintenance::{CheckpointReport, Report, migrate, repair, verify};
+pub use note::Note;
 pub use store::{Page, Record, SledStore, Store};
 pub use transaction::{Commit, Expected, MAX_ACTOR_BYTES, Transaction};
 pub use tree::Tree;

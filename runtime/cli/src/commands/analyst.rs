@@ -1,27 +1,18 @@
 //! [`ProcessAnalyst`]: statistics for a server, found out by [`analyze_worker`] processes below the folders that the
 //! operator granted.
-//!
-//! ```text
-//! --data-root ACCOUNT=DIR     tables of ACCOUNT may lie below DIR; everything else is refused
-//! ```
-//!
-//! What an account's definition of a table says is a wish: its location counts only when it leads below a granted folder
-//! in its text, and the worker opens it so that no symbolic link leads out either.
 
-use std::path::{Component, Path, PathBuf};
-use std::process::Stdio;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use tenon_catalog::{ColumnStatistics, StorageDescriptor, Table};
+use tenon_catalog::{ColumnStatistics, Table};
 use tenon_server::{Analysis, AnalysisError, Analyst};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use super::analyze_worker::{self, Answer, Order};
-use super::compile_worker::this_program;
+use super::child;
+use super::data_root::DataRoots;
 use crate::error::Failure;
-use crate::exit::Exit;
 
 /// Bytes of an answer, at most.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
@@ -29,135 +20,25 @@ const MAX_ANSWER_BYTES: u64 = 64 << 20;
 /// Bytes kept of what a worker says on stderr.
 const STDERR_BYTES: u64 = 16 << 10;
 
-/// Characters of a location that are shown.
-const SHOWN_CHARS: usize = 300;
-
-/// A folder that an account's tables may be read in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DataRoot {
-    account: String,
-    folder: PathBuf,
-}
-
-impl FromStr for DataRoot {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (account, folder) = text.split_once('=').ok_or("write ACCOUNT=DIR")?;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("account {account:?} is not twelve digits"));
-        }
-        if folder.is_empty() {
-            return Err("the folder is missing behind `=`".to_owned());
-        }
-        Ok(Self {
-            account: account.to_owned(),
-            folder: folder.into(),
-        })
-    }
-}
-
-impl DataRoot {
-    /// The folder as it was given and as it is, both absolute.
-    ///
-    /// # Errors
-    /// It is no folder, or `data`, where accounts and secrets are kept, is in it or around it.
-    fn open(&self, data: &Path) -> Result<Granted, Failure> {
-        let shown = self.folder.display();
-        let refuse = |reason: &str| {
-            Failure::new(format!("--data-root {}={shown}: {reason}", self.account))
-                .with_exit(Exit::Usage)
-        };
-        let real = self
-            .folder
-            .canonicalize()
-            .map_err(|e| refuse(&e.to_string()))?;
-        if !real.is_dir() {
-            return Err(refuse("it is no folder"));
-        }
-        let data = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
-        if real.starts_with(&data) || data.starts_with(&real) {
-            return Err(
-                refuse("tenon's own data folder is there").with_hint("give a folder of data alone")
-            );
-        }
-        Ok(Granted {
-            account: self.account.clone(),
-            given: std::path::absolute(&self.folder)?,
-            real,
-        })
-    }
-}
-
-/// A folder that is there.
-#[derive(Debug, Clone)]
-struct Granted {
-    account: String,
-    given: PathBuf,
-    real: PathBuf,
-}
-
 /// Finds out statistics in processes of their own.
 #[derive(Debug)]
 pub(crate) struct ProcessAnalyst {
     program: PathBuf,
-    roots: Vec<Granted>,
+    roots: DataRoots,
     memory_bytes: u64,
 }
 
 impl ProcessAnalyst {
-    /// An analyst that reads below `roots`, with so much memory for each run. `data` is tenon's own folder.
+    /// An analyst that reads below `roots`, with so much memory for each run.
     ///
     /// # Errors
-    /// A root is none, or the program does not find itself.
-    pub(crate) fn new(roots: &[DataRoot], data: &Path, memory_bytes: u64) -> Result<Self, Failure> {
-        let roots = roots.iter().map(|root| root.open(data));
+    /// The program does not find itself.
+    pub(crate) fn new(roots: DataRoots, memory_bytes: u64) -> Result<Self, Failure> {
         Ok(Self {
-            program: this_program()?,
-            roots: roots.collect::<Result<_, _>>()?,
+            program: child::this_program()?,
+            roots,
             memory_bytes,
         })
-    }
-
-    /// The granted folder that a location is in, and the path below it.
-    fn locate(
-        &self,
-        account: &str,
-        what: &str,
-        descriptor: Option<&StorageDescriptor>,
-    ) -> Result<(&Granted, PathBuf), AnalysisError> {
-        let location = descriptor
-            .and_then(|descriptor| descriptor.location.as_deref())
-            .filter(|location| !location.is_empty())
-            .ok_or_else(|| AnalysisError(format!("{what} has no location")))?;
-        let shown: String = location.chars().take(SHOWN_CHARS).collect();
-        if let Some((scheme, _)) = location.split_once("://")
-            && scheme != "file"
-        {
-            return Err(AnalysisError(format!(
-                "{what} lies at {shown}, and this server reads only files of its own machine"
-            )));
-        }
-        let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
-        let mut roots = self.roots.iter().filter(|root| root.account == account);
-        let found = roots.find_map(|root| {
-            let below = path
-                .strip_prefix(&root.real)
-                .or_else(|_| path.strip_prefix(&root.given));
-            Some((root, below.ok()?))
-        });
-        let is_plain = |below: &Path| {
-            below
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)))
-        };
-        match found {
-            Some((root, below)) if is_plain(below) => Ok((root, or_here(below))),
-            _ => Err(AnalysisError(format!(
-                "{what} lies at {shown}, which is in no folder that account {account} may have read; the server's \
-                 operator grants one with --data-root"
-            ))),
-        }
     }
 
     /// What a worker is to do: the locations of the table and its partitions lead from one root.
@@ -168,37 +49,17 @@ impl ProcessAnalyst {
             mut partitions,
             ..
         } = analysis;
-        let mut root = None;
         let what = name(&table);
-        let mut lead = |what: &str, descriptor: Option<&mut StorageDescriptor>| {
-            let (found, below) = self.locate(&account, what, descriptor.as_deref())?;
-            if root.get_or_insert(found).real != found.real {
-                return Err(AnalysisError(format!(
-                    "{what} lies in another granted folder than the rest"
-                )));
-            }
-            if let Some(descriptor) = descriptor {
-                descriptor.location = Some(below.to_string_lossy().into_owned());
-            }
-            Ok(())
-        };
-        if table.partition_keys.is_empty() {
-            lead(&what, table.storage_descriptor.as_mut())?;
-        }
-        for partition in &mut partitions {
-            let what = format!("partition {:?} of {what}", partition.values);
-            lead(&what, partition.storage_descriptor.as_mut())?;
-        }
-        let root = match root {
-            Some(root) => root,
+        let mut one = self.roots.one_of(&account);
+        one.lead_to_table(&what, &mut table, &mut partitions)
+            .map_err(AnalysisError)?;
+        if one.root().is_none() {
             // Without partitions there is nothing to read, from a folder all the same.
-            None => {
-                self.locate(&account, &what, table.storage_descriptor.as_ref())?
-                    .0
-            }
-        };
+            one.lead_to(&what, table.storage_descriptor.as_mut())
+                .map_err(AnalysisError)?;
+        }
         Ok(Order {
-            root: root.real.clone(),
+            root: one.root().map(Path::to_path_buf).unwrap_or_default(),
             table,
             partitions,
             columns: analysis.columns,
@@ -209,22 +70,8 @@ impl ProcessAnalyst {
     }
 
     fn worker(&self) -> std::io::Result<Child> {
-        let mut command = Command::new(&self.program);
-        command
-            .arg(analyze_worker::NAME)
-            .env_clear()
-            .current_dir("/")
-            // Ctrl-C is for the server, which ends its workers itself.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        // Where operators keep what does not fit into memory.
-        if let Some(folder) = std::env::var_os("TMPDIR") {
-            command.env("TMPDIR", folder);
-        }
-        command.spawn()
+        let command = child::command(&self.program, analyze_worker::NAME);
+        Command::from(command).kill_on_drop(true).spawn()
     }
 
     async fn ask(
@@ -267,9 +114,10 @@ impl ProcessAnalyst {
 #[async_trait]
 impl Analyst for ProcessAnalyst {
     fn admit(&self, account: &str, table: &Table) -> Result<(), AnalysisError> {
-        let what = name(table);
-        self.locate(account, &what, table.storage_descriptor.as_ref())
-            .map(drop)
+        let mut descriptor = table.storage_descriptor.clone();
+        let mut one = self.roots.one_of(account);
+        one.lead_to(&name(table), descriptor.as_mut())
+            .map_err(AnalysisError)
     }
 
     async fn analyze(&self, analysis: Analysis) -> Result<Vec<ColumnStatistics>, AnalysisError> {
@@ -302,18 +150,11 @@ fn name(table: &Table) -> String {
     )
 }
 
-/// The root itself is `.`, since a location is not empty.
-fn or_here(path: &Path) -> PathBuf {
-    match path.as_os_str().is_empty() {
-        true => PathBuf::from("."),
-        false => path.to_path_buf(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tenon_catalog::Partition;
+    use tenon_catalog::{Partition, StorageDescriptor};
 
+    use super::super::data_root::DataRoot;
     use super::*;
 
     const ACCOUNT: &str = "111122223333";
@@ -327,7 +168,8 @@ mod tests {
         });
         let data = folder.join("data");
         std::fs::create_dir_all(&data).unwrap();
-        ProcessAnalyst::new(&roots, &data, 1 << 30).unwrap()
+        let roots = DataRoots::open(&roots, &data).unwrap();
+        ProcessAnalyst::new(roots, 1 << 30).unwrap()
     }
 
     fn at(location: Option<&str>) -> StorageDescriptor {
@@ -462,15 +304,5 @@ mod tests {
             let said = analyst.analyze(asked).await.unwrap_err().0;
             assert!(said.contains(reason), "{said}");
         }
-    }
-
-    #[test]
-    fn roots_are_written_account_first() {
-        let refused = |text: &str| text.parse::<DataRoot>().unwrap_err();
-        assert_eq!(refused("/srv"), "write ACCOUNT=DIR");
-        assert_eq!(refused("1=/srv"), "account \"1\" is not twelve digits");
-        assert_eq!(refused("111122223333="), "the folder is missing behind `=`");
-        let root: DataRoot = "111122223333=/srv/a=b".parse().unwrap();
-        assert_eq!(root.folder, Path::new("/srv/a=b"));
     }
 }

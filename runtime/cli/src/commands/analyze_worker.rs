@@ -13,12 +13,13 @@
 use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Resource;
 use serde::{Deserialize, Serialize};
 use tenon_catalog::{ColumnStatistics, Partition, Table, Timestamp};
 use tenon_connect::Place;
 use tenon_engine::{Analyzed, EngineConfig, SamplePercent, column_statistics};
 
+use super::child;
 use crate::error::{Explain, Failure};
 
 /// How the command is called.
@@ -86,22 +87,9 @@ fn end_with_the_server() {
     std::process::exit(1);
 }
 
-/// For good: a process may lower its limits and not raise them.
 fn confine(order: &Order) -> rustix::io::Result<()> {
-    lower(Resource::Core, 0)?;
-    lower(Resource::As, order.memory_bytes.saturating_add(SPARE_BYTES))
-}
-
-fn lower(resource: Resource, to: u64) -> rustix::io::Result<()> {
-    let hard = getrlimit(resource).maximum.unwrap_or(u64::MAX);
-    let limit = Some(to.min(hard));
-    setrlimit(
-        resource,
-        Rlimit {
-            current: limit,
-            maximum: limit,
-        },
-    )
+    child::lower(Resource::Core, 0)?;
+    child::lower(Resource::As, order.memory_bytes.saturating_add(SPARE_BYTES))
 }
 
 fn find_out(order: &Order) -> Result<Vec<ColumnStatistics>, Failure> {

@@ -1,17 +1,24 @@
 //! `tenon serve`: the catalog as a Glue endpoint.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenon_catalog::Catalog;
+use tenon_jobs::SchedulerConfig;
 use tenon_server::telemetry::{self, TelemetryConfig};
 use tenon_server::{
-    Analyst, Limits, Network, Server, ServerConfig, ServerError, TaskLimits, TlsFiles, Watchers,
+    Identity, JobWorkers, Limits, Network, Server, ServerConfig, ServerError, TaskLimits, TlsFiles,
+    Watchers, Workers,
 };
+use tenon_store::{SledStore, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::analyst::{DataRoot, ProcessAnalyst};
+use super::analyst::ProcessAnalyst;
+use super::data_root::{DataRoot, DataRoots};
+use super::job_runner::{ProcessRunner, RunLimits, memory_of_one};
 use super::setup;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -38,9 +45,17 @@ pub(crate) struct Args {
     /// A network, beside public ones, that connections may be tested in, such as 10.0.0.0/8; may be repeated.
     #[arg(long, value_name = "NETWORK")]
     reachable: Vec<Network>,
-    /// A folder that tables of an account may be read in, to find out statistics; may be repeated. Nothing else is read.
+    /// A folder that an account's jobs may read and write, and its tables be read in to find out statistics; may be
+    /// repeated. Nothing else is read or written.
     #[arg(long, value_name = "ACCOUNT=DIR")]
     data_root: Vec<DataRoot>,
+    /// Runs of jobs at once, of all accounts together; the others wait [default: the machine's cores, at least 2].
+    #[arg(long, value_name = "N")]
+    runs: Option<NonZeroUsize>,
+    /// Memory that operators and plugins of one run may hold, such as 2GiB, if its workers are larger than that [default:
+    /// three quarters of the machine's, shared by --runs].
+    #[arg(long, value_name = "SIZE", value_parser = tenon_host::parse_bytes)]
+    run_memory: Option<u64>,
     /// Who reads /metrics, which is about all accounts together.
     #[arg(long, value_name = "WHO", default_value = "machine")]
     metrics: Who,
@@ -89,21 +104,21 @@ impl From<Who> for Watchers {
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let telemetry = TelemetryConfig::from_env(|name| std::env::var(name).ok());
     let telemetry = telemetry.map_err(|error| Failure::from(error).with_exit(Exit::Usage))?;
-    let identity = setup::identity(shell)?;
+    let store = setup::store(shell)?;
+    let identity = setup::identity_over(shell, Arc::clone(&store))?;
     let keys = if identity.is_closed() {
         "requests must be signed with a key of an account"
     } else {
         "any access key is accepted until there is an account (`tenon account create NAME`)"
     };
     let config = config(args);
-    let analyst = ProcessAnalyst::new(&args.data_root, &shell.data()?, STATISTICS_MEMORY_BYTES)?;
+    let workers = workers(shell, args, store, &identity)?;
     // A runtime of its own: Ctrl-C ends a server in order, it does not interrupt it.
     tokio::runtime::Runtime::new()?.block_on(async {
         // Until the last line is written and the last trace is sent.
         let _telemetry = telemetry::init(&telemetry)?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let analyst: Arc<dyn Analyst> = Arc::new(analyst);
-        let server = Server::bind_with(&config, identity, Some(analyst))
+        let server = Server::bind_with(&config, identity, workers)
             .await
             .map_err(failure)?;
         let url = server.url().map_err(failure)?;
@@ -118,6 +133,38 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         };
         server.run(stop).await;
         Ok(())
+    })
+}
+
+/// What reads data of accounts: processes of their own.
+fn workers(
+    shell: &Shell,
+    args: &Args,
+    store: Arc<SledStore>,
+    identity: &Identity,
+) -> Result<Workers, Failure> {
+    let roots = DataRoots::open(&args.data_root, &shell.data()?)?;
+    let analyst = ProcessAnalyst::new(roots.clone(), STATISTICS_MEMORY_BYTES)?;
+    let mut config = SchedulerConfig::default();
+    if let Some(runs) = args.runs {
+        config.slots = runs.get();
+    }
+    let limits = RunLimits {
+        memory_bytes: args
+            .run_memory
+            .unwrap_or_else(|| memory_of_one(config.slots)),
+        cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+    };
+    let catalog = Catalog::open(store, Arc::new(SystemClock));
+    let records = (identity.clone(), catalog);
+    let runner = ProcessRunner::new(shell, roots, records, &args.account, limits)?;
+    Ok(Workers {
+        analyst: Some(Arc::new(analyst)),
+        jobs: Some(JobWorkers {
+            planner: Arc::new(runner.clone()),
+            runner: Arc::new(runner),
+            config,
+        }),
     })
 }
 

@@ -37,12 +37,24 @@ pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
 /// # Errors
 /// As [`catalog`]; the master key is missing or cannot be used.
 pub(crate) fn identity(shell: &Shell) -> Result<Identity, Failure> {
+    identity_over(shell, store(shell)?)
+}
+
+/// The same over a store that is open.
+///
+/// # Errors
+/// As [`identity`].
+pub(crate) fn identity_over(shell: &Shell, store: Arc<SledStore>) -> Result<Identity, Failure> {
     let config = IdentityConfig::new(&shell.data()?);
-    let identity = Identity::open(store(shell)?, Arc::new(SystemClock), config);
+    let identity = Identity::open(store, Arc::new(SystemClock), config);
     identity.map_err(|error| Failure::from(error).with_exit(Exit::Failed))
 }
 
-fn store(shell: &Shell) -> Result<Arc<SledStore>, Failure> {
+/// The store in `<data>/store`.
+///
+/// # Errors
+/// As [`catalog`].
+pub(crate) fn store(shell: &Shell) -> Result<Arc<SledStore>, Failure> {
     let store = SledStore::open(
         &shell.data()?.join("store"),
         &StoreConfig::default(),
@@ -127,8 +139,20 @@ impl RunLimits {
 /// # Errors
 /// The file says something that is no limit.
 pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfig, Failure> {
+    config_of(shell, resources, TENANT_NUMBER)
+}
+
+/// The same for a tenant of a server.
+///
+/// # Errors
+/// As [`config`].
+pub(crate) fn config_of(
+    shell: &Shell,
+    resources: &Resources,
+    tenant: u32,
+) -> Result<EngineConfig, Failure> {
     let file = LimitsFile::read(&shell.data()?.join("limits.toml")).map_err(failure)?;
-    let (guest_limits, limit_caps) = file.of_tenant(TENANT_NUMBER).map_err(failure)?;
+    let (guest_limits, limit_caps) = file.of_tenant(tenant).map_err(failure)?;
     let grants = GrantsFile::read(&shell.data()?.join("grants.toml")).map_err(failure)?;
     let defaults = EngineConfig::default();
     let memory = resources.memory.map(usize::try_from);
@@ -146,7 +170,7 @@ pub(crate) fn config(shell: &Shell, resources: &Resources) -> Result<EngineConfi
         },
         guest_limits,
         limit_caps,
-        grants: grants.of_tenant(TENANT_NUMBER),
+        grants: grants.of_tenant(tenant),
         ..defaults
     })
 }

@@ -41,6 +41,11 @@ impl RemoteFile {
         }
     }
 
+    /// What tells its content from another under the same name, where the store says that.
+    pub(crate) fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
     /// Starts to read a range, or the whole. What comes is the object that was found, or an error.
     pub(crate) async fn get(&self, range: Option<Range<u64>>) -> Result<GetResult> {
         let options = GetOptions {

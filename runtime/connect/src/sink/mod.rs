@@ -20,8 +20,9 @@
 //! ([`RemoteOptions::abandoned_after`](crate::RemoteOptions::abandoned_after)).
 //!
 //! A reader that lists the folder during a commit may see a part of it, or new next to old, until the
-//! commit has returned. A commit that is cut off by a crash is completed by repeating the run, and with
-//! [`WriteMode::Replace`] by any later run: its files were listed before the first of them was renamed.
+//! commit has returned. A commit that is cut off by a crash is completed by repeating the run, whatever the number of its
+//! partitions then, and with [`WriteMode::Replace`] by any later run: its files were listed before the first of them was
+//! renamed.
 
 mod folder;
 mod manifest;
@@ -83,7 +84,7 @@ pub enum WriteMode {
     /// The new files take the place of those we wrote before, at commit. A folder with files that are not
     /// ours is refused, since its readers would see both.
     Replace,
-    /// The new files stand next to the old ones. Folders only.
+    /// The new files stand next to those of other runs. Folders only.
     Append,
 }
 

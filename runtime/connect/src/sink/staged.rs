@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::input::Output;
 use crate::remote::upload::StagedUpload;
 use crate::sink::folder::Folder;
-use crate::sink::{FileSink, WriteMode, manifest};
+use crate::sink::{FileSink, WriteMode, manifest, run_of_part};
 
 const STAGED_SUFFIX: &str = ".staged";
 
@@ -46,6 +46,7 @@ pub struct CommittedOutput {
 pub struct StagedOutput {
     folder: Folder,
     mode: WriteMode,
+    run: String,
     is_folder: bool,
     files: Vec<StagedFile>,
 }
@@ -55,6 +56,7 @@ impl StagedOutput {
         Self {
             folder: sink.folder.clone(),
             mode: sink.mode,
+            run: sink.run.clone(),
             is_folder: sink.file.is_none(),
             files: Vec::new(),
         }
@@ -96,7 +98,8 @@ impl StagedOutput {
     }
 
     /// Makes the output visible and durable: syncs every file, lists and renames them, syncs the folder, and
-    /// in [`WriteMode::Replace`] removes what earlier runs wrote.
+    /// removes what it takes the place of: in [`WriteMode::Replace`] all that earlier runs wrote, else what an attempt of
+    /// this run left that was cut off.
     ///
     /// Runs to its end even if the future is dropped. Until the first rename a failure leaves the
     /// target as it was; after it, the files that were renamed are removed again.
@@ -171,9 +174,10 @@ impl StagedOutput {
         Ok(())
     }
 
-    /// Removes the files that the new ones take the place of; returns how many.
+    /// Removes the files that the new ones take the place of; returns how many. Beside others' files that are those of an
+    /// attempt of the same run that was cut off while it published.
     fn replace(&self, old: &BTreeSet<String>, output: &CommittedOutput) -> Result<usize> {
-        if !self.is_folder || self.mode == WriteMode::Append {
+        if !self.is_folder {
             return Ok(0);
         }
         let names = output
@@ -181,12 +185,19 @@ impl StagedOutput {
             .iter()
             .filter_map(|file| file.path.file_name()?.to_str().map(str::to_owned));
         let new: BTreeSet<String> = names.collect();
+        let stays = |name: &&String| match self.mode {
+            WriteMode::Replace => false,
+            WriteMode::Append => run_of_part(name) != Some(&self.run),
+        };
+        let (kept, gone): (BTreeSet<&String>, BTreeSet<&String>) =
+            old.difference(&new).partition(stays);
         let mut replaced = 0;
-        for name in old.difference(&new) {
+        for name in gone {
             replaced += usize::from(self.folder.remove(name)?);
         }
+        let names = kept.into_iter().chain(&new).cloned().collect();
         // The output is complete; a list that still names files that are gone does no harm.
-        if let Err(error) = manifest::write(&self.folder, &new) {
+        if let Err(error) = manifest::write(&self.folder, &names) {
             tracing::warn!("the list of files is longer than it need be: {error}");
         }
         Ok(replaced)

@@ -232,8 +232,10 @@ async fn replace_removes_what_we_wrote_and_append_keeps_it() {
             "part-00001-b.parquet"
         ]
     );
-    // A run that is repeated writes over itself: no row twice.
-    write(WriteMode::Append, "c", 1).await.unwrap();
+    // A run that is repeated writes over itself, also in fewer partitions: no row twice.
+    write(WriteMode::Append, "c", 3).await.unwrap();
+    let again = write(WriteMode::Append, "c", 1).await.unwrap();
+    assert_eq!(again.replaced, 2);
     assert!(
         folder
             .show(&["out"], &parquet(), "SELECT count(*) FROM t")

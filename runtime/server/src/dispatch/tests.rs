@@ -41,15 +41,17 @@ fn dispatch(identity: Identity, ids: u8) -> Dispatch {
         None,
         TaskLimits::default(),
     );
-    Dispatch::new(
+    let jobs = crate::work::Work::new(&identity, None).jobs;
+    Dispatch::new(DispatchParts {
         identity,
         model,
-        ACCOUNT.to_owned(),
+        account: ACCOUNT.to_owned(),
         region,
         reach,
         tasks,
+        jobs,
         lists,
-    )
+    })
 }
 
 fn fixture() -> Fixture {

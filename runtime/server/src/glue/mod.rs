@@ -10,6 +10,9 @@ mod database;
 mod endpoint;
 mod function;
 mod index;
+mod job;
+mod job_bookmark;
+mod job_run;
 mod partition;
 mod policy;
 mod settings;
@@ -30,6 +33,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tenon_catalog::{Page, TenantCatalog};
+use tenon_jobs::TenantJobs;
 
 use crate::fault::Fault;
 use crate::identity::{Identity, Principal};
@@ -47,6 +51,10 @@ pub(crate) struct Context {
     /// The catalog of the caller's tenant, or the nested one that the request names; every change of it writes
     /// the request's audit entry.
     pub(crate) catalog: TenantCatalog,
+    /// The jobs of the caller's tenant; every change of them writes the request's audit entry.
+    pub(crate) jobs: TenantJobs,
+    /// The same for all repetitions of one call, when its client says so.
+    pub(crate) invocation: Option<String>,
     /// What callers call it: `<account>` or `<account>:<name>`.
     pub(crate) catalog_id: String,
     pub(crate) account: String,
@@ -85,12 +93,15 @@ operations! {
     "BatchDeletePartition" => partition::batch_delete,
     "BatchDeleteTable" => table::batch_delete,
     "BatchDeleteTableVersion" => version::batch_delete,
+    "BatchGetJobs" => job::batch_get,
     "BatchGetPartition" => partition::batch_get,
+    "BatchStopJobRun" => job_run::batch_stop,
     "BatchUpdatePartition" => partition::batch_update,
     "CreateCatalog" => catalog::create,
     "CreateColumnStatisticsTaskSettings" => statistics_task::create_settings,
     "CreateConnection" => connection::create,
     "CreateDatabase" => database::create,
+    "CreateJob" => job::create,
     "CreatePartition" => partition::create,
     "CreatePartitionIndex" => index::create,
     "CreateSecurityConfiguration" => settings::create_security,
@@ -102,6 +113,7 @@ operations! {
     "DeleteColumnStatisticsTaskSettings" => statistics_task::delete_settings,
     "DeleteConnection" => connection::delete,
     "DeleteDatabase" => database::delete,
+    "DeleteJob" => job::delete,
     "DeletePartition" => partition::delete,
     "DeletePartitionIndex" => index::delete,
     "DeleteResourcePolicy" => policy::delete,
@@ -122,6 +134,11 @@ operations! {
     "GetDataCatalogEncryptionSettings" => settings::get_encryption,
     "GetDatabase" => database::get,
     "GetDatabases" => database::list,
+    "GetJob" => job::get,
+    "GetJobBookmark" => job_bookmark::get,
+    "GetJobRun" => job_run::get,
+    "GetJobRuns" => job_run::list,
+    "GetJobs" => job::get_all,
     "GetPartition" => partition::get,
     "GetPartitionIndexes" => index::list,
     "GetPartitions" => partition::list,
@@ -140,11 +157,14 @@ operations! {
     "GetUserDefinedFunction" => function::get,
     "GetUserDefinedFunctions" => function::list,
     "ListColumnStatisticsTaskRuns" => statistics_task::list,
+    "ListJobs" => job::list,
     "PutDataCatalogEncryptionSettings" => settings::put_encryption,
     "PutResourcePolicy" => policy::put,
+    "ResetJobBookmark" => job_bookmark::reset,
     "SearchTables" => table::search,
     "StartColumnStatisticsTaskRun" => statistics_task::start,
     "StartColumnStatisticsTaskRunSchedule" => statistics_task::start_schedule,
+    "StartJobRun" => job_run::start,
     "StopColumnStatisticsTaskRun" => statistics_task::stop,
     "StopColumnStatisticsTaskRunSchedule" => statistics_task::stop_schedule,
     "TagResource" => tag::add,
@@ -156,6 +176,7 @@ operations! {
     "UpdateColumnStatisticsTaskSettings" => statistics_task::update_settings,
     "UpdateConnection" => connection::update,
     "UpdateDatabase" => database::update,
+    "UpdateJob" => job::update,
     "UpdatePartition" => partition::update,
     "UpdateTable" => table::update,
     "UpdateUserDefinedFunction" => function::update,

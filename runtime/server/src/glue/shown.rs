@@ -223,8 +223,8 @@ pub(super) fn some_errors<T>(errors: Vec<T>) -> Option<Vec<T>> {
 }
 
 /// Why an item of a batch failed.
-pub(super) fn detail(error: catalog::Error) -> ErrorDetail {
-    let fault = Fault::from(error);
+pub(super) fn detail(error: impl Into<Fault>) -> ErrorDetail {
+    let fault = error.into();
     ErrorDetail {
         error_code: Some(fault.name.to_owned()),
         error_message: Some(fault.message),

@@ -6,11 +6,12 @@
 //!                                :table/<database>/<table>    :table/<catalog>/<database>/<table>
 //!                                :userDefinedFunction/...     as tables
 //!                                :connection/<name>
+//!                                :job/<name>
 //! ```
 //!
 //! Another account's resource is as absent as one that never was.
 
-use tenon_catalog::{Resource, TenantCatalog};
+use tenon_catalog::{Resource, TenantCatalog, check_tags};
 
 use super::Context;
 use super::shapes::{
@@ -23,6 +24,14 @@ pub(super) fn add(
     context: &Context,
     input: TagResourceRequest,
 ) -> Result<TagResourceResponse, Fault> {
+    if let Some(job) = job(context, &input.resource_arn) {
+        check_tags(&input.tags_to_add)?;
+        context.jobs.change_job_tags(job, |tags| {
+            tags.extend(input.tags_to_add.clone());
+            check_tags(tags).map_err(|error| error.to_string())
+        })?;
+        return Ok(TagResourceResponse {});
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.add_tags(resource, &input.tags_to_add)?;
     Ok(TagResourceResponse {})
@@ -32,16 +41,33 @@ pub(super) fn remove(
     context: &Context,
     input: UntagResourceRequest,
 ) -> Result<UntagResourceResponse, Fault> {
+    if let Some(job) = job(context, &input.resource_arn) {
+        context.jobs.change_job_tags(job, |tags| {
+            tags.retain(|key, _| !input.tags_to_remove.contains(key));
+            Ok(())
+        })?;
+        return Ok(UntagResourceResponse {});
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.remove_tags(resource, &input.tags_to_remove)?;
     Ok(UntagResourceResponse {})
 }
 
 pub(super) fn get(context: &Context, input: GetTagsRequest) -> Result<GetTagsResponse, Fault> {
+    if let Some(job) = job(context, &input.resource_arn) {
+        return Ok(GetTagsResponse {
+            tags: Some(context.jobs.job_tags(job)?),
+        });
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     Ok(GetTagsResponse {
         tags: Some(catalog.tags(resource)?),
     })
+}
+
+/// The job that an ARN names. Jobs lie in no catalog.
+fn job<'a>(context: &Context, arn: &'a str) -> Option<&'a str> {
+    own_part(context, arn)?.strip_prefix("job/")
 }
 
 /// The resource an ARN names and the catalog it lies in. Whether it exists is for the catalog to say.

@@ -43,6 +43,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tenon_catalog::Catalog;
+use tenon_jobs::{Jobs, Planner};
 use tenon_store::{Clock, Store, Tenant, Transaction, Tree};
 use tokio::sync::Semaphore;
 
@@ -362,6 +363,12 @@ impl Identity {
     /// The catalog in the same store.
     pub(crate) fn catalog(&self) -> Catalog {
         Catalog::open(Arc::clone(&self.0.records.store), Arc::clone(&self.0.clock))
+    }
+
+    /// The jobs in the same store.
+    pub(crate) fn jobs(&self, planner: Arc<dyn Planner>) -> Jobs {
+        let (store, clock) = (&self.0.records.store, &self.0.clock);
+        Jobs::open(Arc::clone(store), Arc::clone(clock), planner)
     }
 
     /// The key of pagination tokens that survives a restart, when there is a master key to make it of.

@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::reach::Reach;
 use crate::tasks::{TaskLimits, Tasks};
 use crate::token::Tokens;
+use crate::work::Work;
 
 const A: &str = "111111111111";
 const B: &str = "222222222222";
@@ -273,6 +274,8 @@ fn secrets_are_stored_so_that_only_the_master_key_reads_them() {
 fn context(identity: &Identity, caller: Caller) -> Context {
     Context {
         catalog: identity.catalog().tenant(caller.tenant),
+        jobs: Work::new(identity, None).jobs.tenant(caller.tenant),
+        invocation: None,
         catalog_id: caller.account.clone(),
         account: caller.account,
         region: "us-east-1".to_owned(),

@@ -1,6 +1,6 @@
 //! The REST interface, for what Glue has no word for: `/v1`.
 //!
-//! `/v1/accounts`, `/v1/tokens` and `/v1/audit` ask for a token, see `asked`; the server about itself asks for none.
+//! `/v1/accounts`, `/v1/tokens`, `/v1/plugins` and `/v1/audit` ask for a token, see `asked`; the server about itself asks for none.
 //!
 //! Every path is declared once, by the attribute above its function, from which the OpenAPI document is made; the routes
 //! are checked against the document by a test. The document is served at `/v1/openapi.json` and committed as
@@ -13,9 +13,11 @@ mod accounts;
 mod asked;
 mod audit;
 mod backup;
+mod events;
 mod keys;
 mod plugins;
 pub(crate) mod problem;
+mod runs;
 mod system;
 mod tokens;
 
@@ -33,6 +35,7 @@ use utoipa::{Modify, OpenApi};
 pub(crate) use self::asked::bearer;
 use self::backup::Backups;
 pub(crate) use self::plugins::is_upload;
+pub(crate) use self::runs::Runs;
 use crate::front::Told;
 use crate::health::Health;
 use crate::identity::Identity;
@@ -52,6 +55,7 @@ use crate::routes;
         keys::list, keys::create, keys::change, keys::delete, keys::find,
         tokens::list, tokens::create, tokens::revoke,
         audit::of_account, audit::of_server,
+        runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop, events::watch,
         plugins::list, plugins::publish, plugins::get, plugins::change,
         plugins::list_of_account, plugins::publish_for_account, plugins::get_of_account, plugins::change_of_account,
     ),
@@ -62,6 +66,7 @@ use crate::routes;
         (name = "accounts", description = "Accounts, their access keys and quotas"),
         (name = "tokens", description = "Who may use this interface"),
         (name = "audit", description = "Who changed what"),
+        (name = "jobs", description = "Jobs and what each node of their runs did"),
         (name = "plugins", description = "Plugins for all accounts and for one"),
     ),
 )]
@@ -87,7 +92,7 @@ pub fn openapi() -> String {
 }
 
 /// Everything below `/v1`.
-pub(crate) fn router(health: Arc<Health>, identity: Identity) -> Router {
+pub(crate) fn router(health: Arc<Health>, identity: Identity, runs: Runs) -> Router {
     let accounts = Router::new()
         .route("/v1/accounts", get(accounts::list).post(accounts::create))
         .route(
@@ -125,6 +130,29 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}", delete(tokens::revoke))
         .with_state(identity.clone());
+    let runs = Router::new()
+        .route("/v1/accounts/{account}/jobs", get(runs::jobs))
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs",
+            get(runs::list).post(runs::start),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs/{run}",
+            get(runs::get),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs/{run}/log",
+            get(runs::log),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs/{run}/events",
+            get(events::watch),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs/{run}/stop",
+            post(runs::stop),
+        )
+        .with_state(runs);
     let backup = Router::new()
         .route("/v1/backup", post(backup::create))
         .with_state(Backups::new(identity));
@@ -136,6 +164,7 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity) -> Router {
         .with_state(health)
         .merge(accounts)
         .merge(backup)
+        .merge(runs)
 }
 
 /// An answer with a JSON body.

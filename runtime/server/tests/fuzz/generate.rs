@@ -188,7 +188,12 @@ impl Generator {
         for (member, shape) in rules["members"].as_object().into_iter().flatten() {
             let needed = required.contains(&&json!(member))
                 || matches!(member.as_str(), "TableInput" | "Values");
-            let likely = if depth == 0 { 35 } else { 45 };
+            let likely = match (depth, name) {
+                // It has eighty members, of which a node has one.
+                (_, "CodeGenConfigurationNode") => 2,
+                (0, _) => 35,
+                _ => 45,
+            };
             if needed || (depth < MAX_DEPTH && self.wanted(member) && self.random.chance(likely)) {
                 let value = self.value(shape.as_str().unwrap_or_default(), name, member, depth + 1);
                 made.insert(member.clone(), value);
@@ -216,7 +221,9 @@ impl Generator {
         Some(match (owner, member) {
             ("DatabaseInput", "Name") | (_, "DatabaseName") => json!(self.database()),
             (_, "Name") if database_request => json!(self.database()),
-            ("TableInput", "Name") | (_, "TableName") | ("BatchDeleteTableNameList", "") => {
+            ("TableInput", "Name")
+            | (_, "TableName" | "JobName")
+            | ("BatchDeleteTableNameList" | "JobNameList", "") => {
                 json!(self.table())
             }
             (_, "Name") if owner.ends_with("Request") => json!(self.table()),

@@ -110,7 +110,7 @@ async fn the_server_about_itself() {
         list.iter().any(|found| found == name)
     };
     assert!(has("supported", "GetTable") && !has("unsupported", "GetTable"));
-    assert!(has("unsupported", "StartJobRun") && !has("supported", "StartJobRun"));
+    assert!(has("unsupported", "CreateScript") && !has("supported", "CreateScript"));
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ impl Names {
 /// Members that are sent although they are not required.
 const OPTIONAL: &[&str] = &[
     "ClassName",
+    "CodeGenConfigurationNodes",
     "ColumnNames",
     "Columns",
     "Comment",
@@ -144,7 +145,12 @@ impl Maker<'_> {
             "map" => {
                 let keys = &self.shapes[rules["key"].as_str().unwrap_or_default()]["enum"];
                 let key = keys[0].as_str().map(str::to_owned);
-                json!({key.unwrap_or_else(|| format!("key_{}", self.word)): self.word})
+                let key = key.unwrap_or_else(|| format!("key_{}", self.word));
+                let of = rules["of"].as_str().unwrap_or_default();
+                match self.shapes[of]["type"].as_str() {
+                    Some("structure") => json!({key: self.value(of, path)}),
+                    _ => json!({key: self.word}),
+                }
             }
             "string" => json!(self.text(rules, path)),
             "boolean" => json!(false),
@@ -204,7 +210,7 @@ impl Maker<'_> {
             "TableName" | "TablesToDelete" => Some(Slot::Table),
             "FunctionName" => Some(Slot::Function),
             "PartitionValues" | "PartitionValueList" | "Values" => Some(Slot::Partition),
-            "ConnectionName" | "ConnectionNameList" => Some(Slot::Thing),
+            "ConnectionName" | "ConnectionNameList" | "JobName" | "JobNames" => Some(Slot::Thing),
             "Name" if within == "DatabaseInput" => Some(Slot::Database),
             "Name" if within == "TableInput" => Some(Slot::Table),
             "Name" if within.ends_with("Input") => Some(Slot::Thing),

@@ -16,6 +16,8 @@
 
 mod client;
 mod inputs;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
@@ -130,7 +132,12 @@ fn an_account_sees_nothing_of_another() {
         ..ServerConfig::default()
     };
     let server = runtime
-        .block_on(Server::bind(&config, identity.clone()))
+        // No slots: what nobody runs stays as it is.
+        .block_on(Server::bind_with(
+            &config,
+            identity.clone(),
+            support::workers(0),
+        ))
         .expect("a server");
     let address = server.address().expect("an address");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -1,5 +1,5 @@
 //! What tests and benchmarks share that speak HTTP themselves: a kept-alive [`Connection`], [`Random`] numbers
-//! from a seed, and a [`Running`] server in this process, with a [`Scripted`] analyst.
+//! from a seed, and a [`Running`] server in this process, with a [`Scripted`] analyst and a runner of jobs that plays.
 
 #![allow(
     dead_code,
@@ -16,11 +16,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenon_catalog::{ColumnStatistics, ColumnStatisticsData, LengthStatistics, Table};
-use tenon_server::{
-    Analysis, AnalysisError, Analyst, Identity, IdentityConfig, Limits, Server, ServerConfig,
-    TlsFiles,
+use tenon_jobs::{
+    Arguments, Nodes, Outcome, Planner, Report, Reporter, RunRequest, Runner,
+    Running as RunningJob, SchedulerConfig, Success,
 };
-use tenon_store::{SledStore, StoreConfig, SystemClock};
+use tenon_server::{
+    Analysis, AnalysisError, Analyst, Identity, IdentityConfig, JobWorkers, Limits, Server,
+    ServerConfig, TlsFiles, Workers,
+};
+use tenon_store::{SledStore, StoreConfig, SystemClock, Tenant};
 
 /// Accounts and catalog kept in `dir`.
 pub fn identity(dir: &Path) -> Identity {
@@ -83,6 +87,64 @@ fn script(table: &Table) -> Option<&str> {
     table.parameters.get("script").map(String::as_str)
 }
 
+/// Accepts graphs without a node of kind `SparkConnectorSource`, and plays what the argument `--script` of a run says:
+/// `fail`, `wait` until it is told to stop, or else succeed.
+#[derive(Clone, Copy)]
+pub struct Player;
+
+impl Planner for Player {
+    fn check(&self, _: Tenant, _: &str, nodes: &Nodes, _: &Arguments) -> Result<(), String> {
+        let kind = "SparkConnectorSource";
+        let bad = nodes.iter().find(|(_, node)| !node[kind].is_null());
+        bad.map_or(Ok(()), |(id, _)| {
+            Err(format!("node {id:?}: {kind} cannot run here"))
+        })
+    }
+}
+
+impl Runner for Player {
+    fn start(&self, request: RunRequest, reporter: Reporter) -> Box<dyn RunningJob> {
+        reporter.report(Report::Started);
+        match request.arguments.get("--script").map(String::as_str) {
+            Some("wait") => {}
+            Some("fail") => {
+                let why = "node \"in\": in.csv:3:2: expected a number".to_owned();
+                reporter.report(Report::Ended(Outcome::Failed(why)));
+            }
+            _ => reporter.report(Report::Ready),
+        }
+        Box::new(Play(reporter))
+    }
+}
+
+struct Play(Reporter);
+
+impl RunningJob for Play {
+    fn cancel(&mut self) {
+        self.0.report(Report::Ended(Outcome::Cancelled));
+    }
+
+    fn publish(&mut self) {
+        let success = Outcome::Succeeded(Success::default());
+        self.0.report(Report::Ended(success));
+    }
+}
+
+/// Whoever runs jobs in tests, `slots` at once, and finds out statistics.
+pub fn workers(slots: usize) -> Workers {
+    Workers {
+        analyst: Some(Arc::new(Scripted)),
+        jobs: Some(JobWorkers {
+            planner: Arc::new(Player),
+            runner: Arc::new(Player),
+            config: SchedulerConfig {
+                slots,
+                ..SchedulerConfig::default()
+            },
+        }),
+    }
+}
+
 /// A server in this process with an empty store; [`Running::stop`] ends it.
 pub struct Running {
     pub address: SocketAddr,
@@ -118,11 +180,7 @@ impl Running {
         };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let server = runtime
-            .block_on(Server::bind_with(
-                &config,
-                identity,
-                Some(Arc::new(Scripted)),
-            ))
+            .block_on(Server::bind_with(&config, identity, workers(4)))
             .expect("a server");
         let address = server.address().expect("an address");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -7,10 +7,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tenon_catalog as catalog;
+use tenon_jobs as jobs;
 
 use super::parts;
 
 answers! {
+    /// What `BatchGetJobs` answers.
+    BatchGetJobsResponse {
+        jobs: Option<Vec<jobs::Job>>,
+        jobs_not_found: Option<Vec<String>>,
+    }
+
     /// What `BatchGetPartition` answers.
     BatchGetPartitionResponse {
         partitions: Option<Vec<Partition>>,
@@ -30,6 +37,11 @@ answers! {
 
     /// What `CreateDatabase` answers.
     CreateDatabaseResponse {}
+
+    /// What `CreateJob` answers.
+    CreateJobResponse {
+        name: Option<String>,
+    }
 
     /// What `CreatePartitionIndex` answers.
     CreatePartitionIndexResponse {}
@@ -66,6 +78,11 @@ answers! {
 
     /// What `DeleteDatabase` answers.
     DeleteDatabaseResponse {}
+
+    /// What `DeleteJob` answers.
+    DeleteJobResponse {
+        job_name: Option<String>,
+    }
 
     /// What `DeletePartitionIndex` answers.
     DeletePartitionIndexResponse {}
@@ -144,6 +161,33 @@ answers! {
     /// What `GetDatabases` answers.
     GetDatabasesResponse {
         database_list: Option<Vec<Database>>,
+        next_token: Option<String>,
+    }
+
+    /// What `GetJobBookmark` answers.
+    GetJobBookmarkResponse {
+        job_bookmark_entry: Option<jobs::BookmarkEntry>,
+    }
+
+    /// What `GetJob` answers.
+    GetJobResponse {
+        job: Option<jobs::Job>,
+    }
+
+    /// What `GetJobRun` answers.
+    GetJobRunResponse {
+        job_run: Option<jobs::JobRun>,
+    }
+
+    /// What `GetJobRuns` answers.
+    GetJobRunsResponse {
+        job_runs: Option<Vec<jobs::JobRun>>,
+        next_token: Option<String>,
+    }
+
+    /// What `GetJobs` answers.
+    GetJobsResponse {
+        jobs: Option<Vec<jobs::Job>>,
         next_token: Option<String>,
     }
 
@@ -261,12 +305,23 @@ answers! {
         next_token: Option<String>,
     }
 
+    /// What `ListJobs` answers.
+    ListJobsResponse {
+        job_names: Option<Vec<String>>,
+        next_token: Option<String>,
+    }
+
     /// What `PutDataCatalogEncryptionSettings` answers.
     PutDataCatalogEncryptionSettingsResponse {}
 
     /// What `PutResourcePolicy` answers.
     PutResourcePolicyResponse {
         policy_hash: Option<String>,
+    }
+
+    /// What `ResetJobBookmark` answers.
+    ResetJobBookmarkResponse {
+        job_bookmark_entry: Option<jobs::BookmarkEntry>,
     }
 
     /// What `SearchTables` answers.
@@ -282,6 +337,11 @@ answers! {
 
     /// What `StartColumnStatisticsTaskRunSchedule` answers.
     StartColumnStatisticsTaskRunScheduleResponse {}
+
+    /// What `StartJobRun` answers.
+    StartJobRunResponse {
+        job_run_id: Option<String>,
+    }
 
     /// What `StopColumnStatisticsTaskRun` answers.
     StopColumnStatisticsTaskRunResponse {}
@@ -309,6 +369,11 @@ answers! {
 
     /// What `UpdateDatabase` answers.
     UpdateDatabaseResponse {}
+
+    /// What `UpdateJob` answers.
+    UpdateJobResponse {
+        job_name: Option<String>,
+    }
 
     /// What `UpdatePartition` answers.
     UpdatePartitionResponse {}
@@ -347,6 +412,12 @@ partial_answers! {
         errors: Option<Vec<TableVersionError>>,
     }
 
+    /// What `BatchStopJobRun` answers.
+    BatchStopJobRunResponse {
+        successful_submissions: Option<Vec<BatchStopJobRunSuccessfulSubmission>>,
+        errors: Option<Vec<BatchStopJobRunError>>,
+    }
+
     /// What `BatchUpdatePartition` answers.
     BatchUpdatePartitionResponse {
         errors: Option<Vec<BatchUpdatePartitionFailureEntry>>,
@@ -376,6 +447,19 @@ partial_answers! {
 }
 
 parts_of_answers! {
+    /// Part of `BatchStopJobRunResponse`.
+    BatchStopJobRunError {
+        job_name: Option<String>,
+        job_run_id: Option<String>,
+        error_detail: Option<ErrorDetail>,
+    }
+
+    /// Part of `BatchStopJobRunResponse`.
+    BatchStopJobRunSuccessfulSubmission {
+        job_name: Option<String>,
+        job_run_id: Option<String>,
+    }
+
     /// Part of `BatchUpdatePartitionResponse`.
     BatchUpdatePartitionFailureEntry {
         partition_value_list: Option<Vec<String>>,
@@ -478,7 +562,7 @@ parts_of_answers! {
         federated_database: Option<catalog::FederatedDatabase>,
     }
 
-    /// Part of `BatchDeleteConnectionResponse`, `BatchUpdatePartitionFailureEntry` and others.
+    /// Part of `BatchDeleteConnectionResponse`, `BatchStopJobRunError` and others.
     ErrorDetail {
         error_code: Option<String>,
         error_message: Option<String>,

@@ -44,11 +44,25 @@ pub(super) const CATALOG: &[&str] = &[
     "UserDefinedFunctionInput",
 ];
 
+/// Structures that the room of jobs has, each with its name there.
+pub(super) const JOBS: &[(&str, &str)] = &[
+    ("ExecutionProperty", "ExecutionProperty"),
+    ("Job", "Job"),
+    ("JobBookmarkEntry", "BookmarkEntry"),
+    ("JobCommand", "JobCommand"),
+    ("JobRun", "JobRun"),
+    ("JobUpdate", "JobDefinition"),
+];
+
 /// Structures that are kept and shown as they came.
 const UNREAD: &[&str] = &[
     "AuthenticationConfigurationInput",
     "CatalogProperties",
     "CatalogPropertiesOutput",
+    "CodeGenConfigurationNode",
+    "ConnectionsList",
+    "NotificationProperty",
+    "SourceControlDetails",
     "ViewDefinition",
 ];
 
@@ -146,11 +160,12 @@ impl Model {
         }
     }
 
-    /// Whether a shape is a structure that is made here, and not the catalog's or unread.
+    /// Whether a shape is a structure that is made here, and not another room's or unread.
     fn is_made(&self, name: &str) -> bool {
         let shape = &self.shapes[name];
         shape.r#type == "structure"
             && !CATALOG.contains(&name)
+            && of_jobs(name).is_none()
             && !UNREAD.contains(&name)
             // A document has no members, as have some inputs and outputs.
             && (!shape.members.is_empty() || self.operation(name).is_some())
@@ -214,6 +229,7 @@ impl Writer<'_> {
             ("BTreeMap<", "use std::collections::BTreeMap;\n\n"),
             ("<Value>", "use serde_json::Value;\n"),
             ("catalog::", "use tenon_catalog as catalog;\n"),
+            ("jobs::", "use tenon_jobs as jobs;\n"),
             ("parts::", "\nuse super::parts;\n"),
         ] {
             if body.contains(used) {
@@ -261,6 +277,9 @@ impl Writer<'_> {
     fn rust_type(&self, name: &str) -> String {
         let shape = &self.model().shapes[name];
         let of = || self.rust_type(shape.of.as_deref().unwrap_or_default());
+        if let Some(of_jobs) = of_jobs(name) {
+            return format!("jobs::{of_jobs}");
+        }
         match shape.r#type.as_str() {
             "structure" if CATALOG.contains(&name) => format!("catalog::{name}"),
             "structure" if !self.model().is_made(name) => "Value".to_owned(),
@@ -305,6 +324,12 @@ impl Writer<'_> {
             [] => "Part of itself.".to_owned(),
         }
     }
+}
+
+/// What the room of jobs calls a structure that it has.
+fn of_jobs(name: &str) -> Option<&'static str> {
+    let found = JOBS.iter().find(|(shape, _)| *shape == name);
+    found.map(|(_, of_jobs)| *of_jobs)
 }
 
 /// `RLSProperties` is `rls_properties`, `S3Encryption` is `s3_encryption`.

@@ -1,8 +1,8 @@
 //! What goes over the wire: a struct for each structure that requests and answers of the supported operations
 //! consist of, made of the service model by `generate.rs`, which says how.
 //!
-//! Structures that the catalog stores under the same name are the catalog's own, `catalog::TableInput` and the like:
-//! they are read from a request and written into an answer as they are, without a copy.
+//! Structures that the catalog stores under the same name are the catalog's own, `catalog::TableInput` and the like, and so
+//! are those of jobs: they are read from a request and written into an answer as they are, without a copy.
 //!
 //! **What is absent is not written**: a member of an answer that is `None` does not stand in the text. A member
 //! that a request must have is no option, since the model's rules are checked before a request is read. Members

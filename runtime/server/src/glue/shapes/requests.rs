@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tenon_catalog as catalog;
+use tenon_jobs as jobs;
 
 use super::parts;
 
@@ -56,6 +57,11 @@ requests! {
         version_ids: Vec<String>,
     }
 
+    /// What `BatchGetJobs` is asked.
+    BatchGetJobsRequest {
+        job_names: Vec<String>,
+    }
+
     /// What `BatchGetPartition` is asked.
     BatchGetPartitionRequest {
         catalog_id: Option<String>,
@@ -64,6 +70,12 @@ requests! {
         partitions_to_get: Vec<catalog::PartitionValueList>,
         audit_context: Option<AuditContext>,
         query_session_context: Option<QuerySessionContext>,
+    }
+
+    /// What `BatchStopJobRun` is asked.
+    BatchStopJobRunRequest {
+        job_name: String,
+        job_run_ids: Vec<String>,
     }
 
     /// What `BatchUpdatePartition` is asked.
@@ -141,6 +153,35 @@ requests! {
         partition_spec: Option<parts::IcebergPartitionSpec>,
         write_order: Option<parts::IcebergSortOrder>,
         properties: Option<BTreeMap<String, String>>,
+    }
+
+    /// What `CreateJob` is asked.
+    CreateJobRequest {
+        name: String,
+        job_mode: Option<String>,
+        job_run_queuing_enabled: Option<bool>,
+        description: Option<String>,
+        log_uri: Option<String>,
+        role: String,
+        execution_property: Option<jobs::ExecutionProperty>,
+        command: jobs::JobCommand,
+        default_arguments: Option<BTreeMap<String, String>>,
+        non_overridable_arguments: Option<BTreeMap<String, String>>,
+        connections: Option<Value>,
+        max_retries: Option<i32>,
+        allocated_capacity: Option<i32>,
+        timeout: Option<i32>,
+        max_capacity: Option<f64>,
+        security_configuration: Option<String>,
+        tags: Option<BTreeMap<String, String>>,
+        notification_property: Option<Value>,
+        glue_version: Option<String>,
+        number_of_workers: Option<i32>,
+        worker_type: Option<String>,
+        code_gen_configuration_nodes: Option<BTreeMap<String, Value>>,
+        execution_class: Option<String>,
+        source_control_details: Option<Value>,
+        maintenance_window: Option<String>,
     }
 
     /// What `CreatePartitionIndex` is asked.
@@ -229,6 +270,11 @@ requests! {
     DeleteDatabaseRequest {
         catalog_id: Option<String>,
         name: String,
+    }
+
+    /// What `DeleteJob` is asked.
+    DeleteJobRequest {
+        job_name: String,
     }
 
     /// What `DeletePartitionIndex` is asked.
@@ -391,6 +437,37 @@ requests! {
         max_results: Option<i32>,
         resource_share_type: Option<String>,
         attributes_to_get: Option<Vec<String>>,
+    }
+
+    /// What `GetJobBookmark` is asked.
+    GetJobBookmarkRequest {
+        job_name: String,
+        run_id: Option<String>,
+    }
+
+    /// What `GetJob` is asked.
+    GetJobRequest {
+        job_name: String,
+    }
+
+    /// What `GetJobRun` is asked.
+    GetJobRunRequest {
+        job_name: String,
+        run_id: String,
+        predecessors_included: Option<bool>,
+    }
+
+    /// What `GetJobRuns` is asked.
+    GetJobRunsRequest {
+        job_name: String,
+        next_token: Option<String>,
+        max_results: Option<i32>,
+    }
+
+    /// What `GetJobs` is asked.
+    GetJobsRequest {
+        next_token: Option<String>,
+        max_results: Option<i32>,
     }
 
     /// What `GetPartitionIndexes` is asked.
@@ -596,6 +673,13 @@ requests! {
         next_token: Option<String>,
     }
 
+    /// What `ListJobs` is asked.
+    ListJobsRequest {
+        next_token: Option<String>,
+        max_results: Option<i32>,
+        tags: Option<BTreeMap<String, String>>,
+    }
+
     /// Part of `CreateTableRequest`.
     OpenTableFormatInput {
         iceberg_input: Option<IcebergInput>,
@@ -630,6 +714,12 @@ requests! {
         cluster_id: Option<String>,
         query_authorization_id: Option<String>,
         additional_context: Option<BTreeMap<String, String>>,
+    }
+
+    /// What `ResetJobBookmark` is asked.
+    ResetJobBookmarkRequest {
+        job_name: String,
+        run_id: Option<String>,
     }
 
     /// Part of `EncryptionConfiguration`.
@@ -680,6 +770,23 @@ requests! {
         table_name: String,
         #[serde(rename = "CatalogID")]
         catalog_id: Option<String>,
+    }
+
+    /// What `StartJobRun` is asked.
+    StartJobRunRequest {
+        job_name: String,
+        job_run_queuing_enabled: Option<bool>,
+        job_run_id: Option<String>,
+        arguments: Option<BTreeMap<String, String>>,
+        allocated_capacity: Option<i32>,
+        timeout: Option<i32>,
+        max_capacity: Option<f64>,
+        security_configuration: Option<String>,
+        notification_property: Option<Value>,
+        worker_type: Option<String>,
+        number_of_workers: Option<i32>,
+        execution_class: Option<String>,
+        execution_role_session_policy: Option<String>,
     }
 
     /// What `StopColumnStatisticsTaskRun` is asked.
@@ -788,6 +895,12 @@ requests! {
     /// Part of `UpdateIcebergInput`.
     UpdateIcebergTableInput {
         updates: Vec<IcebergTableUpdate>,
+    }
+
+    /// What `UpdateJob` is asked.
+    UpdateJobRequest {
+        job_name: String,
+        job_update: jobs::JobDefinition,
     }
 
     /// Part of `UpdateTableRequest`.

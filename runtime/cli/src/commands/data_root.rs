@@ -1,0 +1,269 @@
+//! `--data-root ACCOUNT=DIR`: the folders that processes of a server may read and write for an account.
+//!
+//! ```text
+//! --data-root ACCOUNT=DIR     tables and files of ACCOUNT may lie below DIR; everything else is refused
+//! ```
+//!
+//! What an account's definition of a table or a job says is a wish: a location counts only when it leads below a granted
+//! folder in its text, and the process opens it so that no symbolic link leads out either.
+
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use tenon_catalog::{Partition, StorageDescriptor, Table};
+
+use crate::error::Failure;
+use crate::exit::Exit;
+
+/// Characters of a location that are shown.
+const SHOWN_CHARS: usize = 300;
+
+/// A folder that an account was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataRoot {
+    account: String,
+    folder: PathBuf,
+}
+
+impl FromStr for DataRoot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (account, folder) = text.split_once('=').ok_or("write ACCOUNT=DIR")?;
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("account {account:?} is not twelve digits"));
+        }
+        if folder.is_empty() {
+            return Err("the folder is missing behind `=`".to_owned());
+        }
+        Ok(Self {
+            account: account.to_owned(),
+            folder: folder.into(),
+        })
+    }
+}
+
+impl DataRoot {
+    /// The folder as it was given and as it is, both absolute.
+    fn open(&self, data: &Path) -> Result<Granted, Failure> {
+        let shown = self.folder.display();
+        let refuse = |reason: &str| {
+            Failure::new(format!("--data-root {}={shown}: {reason}", self.account))
+                .with_exit(Exit::Usage)
+        };
+        let real = self
+            .folder
+            .canonicalize()
+            .map_err(|e| refuse(&e.to_string()))?;
+        if !real.is_dir() {
+            return Err(refuse("it is no folder"));
+        }
+        let data = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
+        if real.starts_with(&data) || data.starts_with(&real) {
+            let refused = refuse("tenon's own data folder is there");
+            return Err(refused.with_hint("give a folder of data alone"));
+        }
+        Ok(Granted {
+            account: self.account.clone(),
+            given: std::path::absolute(&self.folder)?,
+            real,
+        })
+    }
+}
+
+/// A folder that is there.
+#[derive(Debug, Clone)]
+struct Granted {
+    account: String,
+    given: PathBuf,
+    real: PathBuf,
+}
+
+/// All folders that were granted.
+#[derive(Debug, Clone)]
+pub(crate) struct DataRoots(Vec<Granted>);
+
+impl DataRoots {
+    /// Opens them. `data` is tenon's own folder.
+    ///
+    /// # Errors
+    /// One of them is no folder, or `data`, where accounts and secrets are kept, is in it or around it.
+    pub(crate) fn open(roots: &[DataRoot], data: &Path) -> Result<Self, Failure> {
+        let roots = roots.iter().map(|root| root.open(data));
+        Ok(Self(roots.collect::<Result<_, _>>()?))
+    }
+
+    /// The granted folder that a location of an account is in, and the path below it.
+    ///
+    /// # Errors
+    /// It is in none, as a sentence for whoever wrote it that begins with `what`.
+    pub(crate) fn locate(
+        &self,
+        account: &str,
+        what: &str,
+        location: &str,
+    ) -> Result<(&Path, String), String> {
+        let shown: String = location.chars().take(SHOWN_CHARS).collect();
+        if let Some((scheme, _)) = location.split_once("://")
+            && scheme != "file"
+        {
+            return Err(format!(
+                "{what} lies at {shown}, and this server reads and writes only files of its own machine"
+            ));
+        }
+        let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
+        let mut roots = self.0.iter().filter(|root| root.account == account);
+        let found = roots.find_map(|root| {
+            let below = path
+                .strip_prefix(&root.real)
+                .or_else(|_| path.strip_prefix(&root.given));
+            Some((root, below.ok()?))
+        });
+        let is_plain = |below: &Path| {
+            let mut parts = below.components();
+            parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        match found {
+            Some((root, below)) if is_plain(below) => Ok((&root.real, or_here(below))),
+            _ => Err(format!(
+                "{what} lies at {shown}, which is in no folder that account {account} may use; the server's operator \
+                 grants one with --data-root"
+            )),
+        }
+    }
+
+    /// For what one process works on: everything must lie in the same granted folder.
+    pub(crate) fn one_of<'a>(&'a self, account: &'a str) -> OneRoot<'a> {
+        OneRoot {
+            roots: self,
+            account,
+            root: None,
+        }
+    }
+}
+
+/// The granted folder in which everything lies that a process works on.
+pub(crate) struct OneRoot<'a> {
+    roots: &'a DataRoots,
+    account: &'a str,
+    root: Option<&'a Path>,
+}
+
+impl<'a> OneRoot<'a> {
+    /// A location as a path below the folder.
+    ///
+    /// # Errors
+    /// It is in no granted folder, or not in that of the rest.
+    pub(crate) fn lead(&mut self, what: &str, location: &str) -> Result<String, String> {
+        let (found, below) = self.roots.locate(self.account, what, location)?;
+        if *self.root.get_or_insert(found) != found {
+            return Err(format!(
+                "{what} lies in another granted folder than the rest"
+            ));
+        }
+        Ok(below)
+    }
+
+    /// The same for the location of a table or a partition, which it takes the place of.
+    ///
+    /// # Errors
+    /// As for [`Self::lead`]; there is no location.
+    pub(crate) fn lead_to(
+        &mut self,
+        what: &str,
+        descriptor: Option<&mut StorageDescriptor>,
+    ) -> Result<(), String> {
+        let location = descriptor.and_then(|descriptor| descriptor.location.as_mut());
+        match location.filter(|location| !location.is_empty()) {
+            None => Err(format!("{what} has no location")),
+            Some(location) => {
+                *location = self.lead(what, location)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// The same for a table that is read: its own location, or those of its partitions.
+    ///
+    /// # Errors
+    /// As for [`Self::lead_to`].
+    pub(crate) fn lead_to_table(
+        &mut self,
+        what: &str,
+        table: &mut Table,
+        partitions: &mut [Partition],
+    ) -> Result<(), String> {
+        if table.partition_keys.is_empty() {
+            return self.lead_to(what, table.storage_descriptor.as_mut());
+        }
+        for partition in partitions {
+            let what = format!("partition {:?} of {what}", partition.values);
+            self.lead_to(&what, partition.storage_descriptor.as_mut())?;
+        }
+        Ok(())
+    }
+
+    /// The folder, when anything was in one.
+    pub(crate) const fn root(&self) -> Option<&'a Path> {
+        self.root
+    }
+}
+
+/// The folder itself is `.`, since a location is not empty.
+fn or_here(path: &Path) -> String {
+    match path.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => path.to_string_lossy().into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_works_on_lies_in_one_granted_folder_of_the_account() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = ["own", "also", "other"].map(|name| dir.path().join(name));
+        for folder in &folders {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let accounts = ["111111111111", "111111111111", "222222222222"];
+        let granted: Vec<DataRoot> = accounts
+            .iter()
+            .zip(&folders)
+            .map(|(account, folder)| format!("{account}={}", folder.display()).parse().unwrap())
+            .collect();
+        let roots = DataRoots::open(&granted, &dir.path().join("data")).unwrap();
+        let [own, also, other] = folders.map(|folder| folder.display().to_string());
+        let mut one = roots.one_of("111111111111");
+        assert_eq!(
+            one.lead("in", &format!("{own}/a/b.csv")).unwrap(),
+            "a/b.csv"
+        );
+        assert_eq!(one.lead("in", &format!("file://{own}/")).unwrap(), ".");
+        let said = one.lead("out", &format!("{also}/x")).unwrap_err();
+        assert_eq!(said, "out lies in another granted folder than the rest");
+        for path in [
+            &format!("{own}/../x"),
+            &format!("{other}/x"),
+            "a.csv",
+            "s3://b/x",
+        ] {
+            let said = one.lead("in", path).unwrap_err();
+            assert!(said.starts_with(&format!("in lies at {path}, ")), "{said}");
+        }
+        let around = DataRoots::open(&granted, &dir.path().join("own/data"));
+        assert!(around.unwrap_err().to_string().contains("own data folder"));
+    }
+
+    #[test]
+    fn roots_are_written_account_first() {
+        let refused = |text: &str| text.parse::<DataRoot>().unwrap_err();
+        assert_eq!(refused("/srv"), "write ACCOUNT=DIR");
+        assert_eq!(refused("1=/srv"), "account \"1\" is not twelve digits");
+        assert_eq!(refused("111122223333="), "the folder is missing behind `=`");
+        let root: DataRoot = "111122223333=/srv/a=b".parse().unwrap();
+        assert_eq!(root.folder, Path::new("/srv/a=b"));
+    }
+}

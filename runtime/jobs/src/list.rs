@@ -1,0 +1,91 @@
+//! Reading runs, and asking them to stop.
+
+use tenon_store::Tree;
+
+use crate::attempt::Change;
+use crate::error::{Error, Kind, Result};
+use crate::jobs::{Page, Stored, TenantJobs};
+use crate::metrics::RunMetrics;
+use crate::run::{JobRun, Phase, RunState};
+use crate::stored::{self, Place, StoredRun};
+
+impl TenantJobs {
+    /// The run with this id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the job or the run, [`Error::Store`].
+    pub fn get_run(&self, job: &str, id: &str) -> Result<JobRun> {
+        let number = self.stored_job(job)?.value.number;
+        Ok(self.stored_run(number, job, id)?.value.run)
+    }
+
+    /// The same with what it did, node by node; of a run under way as it reported last.
+    ///
+    /// # Errors
+    /// As [`TenantJobs::get_run`].
+    pub fn get_run_with_metrics(&self, job: &str, id: &str) -> Result<(JobRun, RunMetrics)> {
+        let number = self.stored_job(job)?.value.number;
+        let stored = self.stored_run(number, job, id)?.value;
+        let live = self.jobs.live.get(self.tenant, stored.place);
+        Ok((stored.run, live.unwrap_or(stored.metrics)))
+    }
+
+    /// Runs of a job, newest first, at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the job, [`Error::InvalidInput`] for an `after` that no page gave, [`Error::Store`].
+    pub fn list_runs(&self, job: &str, after: Option<&str>, limit: usize) -> Result<Page<JobRun>> {
+        let number = self.stored_job(job)?.value.number;
+        let newest = after.map(str::parse).transpose();
+        let newest = newest.map_err(|_| Error::invalid("the page is not one of this list"))?;
+        let place = |newest| {
+            stored::run(Place {
+                job: number,
+                number: newest,
+            })
+        };
+        let after = newest.map(place);
+        let (found, next) =
+            self.list::<StoredRun>(Tree::Run, &stored::runs(number), after.as_ref(), limit)?;
+        let last = found.last().map(|(_, run)| run.place.number.to_string());
+        Ok(Page {
+            items: found.into_iter().map(|(_, stored)| stored.run).collect(),
+            next: next.and(last),
+        })
+    }
+
+    /// Asks a run to stop. One that waits is stopped at once; one that is under way is STOPPING until its worker is
+    /// gone. Asking twice is no fault.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::InvalidInput`] for a run that has ended; [`Error::Store`].
+    pub fn stop_run(&self, job: &str, id: &str) -> Result<()> {
+        let number = self.stored_job(job)?.value.number;
+        let place = self.stored_run(number, job, id)?.value.place;
+        self.change_run(place, |run| {
+            let state = run.run.job_run_state;
+            let next = match state.phase() {
+                Phase::Waiting => RunState::Stopped,
+                Phase::Active => RunState::Stopping,
+                Phase::Ended => {
+                    return Err(Error::invalid(format!(
+                        "job run {id} has ended: it is {state}"
+                    )));
+                }
+            };
+            Ok(Change::to(next).unless_already())
+        })?;
+        self.jobs.bell.ring_for(self.tenant);
+        Ok(())
+    }
+
+    /// The stored run with this id of the job with this number.
+    pub(crate) fn stored_run(&self, job: u64, name: &str, id: &str) -> Result<Stored<StoredRun>> {
+        let absent = || Error::not_found(Kind::JobRun, format!("{id} of job {name}"));
+        let number = self.read::<u64>(Tree::Run, &stored::run_id(job, id))?;
+        let number = number.ok_or_else(absent)?.value;
+        let place = Place { job, number };
+        self.read(Tree::Run, &stored::run(place))?
+            .ok_or_else(absent)
+    }
+}

@@ -1,0 +1,259 @@
+//! Keys and payloads of this room's records. Payloads are JSON; golden files under `test-data/` keep every released
+//! layout readable.
+//!
+//! ```text
+//! obj  32|name                                  StoredJob
+//! obj  33                                       the number that the next job gets
+//! obj  34|job                                   empty; runs of a deleted job that are still to be removed
+//! run  1|job|MAX - number                       StoredRun; newest first
+//! run  2|job|run id                             its number
+//! run  3|job                                    Tally
+//! run  4|job|number                             LogLine, all of a run's
+//! due  1|9 - priority|millis|job|number         empty; a waiting run, in the order in which they begin
+//! due  2|job|number                             empty; a run that is under way
+//! mark 1|job                                    BookmarkHead
+//! mark 2|job|node                               NodeBookmark
+//! idem 1|job|client token                       Started
+//! obj  32|tenant   of the system                empty; a tenant that has, or had, jobs
+//! ```
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tenon_store::{Key, Record, Tenant, Tree};
+
+use crate::error::Result;
+use crate::job::{Job, Tags};
+use crate::metrics::RunMetrics;
+use crate::run::JobRun;
+use crate::time::Timestamp;
+
+/// Layout of payloads this build writes.
+pub(crate) const SCHEMA: u16 = 1;
+
+const JOB: u8 = 32;
+const NEXT_JOB: u8 = 33;
+const REMAINS: u8 = 34;
+const WAITING: u8 = 1;
+const ACTIVE: u8 = 2;
+
+/// A job as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredJob {
+    pub(crate) number: u64,
+    pub(crate) job: Job,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub(crate) tags: Tags,
+}
+
+/// An attempt as it is kept: what everybody sees, and what the queue needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredRun {
+    pub(crate) run: JobRun,
+    pub(crate) place: Place,
+    pub(crate) priority: u8,
+    /// How often it may be tried again.
+    pub(crate) max_retries: u32,
+    /// Rises with every claim. Whoever names an older one is too late.
+    #[serde(default)]
+    pub(crate) fence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lease: Option<Lease>,
+    /// When it began to work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) running_since: Option<Timestamp>,
+    /// Its results are being made visible: it can neither be stopped nor run out of time.
+    #[serde(default)]
+    pub(crate) publishing: bool,
+    /// What it did.
+    #[serde(default, skip_serializing_if = "RunMetrics::is_empty")]
+    pub(crate) metrics: RunMetrics,
+}
+
+/// Which run, among the tenant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Number of the job.
+    pub(crate) job: u64,
+    /// Number of the run, from 1, attempts counted.
+    pub(crate) number: u64,
+}
+
+/// Who works on a run, and until when that is believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) holder: String,
+    pub(crate) until: Timestamp,
+}
+
+/// How many runs a job has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// The number of the newest run.
+    pub(crate) newest: u64,
+    pub(crate) waiting: u64,
+    pub(crate) active: u64,
+}
+
+/// What a client token started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Started {
+    pub(crate) run_id: String,
+    /// Of the request, to tell a repetition from another one.
+    pub(crate) digest: String,
+    pub(crate) at: Timestamp,
+}
+
+pub(crate) fn jobs() -> Key {
+    Key::new().with_u8(JOB)
+}
+
+pub(crate) fn job(name: &str) -> Key {
+    jobs().with_part(name)
+}
+
+pub(crate) fn next_job() -> Key {
+    Key::new().with_u8(NEXT_JOB)
+}
+
+pub(crate) fn all_remains() -> Key {
+    Key::new().with_u8(REMAINS)
+}
+
+pub(crate) fn remains(job: u64) -> Key {
+    all_remains().with_u64(job)
+}
+
+/// Below which the system's records of tenants with jobs lie.
+pub(crate) fn tenants() -> Key {
+    Key::new().with_u8(JOB)
+}
+
+pub(crate) fn tenant(tenant: Tenant) -> Key {
+    tenants().with_u32(tenant.number())
+}
+
+/// Below which all runs of a job lie.
+pub(crate) fn runs(job: u64) -> Key {
+    Key::new().with_u8(1).with_u64(job)
+}
+
+pub(crate) fn run(place: Place) -> Key {
+    runs(place.job).with_u64(u64::MAX - place.number)
+}
+
+/// Below which a job's runs are found by their ids.
+pub(crate) fn run_ids(job: u64) -> Key {
+    Key::new().with_u8(2).with_u64(job)
+}
+
+pub(crate) fn run_id(job: u64, id: &str) -> Key {
+    run_ids(job).with_part(id)
+}
+
+pub(crate) fn tally(job: u64) -> Key {
+    Key::new().with_u8(3).with_u64(job)
+}
+
+pub(crate) fn run_log(place: Place) -> Key {
+    Key::new()
+        .with_u8(4)
+        .with_u64(place.job)
+        .with_u64(place.number)
+}
+
+/// Below which all waiting runs lie.
+pub(crate) fn queue() -> Key {
+    Key::new().with_u8(WAITING)
+}
+
+pub(crate) fn waiting(run: &StoredRun) -> Key {
+    queue()
+        .with_u8(9_u8.saturating_sub(run.priority))
+        .with_u64(run.run.started_on.unix_millis())
+        .with_u64(run.place.job)
+        .with_u64(run.place.number)
+}
+
+/// Which run an entry of the queue is for, and since when it waits.
+pub(crate) fn of_waiting(key: &Key) -> Option<(Place, Timestamp)> {
+    let mut reader = key.reader();
+    let (_, _) = (reader.u8().ok()?, reader.u8().ok()?);
+    let since = Timestamp::from_unix_millis(reader.u64().ok()?);
+    let (job, number) = (reader.u64().ok()?, reader.u64().ok()?);
+    Some((Place { job, number }, since))
+}
+
+/// Below which all runs that are under way lie.
+pub(crate) fn all_active() -> Key {
+    Key::new().with_u8(ACTIVE)
+}
+
+pub(crate) fn active(place: Place) -> Key {
+    all_active().with_u64(place.job).with_u64(place.number)
+}
+
+pub(crate) fn of_active(key: &Key) -> Option<Place> {
+    let mut reader = key.reader();
+    reader.u8().ok()?;
+    let (job, number) = (reader.u64().ok()?, reader.u64().ok()?);
+    Some(Place { job, number })
+}
+
+pub(crate) fn bookmark(job: u64) -> Key {
+    Key::new().with_u8(1).with_u64(job)
+}
+
+/// Below which the bookmarks of a job's nodes lie.
+pub(crate) fn node_bookmarks(job: u64) -> Key {
+    Key::new().with_u8(2).with_u64(job)
+}
+
+pub(crate) fn node_bookmark(job: u64, node: &str) -> Key {
+    node_bookmarks(job).with_part(node)
+}
+
+/// Below which all client tokens lie.
+pub(crate) fn all_tokens() -> Key {
+    Key::new().with_u8(1)
+}
+
+pub(crate) fn tokens(job: u64) -> Key {
+    all_tokens().with_u64(job)
+}
+
+pub(crate) fn token(job: u64, token: &str) -> Key {
+    tokens(job).with_part(token)
+}
+
+/// The last component of a key that is text.
+pub(crate) fn last_part(key: &Key, numbers: impl Fn(&mut tenon_store::KeyReader<'_>)) -> String {
+    let mut reader = key.reader();
+    numbers(&mut reader);
+    let part = reader.part().unwrap_or_default();
+    String::from_utf8_lossy(&part).into_owned()
+}
+
+pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| {
+        tenon_store::Error::InvalidTransaction {
+            reason: format!("a record cannot be written as JSON: {error}"),
+        }
+        .into()
+    })
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(tree: Tree, key: &Key, record: &Record) -> Result<T> {
+    let damaged = |reason: String| tenon_store::Error::DamagedRecord {
+        tree: tree.name(),
+        key: key.clone(),
+        reason,
+    };
+    if record.schema != SCHEMA {
+        return Err(damaged(format!(
+            "it has layout {}, this build reads {SCHEMA}",
+            record.schema
+        ))
+        .into());
+    }
+    Ok(serde_json::from_slice(&record.payload).map_err(|error| damaged(error.to_string()))?)
+}

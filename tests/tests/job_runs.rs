@@ -1,0 +1,666 @@
+//! `tenon serve` runs jobs: the real binary, its worker processes and real files, over the wire, also when processes are
+//! killed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use arrow::array::Int64Array;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Value, json};
+
+use crate::environment;
+use crate::served::{ACCOUNT, PATIENCE, Served};
+
+/// The command of the process that runs a job.
+const WORKER: &str = "run-worker";
+
+/// States after which nothing happens.
+const ENDS: &[&str] = &["SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT"];
+
+impl Served {
+    fn write(&self, name: &str, text: &str) {
+        let path = self.lake(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // Whole or not at all, as whoever delivers files would.
+        let hidden = path.with_file_name(".arriving");
+        std::fs::write(&hidden, text).unwrap();
+        std::fs::rename(hidden, path).unwrap();
+    }
+
+    fn create_job(&self, name: &str, nodes: &Value, more: Value) {
+        self.call("CreateJob", job(name, nodes, more));
+    }
+
+    fn start_job(&self, name: &str, arguments: Value) -> String {
+        let input = json!({"JobName": name, "Arguments": arguments});
+        let answer = self.call("StartJobRun", input);
+        answer["JobRunId"].as_str().unwrap().to_owned()
+    }
+
+    /// The run as soon as it is in one of these states.
+    fn job_run(&self, job: &str, run: &str, states: &[&str]) -> Value {
+        let started = Instant::now();
+        loop {
+            let input = json!({"JobName": job, "RunId": run});
+            let (found, mut answer) = self.ask("GetJobRun", &input);
+            let run = answer["JobRun"].take();
+            if found && states.contains(&run["JobRunState"].as_str().unwrap()) {
+                return run;
+            }
+            assert!(started.elapsed() < PATIENCE, "{answer} {run}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Runs it to a success.
+    fn succeed(&self, job: &str) -> Value {
+        let run = self.start_job(job, json!({}));
+        let run = self.job_run(job, &run, ENDS);
+        assert_eq!(run["JobRunState"], "SUCCEEDED", "{run}");
+        run
+    }
+
+    fn stop_run(&self, job: &str, run: &str) {
+        let input = json!({"JobName": job, "JobRunIds": [run]});
+        let answer = self.call("BatchStopJobRun", input);
+        assert!(answer.get("Errors").is_none(), "{answer}");
+    }
+
+    /// A job whose run does not end: it reads a pipe that nobody writes into.
+    fn create_endless(&self, name: &str, more: Value) {
+        let pipe = self.lake(&format!("{name}-in/pipe.csv"));
+        std::fs::create_dir_all(pipe.parent().unwrap()).unwrap();
+        assert!(
+            Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let nodes = copies(self, &format!("{name}-in"), &format!("{name}-out"));
+        self.create_job(name, &nodes, more);
+    }
+
+    /// Process ids of workers that have a run: they have left the folder that idle ones are in.
+    fn busy(&self) -> Vec<u32> {
+        let is_busy = |id: &u32| {
+            let folder = std::fs::read_link(format!("/proc/{id}/cwd"));
+            folder.is_ok_and(|folder| folder != Path::new("/"))
+        };
+        self.workers(WORKER).into_iter().filter(is_busy).collect()
+    }
+}
+
+fn job(name: &str, nodes: &Value, more: Value) -> Value {
+    let mut input = json!({
+        "Name": name,
+        "Role": "role",
+        "Command": {"Name": "glueetl"},
+        "CodeGenConfigurationNodes": nodes,
+    });
+    for (member, value) in more.as_object().unwrap() {
+        input[member] = value.clone();
+    }
+    input
+}
+
+/// A graph that copies a folder of CSV files into one of Parquet files.
+fn copies(served: &Served, from: &str, to: &str) -> Value {
+    let path = |name: &str| served.lake(name).display().to_string();
+    json!({
+        "in": {"S3CsvSource": {
+            "Name": "in", "Paths": [path(from)], "Separator": "comma", "QuoteChar": "quote", "WithHeader": true,
+        }},
+        "out": {"S3GlueParquetTarget": {"Name": "out", "Inputs": ["in"], "Path": path(to)}},
+    })
+}
+
+/// Every value of the column `id`, and how often it is there.
+fn ids(folder: &Path) -> BTreeMap<i64, usize> {
+    let mut ids = BTreeMap::new();
+    let Ok(files) = std::fs::read_dir(folder) else {
+        return ids;
+    };
+    for file in files.flatten() {
+        if !file.file_name().to_string_lossy().starts_with("part-") {
+            continue;
+        }
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file.path()).unwrap());
+        for batch in reader.unwrap().build().unwrap() {
+            let batch = batch.unwrap();
+            let column = batch.column_by_name("id").unwrap();
+            let column = column.as_any().downcast_ref::<Int64Array>().unwrap();
+            for id in column.values() {
+                *ids.entry(*id).or_default() += 1;
+            }
+        }
+    }
+    ids
+}
+
+fn once(ids: impl IntoIterator<Item = i64>) -> BTreeMap<i64, usize> {
+    ids.into_iter().map(|id| (id, 1)).collect()
+}
+
+fn csv(ids: impl IntoIterator<Item = i64>) -> String {
+    let lines = ids.into_iter().map(|id| format!("{id},n{id}\n"));
+    format!("id,name\n{}", lines.collect::<String>())
+}
+
+/// Whatever is not visible in a folder of results.
+fn hidden(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap().flatten();
+    let names = names.map(|file| file.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with('.')).collect()
+}
+
+#[test]
+fn a_job_runs_and_its_rows_and_its_table_are_there() {
+    let served = Served::new();
+    served.write(
+        "people/a.csv",
+        "id,name,age\n1,Ada,36\n2,Bob,7\n3,Cleo,17\n",
+    );
+    let path = |name: &str| served.lake(name).display().to_string();
+    let nodes = json!({
+        "node-1": {"S3CsvSource": {
+            "Name": "people", "Paths": [path("people")], "Separator": "comma", "QuoteChar": "quote", "WithHeader": true,
+        }},
+        "node-2": {"ApplyMapping": {"Name": "mapped", "Inputs": ["node-1"], "Mapping": [
+            {"ToKey": "who", "FromPath": ["name"], "FromType": "string", "ToType": "string"},
+            {"ToKey": "id", "FromPath": ["id"], "FromType": "long", "ToType": "bigint"},
+            {"ToKey": "age", "FromPath": ["age"], "FromType": "long", "ToType": "bigint"},
+        ]}},
+        "node-3": {"Filter": {"Name": "older", "Inputs": ["node-2"], "LogicalOperator": "AND", "Filters": [
+            {"Operation": "GTE", "Values": [
+                {"Type": "COLUMNEXTRACTED", "Value": ["age"]}, {"Type": "CONSTANT", "Value": ["17"]},
+            ]},
+        ]}},
+        "node-4": {"S3GlueParquetTarget": {
+            "Name": "out", "Inputs": ["node-3"], "Path": path("older"),
+            "SchemaChangePolicy": {"EnableUpdateCatalog": true, "Database": "d", "Table": "older"},
+        }},
+    });
+    let more = json!({"WorkerType": "G.1X", "NumberOfWorkers": 2, "GlueVersion": "4.0"});
+    served.create_job("people", &nodes, more);
+    let run = served.succeed("people");
+    assert_eq!(
+        (&run["Attempt"], &run["Timeout"]),
+        (&json!(0), &json!(2880))
+    );
+    let seconds = run["ExecutionTime"].as_f64().unwrap();
+    assert_eq!(run["DPUSeconds"].as_f64().unwrap(), 2.0 * seconds);
+    assert!(
+        run["CompletedOn"].as_f64() >= run["StartedOn"].as_f64(),
+        "{run}"
+    );
+    assert!(run.get("ErrorMessage").is_none(), "{run}");
+    let detail = run["StateDetail"].as_str().unwrap();
+    assert!(
+        detail.contains("node-1: 3 rows") && detail.contains("node-3: 2 rows"),
+        "{detail}"
+    );
+    assert_eq!(ids(&served.lake("older")), once([1, 3]));
+
+    let mut answer = served.call("GetTable", json!({"DatabaseName": "d", "Name": "older"}));
+    let table = answer["Table"].take();
+    assert_eq!(table["StorageDescriptor"]["Location"], path("older"));
+    let columns = table["StorageDescriptor"]["Columns"].as_array().unwrap();
+    let columns: Vec<_> = columns
+        .iter()
+        .map(|c| c["Name"].as_str().unwrap())
+        .collect();
+    assert_eq!(columns, ["who", "id", "age"]);
+
+    // The table that a run made is read by the next job.
+    let nodes = json!({
+        "t": {"CatalogSource": {"Name": "t", "Database": "d", "Table": "older"}},
+        "out": {"S3DirectTarget": {"Name": "out", "Inputs": ["t"], "Path": path("again"), "Format": "parquet"}},
+    });
+    served.create_job("again", &nodes, json!({}));
+    served.succeed("again");
+    assert_eq!(ids(&served.lake("again")), once([1, 3]));
+}
+
+#[test]
+fn a_partitioned_table_is_read() {
+    let served = Served::new();
+    let column = |name: &str, kind: &str| json!({"Name": name, "Type": kind});
+    served.call("CreateDatabase", json!({"DatabaseInput": {"Name": "d"}}));
+    let table = json!({
+        "Name": "sales",
+        "Parameters": {"classification": "csv"},
+        "PartitionKeys": [column("year", "int")],
+        "StorageDescriptor": {
+            "Columns": [column("id", "bigint"), column("name", "string")],
+            "Location": served.lake("sales").display().to_string(),
+        },
+    });
+    served.call(
+        "CreateTable",
+        json!({"DatabaseName": "d", "TableInput": table}),
+    );
+    for (year, id) in [(2023, 1), (2024, 2)] {
+        served.write(&format!("sales/year={year}/x.csv"), &csv([id]));
+        let place = served.lake(&format!("sales/year={year}"));
+        let partition = json!({
+            "Values": [year.to_string()],
+            "StorageDescriptor": {"Location": place.display().to_string()},
+        });
+        let input = json!({"DatabaseName": "d", "TableName": "sales", "PartitionInput": partition});
+        served.call("CreatePartition", input);
+    }
+    let nodes = json!({
+        "t": {"CatalogSource": {"Name": "t", "Database": "d", "Table": "sales"}},
+        "out": {"S3GlueParquetTarget": {
+            "Name": "out", "Inputs": ["t"], "Path": served.lake("out").display().to_string(),
+        }},
+    });
+    served.create_job("sales", &nodes, json!({}));
+    served.succeed("sales");
+    assert_eq!(ids(&served.lake("out")), once([1, 2]));
+}
+
+#[test]
+fn what_cannot_run_is_refused_when_the_job_is_created() {
+    let served = Served::new();
+    let refused = |nodes: &Value, more: Value| served.refused("CreateJob", job("x", nodes, more));
+    let with = |node: &str, value: Value| {
+        let mut nodes = copies(&served, "in", "out");
+        nodes[node] = value;
+        nodes
+    };
+    let kind = json!({"SparkConnectorSource": {
+        "Name": "from spark", "ConnectionName": "c", "ConnectorName": "c", "ConnectionType": "t",
+    }});
+    let said = refused(&with("in", kind), json!({}));
+    assert!(said.contains("InvalidInputException"), "{said}");
+    assert!(
+        said.contains("node \"in\" (from spark) cannot run here")
+            && said.contains("SparkConnectorSource"),
+        "{said}"
+    );
+    let plugin = json!({"DynamicTransform": {
+        "Name": "mine", "TransformName": "t", "Inputs": ["in"], "FunctionName": "f", "Path": "none:none@1",
+    }});
+    let mut nodes = with("plugin", plugin);
+    nodes["out"]["S3GlueParquetTarget"]["Inputs"] = json!(["plugin"]);
+    let said = refused(&nodes, json!({}));
+    assert!(
+        said.contains("\"mine\"") && said.contains("none:none"),
+        "{said}"
+    );
+    let outside = served.folder.path().join("data/x").display().to_string();
+    for path in ["/etc/passwd", &outside, "s3://bucket/key", "relative.csv"] {
+        let mut nodes = copies(&served, "in", "out");
+        nodes["in"]["S3CsvSource"]["Paths"] = json!([path]);
+        let said = refused(&nodes, json!({}));
+        assert!(
+            said.contains(&format!("the path of node \"in\" lies at {path}, ")),
+            "{said}"
+        );
+    }
+    let by_bookmark = |option: &str| json!({"DefaultArguments": {"--job-bookmark-option": option}});
+    let said = refused(&copies(&served, "in", "out"), by_bookmark("yes"));
+    assert!(said.contains("--job-bookmark-option is \"yes\""), "{said}");
+    let to_file = copies(&served, "in", "out.parquet");
+    let said = refused(&to_file, by_bookmark("job-bookmark-enable"));
+    assert!(
+        said.contains("node \"out\"") && said.contains("give a folder"),
+        "{said}"
+    );
+    let table = json!({"CatalogSource": {"Name": "in", "Database": "d", "Table": "t"}});
+    let said = refused(&with("in", table), by_bookmark("job-bookmark-enable"));
+    assert!(said.contains("is read whole"), "{said}");
+}
+
+#[test]
+fn a_failure_is_told_in_a_sentence_that_names_node_and_place() {
+    let served = Served::new();
+    served.write("bad/a.csv", "id,name\n1,a\n2,\"b\n");
+    served.create_job(
+        "bad",
+        &copies(&served, "bad", "out"),
+        json!({"MaxRetries": 1}),
+    );
+    let run = served.start_job("bad", json!({}));
+    for run in [run.clone(), format!("{run}_attempt_1")] {
+        let found = served.job_run("bad", &run, ENDS);
+        assert_eq!(found["JobRunState"], "FAILED");
+        let said = found["ErrorMessage"].as_str().unwrap();
+        assert!(
+            said.contains("\"in\"") && said.contains("a.csv:3"),
+            "{said}"
+        );
+        assert!(
+            !said.contains(served.folder.path().to_str().unwrap()),
+            "{said}"
+        );
+    }
+    assert!(ids(&served.lake("out")).is_empty());
+    served.create_job("none", &copies(&served, "nowhere", "out"), json!({}));
+    let run = served.start_job("none", json!({}));
+    let said = served.job_run("none", &run, ENDS)["ErrorMessage"].to_string();
+    assert!(said.contains("nowhere"), "{said}");
+}
+
+#[test]
+fn a_run_that_does_not_listen_stops_within_a_second_and_others_go_on() {
+    let served = Served::new();
+    served.create_endless(
+        "endless",
+        json!({"ExecutionProperty": {"MaxConcurrentRuns": 1}}),
+    );
+    let first = served.start_job("endless", json!({}));
+    served.job_run("endless", &first, &["RUNNING"]);
+    let second = served.start_job("endless", json!({}));
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(
+        served.job_run("endless", &second, &["WAITING"])["Id"],
+        second.as_str()
+    );
+    let at_once = json!({"JobName": "endless", "JobRunQueuingEnabled": false});
+    let said = served.refused("StartJobRun", at_once);
+    assert!(said.contains("ConcurrentRunsExceededException"), "{said}");
+
+    let stopped = Instant::now();
+    served.stop_run("endless", &first);
+    let run = served.job_run("endless", &first, &["STOPPED"]);
+    let took = stopped.elapsed();
+    println!("stopped within {took:?}");
+    assert!(took < Duration::from_millis(2_000), "{took:?}");
+    assert!(
+        run["CompletedOn"].is_number() && run.get("ErrorMessage").is_none(),
+        "{run}"
+    );
+    served.job_run("endless", &second, &["RUNNING"]);
+    assert_eq!(served.busy().len(), 1, "the first worker is gone");
+
+    served.write("in/a.csv", &csv(0..10));
+    served.create_job("quick", &copies(&served, "in", "out"), json!({}));
+    served.succeed("quick");
+    served.stop_run("endless", &second);
+    served.job_run("endless", &second, &["STOPPED"]);
+}
+
+#[test]
+fn a_worker_that_is_killed_ends_its_run_alone() {
+    let served = Served::new();
+    served.create_endless("endless", json!({"MaxRetries": 1}));
+    let run = served.start_job("endless", json!({}));
+    served.job_run("endless", &run, &["RUNNING"]);
+    for worker in served.busy() {
+        let killed = Command::new("kill")
+            .args(["-9", &worker.to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+    let found = served.job_run("endless", &run, ENDS);
+    assert_eq!(found["JobRunState"], "FAILED");
+    let said = found["ErrorMessage"].as_str().unwrap();
+    assert!(
+        said.starts_with("the worker process of the run was killed (signal 9)"),
+        "{said}"
+    );
+    let again = format!("{run}_attempt_1");
+    served.job_run("endless", &again, &["RUNNING"]);
+    served.stop_run("endless", &again);
+    served.job_run("endless", &again, &["STOPPED"]);
+}
+
+#[test]
+fn a_server_that_is_killed_takes_its_runs_up_again() {
+    let mut served = Served::new();
+    served.write("in/a.csv", &csv(0..1000));
+    served.create_endless("endless", json!({}));
+    served.create_job(
+        "quick",
+        &copies(&served, "in", "out"),
+        json!({"MaxRetries": 1}),
+    );
+    let run = served.start_job("endless", json!({}));
+    served.job_run("endless", &run, &["RUNNING"]);
+    let quick = served.start_job("quick", json!({}));
+    let workers = served.workers(WORKER);
+    served.kill();
+    served.start();
+    let found = served.job_run("endless", &run, ENDS);
+    assert_eq!(found["JobRunState"], "FAILED");
+    assert_eq!(
+        found["ErrorMessage"],
+        "the server ended while the run was under way"
+    );
+    // It was waiting, or under way, or done.
+    let found = served.job_run("quick", &quick, ENDS);
+    if found["JobRunState"] != "SUCCEEDED" {
+        let again = format!("{quick}_attempt_1");
+        let found = served.job_run("quick", &again, ENDS);
+        assert_eq!(found["JobRunState"], "SUCCEEDED", "{found}");
+    }
+    assert_eq!(ids(&served.lake("out")), once(0..1000));
+    let started = Instant::now();
+    while workers
+        .iter()
+        .any(|id| Path::new(&format!("/proc/{id}")).exists())
+    {
+        assert!(started.elapsed() < PATIENCE, "a worker outlives its server");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_run_by_bookmark_reads_what_is_new_and_adds_it() {
+    let served = Served::new();
+    let by_bookmark = json!({"DefaultArguments": {"--job-bookmark-option": "job-bookmark-enable"}});
+    served.create_job("add", &copies(&served, "in", "out"), by_bookmark);
+    served.write("in/a.csv", &csv(0..10));
+    served.succeed("add");
+    assert_eq!(ids(&served.lake("out")), once(0..10));
+    served.write("in/b.csv", &csv(10..15));
+    let detail = served.succeed("add")["StateDetail"].to_string();
+    assert!(detail.contains("in: 5 rows"), "{detail}");
+    assert_eq!(ids(&served.lake("out")), once(0..15));
+    // Nothing is new.
+    served.succeed("add");
+    assert_eq!(ids(&served.lake("out")), once(0..15));
+    // A file that was written again is.
+    served.write("in/a.csv", &csv(100..103));
+    served.succeed("add");
+    assert_eq!(ids(&served.lake("out")), once((0..15).chain(100..103)));
+
+    let of = json!({"JobName": "add"});
+    let entry = served.call("GetJobBookmark", of.clone());
+    let text = entry["JobBookmarkEntry"]["JobBookmark"].as_str().unwrap();
+    let state: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(state["in"]["files"], 2, "{state}");
+
+    // A run that pauses the bookmark reads what is new and does not move it.
+    served.write("in/c.csv", &csv(200..201));
+    let paused = json!({"--job-bookmark-option": "job-bookmark-pause"});
+    for times in 1..=2 {
+        let run = served.start_job("add", paused.clone());
+        let run = served.job_run("add", &run, ENDS);
+        assert_eq!(run["JobRunState"], "SUCCEEDED", "{run}");
+        assert_eq!(ids(&served.lake("out"))[&200], times);
+    }
+    served.call("ResetJobBookmark", of);
+    served.succeed("add");
+    assert_eq!(
+        ids(&served.lake("out"))[&10],
+        2,
+        "everything was read again"
+    );
+}
+
+/// The server is killed at some moment of a run, again and again; what comes out is what would have come out.
+#[test]
+fn rows_are_there_once_whenever_the_server_is_killed() {
+    // More of them take longer: TENON_KILLS says how many.
+    let rounds = std::env::var("TENON_KILLS").ok();
+    let rounds = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
+    let mut served = Served::new();
+    let more = json!({
+        "MaxRetries": 2,
+        "DefaultArguments": {"--job-bookmark-option": "job-bookmark-enable"},
+    });
+    served.create_job("add", &copies(&served, "in", "out"), more);
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    for round in 0..rounds {
+        let rows = round * 1000..(round + 1) * 1000;
+        served.write(&format!("in/{round}.csv"), &csv(rows));
+        let first = served.start_job("add", json!({}));
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        std::thread::sleep(Duration::from_millis(seed % 160));
+        served.kill();
+        served.start();
+        let mut run = first.clone();
+        for attempt in 1.. {
+            let found = served.job_run("add", &run, ENDS);
+            if found["JobRunState"] == "SUCCEEDED" {
+                break;
+            }
+            println!("round {round}: {}", found["ErrorMessage"]);
+            run = format!("{first}_attempt_{attempt}");
+        }
+        assert_eq!(ids(&served.lake("out")), once(0..(round + 1) * 1000));
+        assert!(hidden(&served.lake("out")).is_empty());
+    }
+}
+
+#[test]
+fn what_a_run_did_is_kept_and_shown() {
+    let mut served = Served::new();
+    served.write("in/a.csv", &csv(0..1000));
+    served.create_job("quick", &copies(&served, "in", "out"), json!({}));
+    served.create_job("none", &copies(&served, "nowhere", "out"), json!({}));
+    served.kill();
+    let json_of = |(succeeded, said): (bool, String)| -> Value {
+        assert!(succeeded, "{said}");
+        serde_json::from_str(&said).unwrap()
+    };
+    let token = json_of(served.command(None, &["token", "create", "t", "--output", "json"]));
+    let token = token["token"].as_str().unwrap().to_owned();
+    served.start();
+    let job = |args: &[&str]| served.command(Some(&token), &[&["job"], args].concat());
+    let jobs = json_of(job(&["ls", "--output", "json"]));
+    assert_eq!(jobs, json!([{"job": "none"}, {"job": "quick"}]));
+    let run = json_of(job(&["submit", "quick", "--wait", "--output", "json"]));
+    assert_eq!(run["state"], "SUCCEEDED", "{run}");
+    let id = run["run"].as_str().unwrap();
+    let shown = json_of(job(&["show", "quick", id, "--output", "json"]));
+    let nodes = shown["nodes"].as_array().unwrap();
+    let node = |id: &str| nodes.iter().find(|node| node["node"] == id).unwrap();
+    assert_eq!(
+        (&node("in")["kind"], &node("in")["rows_out"]),
+        (&json!("S3CsvSource"), &json!(1000))
+    );
+    assert_eq!(node("out")["rows_in"], 1000);
+    let files = std::fs::read_dir(served.lake("out")).unwrap().flatten();
+    let parts = files.filter(|file| file.file_name().to_string_lossy().starts_with("part-"));
+    let bytes: u64 = parts.map(|file| file.metadata().unwrap().len()).sum();
+    assert_eq!(node("out")["bytes_written"], bytes);
+    assert!(
+        shown["peak_memory_bytes"].as_u64().unwrap() > 1 << 20,
+        "{shown}"
+    );
+    let (succeeded, said) = job(&["submit", "none", "--wait"]);
+    assert!(
+        !succeeded && said.contains("the run is FAILED: ") && said.contains("nowhere"),
+        "{said}"
+    );
+    let runs = json_of(job(&["runs", "quick", "--output", "json"]));
+    assert_eq!(
+        (runs.as_array().unwrap().len(), &runs[0]["run"]),
+        (1, &json!(id))
+    );
+    // A run while it runs.
+    let watched = served.start_job("quick", json!({}));
+    let path = format!("/v1/accounts/{ACCOUNT}/jobs/quick/runs/{watched}/events");
+    let said = served.get(&token, &path);
+    assert!(said.contains("text/event-stream"), "{said}");
+    let events = said.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events
+        .map(|event| serde_json::from_str(event).unwrap())
+        .collect();
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["id"], &last["state"]),
+        (&json!(watched), &json!("SUCCEEDED"))
+    );
+    assert_eq!(last["metrics"]["nodes"][0]["rows_out"], 1000, "{last}");
+    assert!(
+        served
+            .get(&token, &format!("{path}x"))
+            .starts_with("HTTP/1.1 404")
+    );
+    let (succeeded, said) = job(&["show", "quick", "jr_none"]);
+    assert!(
+        !succeeded && said.contains("job run jr_none of job quick does not exist"),
+        "{said}"
+    );
+    assert_eq!(
+        json_of(job(&["logs", "quick", id, "--output", "json"])),
+        json!([])
+    );
+}
+
+#[test]
+fn a_plugin_that_spins_is_stopped_within_a_second() {
+    let mut served = Served::new();
+    let wasm = served.folder.path().join("hostile.wasm");
+    std::fs::write(&wasm, tenon_tests::component("tests/hostile")).unwrap();
+    served.kill();
+    let install = ["plugin", "install", wasm.to_str().unwrap()];
+    let (succeeded, said) = served.command(None, &install);
+    assert!(succeeded, "{said}");
+    served.start();
+    served.write("in/a.csv", &csv(0..10));
+    let mut nodes = copies(&served, "in", "out");
+    nodes["evil"] = json!({"DynamicTransform": {
+        "Name": "evil", "TransformName": "spins", "Inputs": ["in"], "FunctionName": "spins", "Path": "tenon:hostile@0",
+    }});
+    nodes["out"]["S3GlueParquetTarget"]["Inputs"] = json!(["evil"]);
+    served.create_job("spins", &nodes, json!({}));
+    let run = served.start_job("spins", json!({}));
+    let input = json!({"JobName": "spins", "RunId": &run});
+    let started = Instant::now();
+    // It is compiled first, by another process.
+    while !served.call("GetJobRun", input.clone())["JobRun"]["StateDetail"].is_string() {
+        assert!(started.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let stopped = Instant::now();
+    served.stop_run("spins", &run);
+    served.job_run("spins", &run, &["STOPPED"]);
+    let took = stopped.elapsed();
+    println!("stopped within {took:?}");
+    assert!(took < Duration::from_millis(2_000), "{took:?}");
+    assert!(served.busy().is_empty());
+}
+
+#[test]
+fn boto3_runs_jobs() {
+    let clients = tenon_tests::root().join("tests/clients");
+    let Some(python) = environment::python(&clients) else {
+        println!("skipped: pip cannot install tests/clients/requirements.txt here");
+        return;
+    };
+    let served = Served::new();
+    let output = Command::new(python)
+        .arg(clients.join("runs/boto3_runs.py"))
+        .arg(format!("http://{}", served.address))
+        .arg(served.lake(""))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", &clients)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    println!("{}", text(&output.stdout));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
