@@ -56,6 +56,7 @@ mod place;
 mod reject;
 mod remote;
 mod scan;
+mod select;
 mod sink;
 mod xml;
 
@@ -66,7 +67,7 @@ pub use encoding::TextEncoding;
 pub use error::{Error, Result};
 pub use evidence::Evidence;
 pub use excel::ExcelOptions;
-pub use format::{Format, evidence, table};
+pub use format::{Format, evidence, table, table_of};
 pub use http::{HttpClient, HttpError, Origin};
 pub use ipc::{ArrowCompression, ArrowOptions};
 pub use json::{JsonOptions, JsonPath};
@@ -74,7 +75,7 @@ pub use limits::ReadLimits;
 pub use lines::{FixedColumn, FixedWidthOptions, GrokOptions, Unmatched};
 pub use orc::{OrcCompression, OrcOptions};
 pub use parquet::{ParquetCompression, ParquetKey, ParquetKeys, ParquetOptions, SortColumn};
-pub use partitioned::{PartitionedOutput, PartitionedSink};
+pub use partitioned::{PartitionedOutput, PartitionedSink, WrittenPartition};
 pub use place::Place;
 pub use reject::{BadRows, Quarantine, QuarantinedRow};
 pub use remote::RemoteOptions;
@@ -82,6 +83,7 @@ pub use remote::connection::{Connection, Connections};
 pub use remote::reach::{Network, Reach, Resolver};
 pub use remote::secret::Secret;
 pub use remote::traffic::Traffic;
+pub use select::{Exclusion, FileSelection};
 pub use sink::{
     CommittedOutput, FileSink, StagedFileInfo, StagedOutput, Target, WriteMode, discard_staged,
 };
