@@ -85,7 +85,7 @@ impl ConnectionInput {
 /// Whether what has this name is a secret: it speaks of a password, token or key, and not of where one is kept.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    const SECRETS: [&str; 11] = [
+    const SECRETS: [&str; 12] = [
         "password",
         "passwd",
         "passphrase",
@@ -95,6 +95,7 @@ pub fn is_secret_name(name: &str) -> bool {
         "credential",
         "apikey",
         "accesskey",
+        "accountkey",
         "privatekey",
         "signature",
     ];
