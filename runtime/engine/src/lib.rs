@@ -16,8 +16,10 @@
 
 mod bounded;
 mod bridge;
+mod connections;
 mod engine;
 mod error;
+mod formats;
 #[doc(hidden)]
 pub mod fuzz;
 mod grants;
@@ -26,6 +28,7 @@ mod guest;
 mod limits;
 mod node;
 mod partitioned;
+mod register;
 mod report;
 mod session;
 mod shared;
@@ -36,6 +39,7 @@ mod target;
 mod transform;
 
 pub use bridge::MAX_PARTITIONS;
+pub use connections::Vault;
 pub use engine::{Engine, EngineConfig, Progress, first_rows};
 pub use error::{Error, Result};
 pub use grants::{Grant, GrantsFile};
