@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod cases;
 mod columns;
 mod compile;
 mod conformance;
@@ -16,6 +17,7 @@ mod handmade;
 mod hostile;
 mod jobs;
 mod matching;
+mod places;
 mod plugins;
 mod process;
 mod source;
