@@ -267,6 +267,21 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_secrets_and_their_names_are_not() {
+        for name in [
+            "SECRET_ACCESS_KEY",
+            "ACCOUNT_KEY",
+            "SERVICE_ACCOUNT_KEY",
+            "SAS_TOKEN",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["ACCESS_KEY_ID", "ACCOUNT", "SECRET_ARN", "ENDPOINT"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_url_that_holds_a_password_is_refused_without_showing_it() {
         let error = |url: &str| {
             let properties = json!({"JDBC_CONNECTION_URL": url});
