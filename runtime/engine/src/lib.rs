@@ -12,6 +12,9 @@
 //! the report counts. Refused for now: pushing filters across nodes, which would make the counts at a
 //! node depend on who reads it.
 //!
+//! Each node that reads or writes has a place of its own (`engine/files.rs`): with the keys of the connection that it
+//! names, and counting for itself within the run's budget of retries.
+//!
 //! This room knows the host, connectors, the catalog and the registry, and DataFusion; nobody below knows it.
 
 mod bounded;
