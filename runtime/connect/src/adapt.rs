@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 
 use crate::error::{Error, Result};
 use crate::limits::ReadLimits;
-use crate::scan::ScanRequest;
+use crate::piece::ScanRequest;
 
 /// The columns that all files together have; a column that a file lacks becomes nullable.
 ///

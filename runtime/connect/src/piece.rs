@@ -29,6 +29,21 @@ const COUNTED_BYTES: usize = 256 << 10;
 /// The batches of one piece, each with [`ScanRequest::schema`]; ends after its first error.
 pub(crate) type BatchIterator = Box<dyn Iterator<Item = Result<RecordBatch>>>;
 
+/// Batches until `next` has none, or fails.
+pub(crate) fn until_over(
+    mut next: impl FnMut() -> Result<Option<RecordBatch>> + 'static,
+) -> BatchIterator {
+    let mut is_over = false;
+    Box::new(std::iter::from_fn(move || {
+        if is_over {
+            return None;
+        }
+        let batch = next().transpose();
+        is_over = !matches!(batch, Some(Ok(_)));
+        batch
+    }))
+}
+
 /// Decodes one format. Opened once per piece and execution, on a thread that may block.
 pub(crate) trait FileReader: Debug + Send + Sync {
     /// Reads a whole file.

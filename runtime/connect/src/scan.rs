@@ -34,9 +34,7 @@ use crate::evidence::Evidence;
 use crate::guard::guard;
 use crate::hive::{Partitions, is_about};
 use crate::locate::SourceFile;
-use crate::piece::{Piece, RejectedRows, partitions};
-
-pub(crate) use crate::piece::{BatchIterator, FileReader, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, Piece, RejectedRows, ScanRequest, partitions};
 
 const CHANNEL_BATCHES: usize = 2;
 /// Less is not worth a task of its own, whatever the session's settings say.

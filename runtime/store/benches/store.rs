@@ -179,17 +179,30 @@ fn main() {
     let store = open(dir, VerifyOnOpen::AfterPowerCut);
     let loading = seconds(|| load(&store, keys));
     row("load, keys/s", format!("{:.0}", keys as f64 / loading));
-    let store = Arc::new(store);
-    for clients in [1, 8] {
-        let (rate, median, high) = rate(&store, clients, keys, time);
-        let text = format!("{rate:.0} (p50 {median} us, p99 {high} us)");
-        row(
-            &format!("durable txn/s of 4 keys, {clients} client(s)"),
-            text,
-        );
-    }
+    // Else the one that the load has set off would go on beside what follows.
     let checkpoint = seconds(|| store.checkpoint().expect("a checkpoint"));
     row("checkpoint, s", format!("{checkpoint:.2}"));
+    let store = Arc::new(store);
+    let measured = |clients| {
+        let (rate, median, high) = rate(&store, clients, keys, time);
+        format!("{rate:.0} (p50 {median} us, p99 {high} us)")
+    };
+    row("durable txn/s of 4 keys, 1 client", measured(1));
+    row("durable txn/s of 4 keys, 8 clients", measured(8));
+    let over = AtomicBool::new(false);
+    let beside = thread::scope(|scope| {
+        let over = &over;
+        let store = &store;
+        scope.spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                store.checkpoint().expect("a checkpoint");
+            }
+        });
+        let text = measured(1);
+        over.store(true, Ordering::Relaxed);
+        text
+    });
+    row("  1 client beside one checkpoint after the other", beside);
     let (took, first, slowest) = backup(&store, keys);
     let text = format!("{took:.2}, {first:.2} until its first byte");
     row("backup beside a client that commits, s", text);

@@ -1,4 +1,4 @@
-//! [`Engine`]: what the store needs from a database. Sorted byte keys, atomic writes, a sync.
+//! [`Engine`]: what the store needs from a database. Sorted byte keys, writes kept in order, a sync.
 //!
 //! One implementation stores with sled. A second, with redb, exists in tests: it runs the same suite and keeps
 //! this trait from growing into the shape of one engine.
@@ -48,7 +48,8 @@ pub(crate) trait Engine: Send + Sync + Sized + 'static {
         visit: &mut Visit<'_>,
     ) -> Result<()>;
 
-    /// Performs all operations or none; of several on one key the last counts. Need not be durable.
+    /// Performs operations in order; of several on one key the last counts. Need not be durable: what a crash leaves is
+    /// all operations up to some point, which may lie within one call.
     fn apply(&self, ops: &[Op]) -> Result<()>;
 
     /// Makes everything applied so far durable, so that little must be replayed. Nothing rests on it: what was

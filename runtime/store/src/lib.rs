@@ -9,7 +9,7 @@
 //!                                               1 take all that wait, at most a group
 //!                                               2 check preconditions, assign sequence numbers
 //!                                               3 append the group to the journal, fdatasync once
-//!                                               4 apply it to the engine with the digest, atomically
+//!                                               4 apply it to the engine, the state with its digest last
 //!                                               5 answer everyone
 //! callers ── get, scan ────────────> engine (no queue; one call sees no half of a transaction)
 //!                                    keeper thread: verifies, writes checkpoints

@@ -318,8 +318,8 @@ fn fill(
         seq: info.map_or(0, |info| info.start.seq),
         digest: loader.finish()?,
     };
-    let mut replay = Replay::new(dir, engine, start);
-    replay.checked_from = info.map_or(0, |info| info.end_seq);
+    let checked_from = info.map_or(0, |info| info.end_seq);
+    let mut replay = Replay::rebuild(dir, engine, start, checked_from);
     let folder = dir.join(journal::FOLDER);
     let last = to_seq.unwrap_or(u64::MAX);
     let outcome = reader::read(&SystemDisk, &folder, start.seq + 1, &mut |entry| {
@@ -333,7 +333,7 @@ fn fill(
         Err(Error::DamagedJournal { .. }) => {}
         outcome => drop(outcome?),
     }
-    let (position, _) = replay.finish()?;
+    let (position, _) = replay.finish();
     let complete = info.map_or(0, |info| info.end_seq);
     if position.seq < complete {
         return Err(Error::DamagedStore {

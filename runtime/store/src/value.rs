@@ -290,7 +290,7 @@ pub(crate) fn put_meta(name: &str, seq: u64, number: u64) -> Op {
 /// Name of sequence number and digest in the meta space.
 const STATE_NAME: &str = "state";
 
-/// The operation that stores what is applied. In the same atomic write as what it speaks of.
+/// The operation that stores what is applied. After what it speaks of: where it is, all of that is.
 pub(crate) fn put_state(position: Position) -> Op {
     let envelope = Envelope {
         schema: 1,

@@ -1,7 +1,7 @@
 //! The one thread that writes.
 //!
 //! It takes the transactions that wait, checks each against the store and those before it in the group, writes
-//! the survivors to the journal with one sync, applies them to the engine as one atomic set of operations, and
+//! the survivors to the journal with one sync, applies them to the engine with the state last, and
 //! answers. Nothing is answered before the group is in the journal, not even a refusal: the change that caused
 //! it might still be lost.
 //!

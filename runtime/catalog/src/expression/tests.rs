@@ -1,3 +1,5 @@
+//! Filters of partitions: what parses, what it means for typed keys, and what it lets the index rule out.
+
 use std::ops::Bound;
 
 use proptest::prelude::*;

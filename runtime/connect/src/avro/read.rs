@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::guard::guard;
 use crate::limits::ReadLimits;
 use crate::locate::SourceFile;
-use crate::scan::{BatchIterator, FileReader, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, ScanRequest, until_over};
 
 const FILES_AT_ONCE: usize = 8;
 
@@ -78,13 +78,13 @@ impl FileReader for AvroReader {
             .build(container)
             // It looks into the first block already.
             .map_err(|e| failure.take().unwrap_or_else(|| unsupported(&name, &e)))?;
-        Ok(Box::new(AvroBatches {
+        let mut batches = AvroBatches {
             reader,
             adapter,
             failure,
             name,
-            done: false,
-        }))
+        };
+        Ok(until_over(move || batches.read_batch()))
     }
 }
 
@@ -93,24 +93,17 @@ struct AvroBatches {
     adapter: Adapter,
     failure: Failure,
     name: String,
-    done: bool,
 }
 
-impl Iterator for AvroBatches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let batch = match self.reader.next()? {
-            Ok(batch) => self.adapter.batch(&batch),
-            Err(e) => Err(self.failure.take().unwrap_or_else(|| Error::Corrupt {
+impl AvroBatches {
+    fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
+        match self.reader.next() {
+            None => Ok(None),
+            Some(Ok(batch)) => self.adapter.batch(&batch).map(Some),
+            Some(Err(e)) => Err(self.failure.take().unwrap_or_else(|| Error::Corrupt {
                 file: self.name.clone(),
                 message: e.to_string(),
             })),
-        };
-        self.done = batch.is_err();
-        Some(batch)
+        }
     }
 }

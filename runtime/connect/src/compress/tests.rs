@@ -1,3 +1,5 @@
+//! Streams of every codec, whole, one after the other, cut and damaged; bombs and their limits.
+
 use std::io::Write;
 use std::path::PathBuf;
 

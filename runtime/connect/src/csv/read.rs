@@ -22,7 +22,7 @@ use crate::csv::records::Block;
 use crate::csv::types::{self, DateStyle, Kind, UTC};
 use crate::error::{Error, Result};
 use crate::locate::SourceFile;
-use crate::piece::{BatchIterator, FileReader, Part, RejectedRows, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, Part, RejectedRows, ScanRequest, until_over};
 use crate::reject::BadRow;
 
 /// Keeps a batch of wide records small, and its text offsets far from overflow.
@@ -75,7 +75,7 @@ impl CsvReader {
         let Some((start, end)) = range else {
             return Ok(Box::new(std::iter::empty()));
         };
-        Ok(Box::new(CsvBatches {
+        let mut reader = CsvBatches {
             rows: Rows {
                 columns: self.columns(&opened.names, file, request)?,
                 names: opened.names,
@@ -92,8 +92,8 @@ impl CsvReader {
             schema: Arc::clone(&request.schema),
             batch_rows: request.batch_rows.max(1),
             end,
-            done: false,
-        }))
+        };
+        Ok(until_over(move || reader.read_batch()))
     }
 
     /// Where each projected column stands in this file.
@@ -130,27 +130,16 @@ struct CsvBatches {
     batch_rows: usize,
     /// The byte at which the records of the next part begin.
     end: u64,
-    done: bool,
-}
-
-impl Iterator for CsvBatches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let batch = self.read_batch().transpose();
-        self.done = !matches!(batch, Some(Ok(_)));
-        batch
-    }
 }
 
 impl CsvBatches {
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
         let start = self.records.position();
         let mut rows = 0;
-        while rows < self.batch_rows && self.records.position() - start < MAX_BATCH_BYTES {
+        // However many bad rows come one after the other, a batch without a row is the end.
+        while rows < self.batch_rows
+            && (rows == 0 || self.records.position() - start < MAX_BATCH_BYTES)
+        {
             match self.records.read(self.batch_rows - rows)? {
                 Some(block) => rows += self.rows.take(&block)?,
                 None => {

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::excel::ExcelOptions;
 use crate::excel::sheet::{Cell, Sheet, written};
 use crate::locate::SourceFile;
-use crate::scan::{BatchIterator, FileReader, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, ScanRequest};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 

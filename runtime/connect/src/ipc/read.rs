@@ -18,7 +18,7 @@ use crate::guard::guard;
 use crate::ipc::messages::{END, Footer, MAGIC, Messages, read_block};
 use crate::limits::ReadLimits;
 use crate::locate::SourceFile;
-use crate::scan::{BatchIterator, FileReader, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, ScanRequest, until_over};
 
 const FILES_AT_ONCE: usize = 8;
 
@@ -134,13 +134,13 @@ impl FileReader for ArrowReader {
                 }
             }
         };
-        let batches = Decoded {
+        let mut decoded = Decoded {
             source,
             name,
             limits: self.limits.clone(),
-            done: false,
         };
         let rows = request.batch_rows;
+        let batches = until_over(move || decoded.read());
         Ok(Box::new(batches.flat_map(move |batch| {
             let adapted: Vec<Result<RecordBatch>> = match batch {
                 // Cut first: an encoding that is cast may not fit as a whole.
@@ -194,20 +194,6 @@ struct Decoded {
     source: Source,
     name: String,
     limits: ReadLimits,
-    done: bool,
-}
-
-impl Iterator for Decoded {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let batch = self.read().transpose();
-        self.done = !matches!(batch, Some(Ok(_)));
-        batch
-    }
 }
 
 impl Decoded {

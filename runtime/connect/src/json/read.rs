@@ -13,6 +13,7 @@ use crate::json::{JsonOptions, split};
 use crate::locate::SourceFile;
 use crate::piece::{
     BatchIterator, FileReader, Part, RejectedRows, ScanRequest, line_ends, open_at, open_text,
+    until_over,
 };
 use crate::reject::{BadRow, BadRows};
 
@@ -79,7 +80,7 @@ impl JsonReader {
         request: &ScanRequest,
     ) -> Result<BatchIterator> {
         let fields = self.schema.fields();
-        Ok(Box::new(JsonBatches {
+        let mut reader = JsonBatches {
             records,
             file: file.clone(),
             options: self.options.clone(),
@@ -91,8 +92,8 @@ impl JsonReader {
             fields: fields.clone(),
             schema: Arc::clone(&request.schema),
             batch_rows: request.batch_rows.max(1),
-            done: false,
-        }))
+        };
+        Ok(until_over(move || reader.read_batch()))
     }
 }
 
@@ -111,27 +112,14 @@ struct JsonBatches {
     fields: Fields,
     schema: SchemaRef,
     batch_rows: usize,
-    done: bool,
-}
-
-impl Iterator for JsonBatches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let batch = self.read_batch().transpose();
-        self.done = !matches!(batch, Some(Ok(_)));
-        batch
-    }
 }
 
 impl JsonBatches {
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
         let start = self.records.position();
+        // However many bad records come one after the other, a batch without a row is the end.
         while self.decoder.rows() < self.batch_rows
-            && self.records.position() - start < MAX_BATCH_BYTES
+            && (self.decoder.rows() == 0 || self.records.position() - start < MAX_BATCH_BYTES)
         {
             let rows = self.decoder.rows();
             let decoder = &mut self.decoder;
@@ -215,7 +203,6 @@ impl JsonBatches {
             fields: self.fields.clone(),
             schema: Arc::clone(&self.schema),
             batch_rows: self.batch_rows,
-            done: false,
         };
         while whole.read_batch()?.is_some() {}
         Ok(error)

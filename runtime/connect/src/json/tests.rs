@@ -137,6 +137,23 @@ fn quarantine_in_parts_names_lines_too() {
     assert_eq!(bad_in_parts, bad);
 }
 
+/// More bad records in a row than a batch has bytes are not the end of the file.
+#[test]
+fn many_bad_records_are_not_the_end() {
+    let bad = format!("{{\"id\":[\"{}\"]}}\n", "x".repeat(1 << 20));
+    let text = format!("{{\"id\":1}}\n{}{{\"id\":2}}\n", bad.repeat(40));
+    let options = JsonOptions {
+        infer_bytes: 10,
+        bad_rows: BadRows::Drop,
+        ..JsonOptions::default()
+    };
+    let fixture = Fixture::new(&text, &options);
+    for target in [1, 3] {
+        let (rows, _) = fixture.read(target, 1 << 20).unwrap();
+        assert!(rows.contains("| 1  |") && rows.contains("| 2  |"), "{rows}");
+    }
+}
+
 fn record() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         Just("1".to_owned()),

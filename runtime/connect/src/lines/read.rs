@@ -13,7 +13,8 @@ use crate::csv::{TextColumn, TextType};
 use crate::error::{Error, Result};
 use crate::limits::ReadLimits;
 use crate::locate::SourceFile;
-use crate::scan::{BatchIterator, FileReader, FileTable, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, ScanRequest, until_over};
+use crate::scan::FileTable;
 
 const FILES_AT_ONCE: usize = 4;
 const CHUNK_BYTES: usize = 256 << 10;
@@ -121,14 +122,20 @@ impl<S: Splitter> FileReader for LineTable<S> {
             let field = self.schema.field(*index);
             Ok((*index, TextColumn::new(field.data_type())?))
         });
-        Ok(Box::new(LineBatches {
+        let mut reader = LineBatches {
             lines: Lines::open(file, &self.options)?,
             splitter: self.splitter.clone(),
             columns: columns.collect::<Result<_>>()?,
             schema: Arc::clone(&request.schema),
             batch_rows: request.batch_rows,
             left_out: 0,
-            done: false,
+        };
+        Ok(until_over(move || {
+            let batch = reader.read_batch();
+            if !matches!(batch, Ok(Some(_))) {
+                reader.say_what_was_left_out();
+            }
+            batch
         }))
     }
 }
@@ -140,30 +147,19 @@ struct LineBatches<S> {
     schema: SchemaRef,
     batch_rows: usize,
     left_out: u64,
-    done: bool,
 }
 
-impl<S: Splitter> Iterator for LineBatches<S> {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let batch = self.read_batch().transpose();
-        self.done = !matches!(batch, Some(Ok(_)));
-        if self.done && self.left_out > 0 {
+impl<S: Splitter> LineBatches<S> {
+    fn say_what_was_left_out(&self) {
+        if self.left_out > 0 {
             tracing::warn!(
                 "{}: {} lines do not match the pattern and were left out",
                 self.lines.name,
                 self.left_out
             );
         }
-        batch
     }
-}
 
-impl<S: Splitter> LineBatches<S> {
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
         let start = self.lines.consumed;
         let mut rows = 0;

@@ -16,7 +16,7 @@ use crate::guard::guard;
 use crate::locate::SourceFile;
 use crate::orc::OrcOptions;
 use crate::orc::check::CheckedFile;
-use crate::scan::{BatchIterator, FileReader, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, ScanRequest, until_over};
 
 const FILES_AT_ONCE: usize = 8;
 
@@ -87,12 +87,12 @@ impl FileReader for OrcReader {
             .with_projection(mask)
             .with_batch_size(request.batch_rows.max(1))
             .build();
-        Ok(Box::new(OrcBatches {
+        let mut batches = OrcBatches {
             reader,
             adapter,
             name: file.name(),
-            done: false,
-        }))
+        };
+        Ok(until_over(move || batches.read_batch()))
     }
 }
 
@@ -100,23 +100,16 @@ struct OrcBatches {
     reader: ArrowReader<CheckedFile>,
     adapter: Adapter,
     name: String,
-    done: bool,
 }
 
-impl Iterator for OrcBatches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
+impl OrcBatches {
+    fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
+        match self.reader.next() {
+            None => Ok(None),
+            Some(Ok(batch)) => self.adapter.batch(&batch).map(Some),
+            Some(Err(ArrowError::ExternalError(e))) => Err(failed(&self.name, e.as_ref())),
+            Some(Err(e)) => Err(failed(&self.name, &e)),
         }
-        let batch = match self.reader.next()? {
-            Ok(batch) => self.adapter.batch(&batch),
-            Err(ArrowError::ExternalError(e)) => Err(failed(&self.name, e.as_ref())),
-            Err(e) => Err(failed(&self.name, &e)),
-        };
-        self.done = batch.is_err();
-        Some(batch)
     }
 }
 

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
 use crate::csv::TextColumn;
 use crate::error::{Error, Result};
 use crate::locate::SourceFile;
-use crate::scan::{BatchIterator, FileReader, ScanRequest};
+use crate::piece::{BatchIterator, FileReader, ScanRequest, until_over};
 use crate::xml::records::{Element, Rows};
 use crate::xml::{VALUE, XmlOptions};
 
@@ -32,15 +32,15 @@ impl FileReader for XmlReader {
             let is_wanted = request.projection.contains(&index);
             columns.push(is_wanted.then(|| Column::new(field)).transpose()?);
         }
-        Ok(Box::new(XmlBatches {
+        let mut reader = XmlBatches {
             rows: Rows::open(file, &self.options)?,
             fields: self.schema.fields().clone(),
             columns,
             projection: request.projection.clone(),
             schema: Arc::clone(&request.schema),
             batch_rows: request.batch_rows,
-            done: false,
-        }))
+        };
+        Ok(until_over(move || reader.read_batch()))
     }
 }
 
@@ -52,20 +52,6 @@ struct XmlBatches {
     projection: Vec<usize>,
     schema: SchemaRef,
     batch_rows: usize,
-    done: bool,
-}
-
-impl Iterator for XmlBatches {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let batch = self.read_batch().transpose();
-        self.done = !matches!(batch, Some(Ok(_)));
-        batch
-    }
 }
 
 impl XmlBatches {

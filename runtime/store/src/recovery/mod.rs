@@ -5,11 +5,11 @@
 //! marker        engine
 //! clean         at the marker's position          trusted, verified beside the work
 //! running       same boot                         trusted as far as it got, verified beside the work
-//! running       other boot, or unknown            verified first
+//! running       other boot, or unknown            verified before it is served
 //! none          nothing there                     a new store
 //! none          records but no journal            of the format before: a first checkpoint is written
 //!
-//! then the journal after the engine's position is replayed; each record says what the digest must be
+//! the journal after the engine's position is replayed first; each record says what the digest must be
 //!
 //! any error, panic or difference                  set aside, rebuilt from checkpoint and journal
 //! the journal damaged before its end              refused
@@ -271,13 +271,6 @@ impl Opening<'_> {
         let killed = *marker == Marker::Running(marker::boot_id()) && *marker != Marker::distrust();
         let always = self.config.verify_on_open == VerifyOnOpen::Always;
         let verified = always || !(clean || killed);
-        if verified {
-            let (digest, entries) = digest_of(&engine)?;
-            if digest != position.digest {
-                let reason = format!("its {entries} entries are not those that were written");
-                return Err(self.damaged(reason));
-            }
-        }
         let next = position.seq + 1;
         let first = self.segments()?.first().map_or(next, |(seq, _)| *seq);
         if next < first {
@@ -286,12 +279,12 @@ impl Opening<'_> {
         }
         let checkpoint = self.checkpoints()?.last().map(|(seq, _)| *seq);
         let from = checkpoint.map_or(first, |seq| seq + 1).min(next);
-        let mut replay = Replay::new(self.dir, &engine, position);
+        let mut replay = Replay::resume(self.dir, &engine, position);
         let end = match self.read(from, &mut |entry| replay.take(entry)) {
             // A checkpoint of the very state the store was closed in: the journal is not needed.
             Err(error @ Error::DamagedJournal { .. }) if clean && self.is_closed_in(position) => {
                 tracing::warn!(%error, "a new journal is begun; the store was closed after a checkpoint");
-                replay = Replay::new(self.dir, &engine, position);
+                replay = Replay::resume(self.dir, &engine, position);
                 End {
                     next_seq: position.seq + 1,
                     crc: 0,
@@ -301,7 +294,14 @@ impl Opening<'_> {
             }
             outcome => outcome?,
         };
-        let (position, replayed) = replay.finish()?;
+        let (position, replayed) = replay.finish();
+        if verified {
+            let (digest, entries) = digest_of(&engine)?;
+            if digest != position.digest {
+                let reason = format!("its {entries} entries are not those that were written");
+                return Err(self.damaged(reason));
+            }
+        }
         let known = match marker {
             Marker::Clean(position) => position.seq,
             _ => 0,
@@ -383,11 +383,11 @@ impl Opening<'_> {
             seq: from - 1,
             digest: loaded,
         };
-        let mut replay = Replay::new(self.dir, &engine, start);
         // Entries of the checkpoint may be ahead of the first records.
-        replay.checked_from = info.map_or(0, |info| info.end_seq);
+        let checked_from = info.map_or(0, |info| info.end_seq);
+        let mut replay = Replay::rebuild(self.dir, &engine, start, checked_from);
         let end = self.read(from, &mut |entry| replay.take(entry))?;
-        let (position, replayed) = replay.finish()?;
+        let (position, replayed) = replay.finish();
         if replayed == 0 && info.is_some_and(|info| info.start.digest != position.digest) {
             return Err(self.damaged("its newest checkpoint is not the state it is named after"));
         }

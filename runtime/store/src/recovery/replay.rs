@@ -14,46 +14,62 @@ use crate::value;
 const BATCH_BYTES: usize = 1024 * 1024;
 const BATCH_OPS: usize = 2000;
 
-/// Applies records of the journal that come after a position, in batches.
+/// Applies records of the journal that come after a position.
+///
+/// The engine may hold the first operations of the group that follows its state: a crash met it in the middle. Such
+/// operations happen once more, and what they add to the digest cannot be told from what is there; it is taken
+/// from the journal. Each record is applied with its state, so that a crash in here leaves nothing else.
 pub(crate) struct Replay<'a, E> {
     dir: &'a Path,
     engine: &'a E,
-    ledger: Ledger<'a, E>,
     position: Position,
     /// The digest must match from this record on.
-    pub(crate) checked_from: u64,
-    ops: Vec<Op>,
-    bytes: usize,
+    checked_from: u64,
+    /// Records that were written when no later one than this was in the engine may be there in part.
+    begun_after: Option<u64>,
     replayed: u64,
 }
 
 impl<'a, E: Engine> Replay<'a, E> {
-    pub(crate) fn new(dir: &'a Path, engine: &'a E, position: Position) -> Self {
+    /// Goes on in an engine that was in use.
+    pub(crate) fn resume(dir: &'a Path, engine: &'a E, position: Position) -> Self {
+        Self {
+            begun_after: Some(position.seq),
+            ..Self::rebuild(dir, engine, position, position.seq)
+        }
+    }
+
+    /// Fills an engine that holds a checkpoint, whose entries may be as new as those of the record `checked_from`.
+    pub(crate) fn rebuild(
+        dir: &'a Path,
+        engine: &'a E,
+        position: Position,
+        checked_from: u64,
+    ) -> Self {
         Self {
             dir,
             engine,
-            ledger: Ledger::new(engine, position.digest),
             position,
-            checked_from: position.seq,
-            ops: Vec::new(),
-            bytes: 0,
+            checked_from,
+            begun_after: None,
             replayed: 0,
         }
     }
 
     pub(crate) fn take(&mut self, entry: Entry) -> Result<()> {
-        let Entry { stamp, ops } = entry;
+        let Entry { stamp, mut ops } = entry;
         if stamp.seq > self.position.seq {
-            for op in &ops {
-                self.ledger.add(op)?;
-                self.bytes += op.key.len() + op.value.as_ref().map_or(0, Vec::len);
-            }
-            self.ops.extend(ops);
-            self.replayed += 1;
+            let digest = match self.begun_after {
+                Some(last) if stamp.durable <= last => stamp.digest,
+                _ => self.digest_after(&ops)?,
+            };
             self.position = Position {
                 seq: stamp.seq,
-                digest: self.ledger.digest,
+                digest,
             };
+            ops.push(value::put_state(self.position));
+            self.engine.apply(&ops)?;
+            self.replayed += 1;
         }
         if stamp.seq >= self.checked_from
             && stamp.seq == self.position.seq
@@ -67,27 +83,20 @@ impl<'a, E: Engine> Replay<'a, E> {
                 ),
             });
         }
-        if self.bytes >= BATCH_BYTES || self.ops.len() >= BATCH_OPS {
-            self.flush()?;
-        }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
-        self.ops.push(value::put_state(self.position));
-        self.engine.apply(&self.ops)?;
-        self.ops.clear();
-        self.bytes = 0;
-        self.ledger = Ledger::new(self.engine, self.position.digest);
-        Ok(())
+    fn digest_after(&self, ops: &[Op]) -> Result<Digest> {
+        let mut ledger = Ledger::new(self.engine, self.position.digest);
+        for op in ops {
+            ledger.add(op)?;
+        }
+        Ok(ledger.digest)
     }
 
     /// The position reached, and the records applied.
-    pub(crate) fn finish(mut self) -> Result<(Position, u64)> {
-        if !self.ops.is_empty() {
-            self.flush()?;
-        }
-        Ok((self.position, self.replayed))
+    pub(crate) fn finish(self) -> (Position, u64) {
+        (self.position, self.replayed)
     }
 }
 

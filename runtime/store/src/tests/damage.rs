@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::*;
 use crate::engine::sled::SledEngine;
 use crate::engine::{Engine, Op};
+use crate::journal::{self, reader};
 use crate::store::Database;
 use crate::tree::Space;
 
@@ -338,6 +339,63 @@ fn a_record_missing_from_the_engine_is_found_beside_the_work_and_stops_the_store
     let store = SledStore::open(&copy, &config(), &clock()).unwrap();
     assert!(store.status().rebuilt.is_some());
     assert_eq!(payload_of(&store, "b"), Some(b"x".to_vec()));
+}
+
+/// A crash between two operations of a group leaves the first of them, without the state that would say so.
+#[test]
+fn a_group_that_the_engine_had_begun_is_finished() {
+    let dir = scratch();
+    let (live, killed) = (dir.path().join("live"), dir.path().join("killed"));
+    let store = database(&live);
+    store.commit(put("a", b"old")).unwrap();
+    store.commit(put("b", b"old")).unwrap();
+    store.shared().engine.sync().unwrap();
+    copy(&live, &killed);
+    store
+        .commit(put("a", b"new").delete(Tree::Object, key("b")).put(
+            Tree::Object,
+            key("c"),
+            1,
+            b"new".to_vec(),
+        ))
+        .unwrap();
+    copy(&live.join(journal::FOLDER), &killed.join(journal::FOLDER));
+    drop(store);
+    let mut group = Vec::new();
+    reader::read(
+        &SystemDisk,
+        &killed.join(journal::FOLDER),
+        3,
+        &mut |entry| {
+            group.extend(entry.ops);
+            Ok(())
+        },
+    )
+    .unwrap();
+    assert_eq!(group.len(), 3);
+    for begun in 0..=group.len() {
+        for verify_on_open in [VerifyOnOpen::Always, VerifyOnOpen::AfterPowerCut] {
+            let copied = dir.path().join(format!("{begun}-{verify_on_open:?}"));
+            copy(&killed, &copied);
+            let engine = SledEngine::open(&copied, &config(), Arc::new(SystemDisk)).unwrap();
+            engine.apply(&group[..begun]).unwrap();
+            engine.sync().unwrap();
+            drop(engine);
+            let settings = StoreConfig {
+                verify_on_open,
+                ..config()
+            };
+            let store = SledStore::open(&copied, &settings, &clock()).unwrap();
+            while store.status().verified == Verified::Pending {
+                std::thread::yield_now();
+            }
+            let status = store.status();
+            assert_eq!(status.verified, Verified::Verified, "{begun} operations");
+            assert_eq!((status.rebuilt, status.replayed), (None, 1));
+            let stored = ["a", "b", "c"].map(|name| payload_of(&store, name));
+            assert_eq!(stored, [Some(b"new".to_vec()), None, Some(b"new".to_vec())]);
+        }
+    }
 }
 
 /// Changes of every kind while scans are at every place, also between trees: none may look like damage.
