@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod cases;
 mod columns;
 mod compile;
 mod conformance;
@@ -19,6 +20,7 @@ mod hostile;
 mod job_runs;
 mod jobs;
 mod matching;
+mod places;
 mod plugins;
 mod process;
 mod served;

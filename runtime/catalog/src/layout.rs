@@ -22,6 +22,12 @@ const CSV_SERDE: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
 const QUOTED_CSV_SERDE: &str = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
 const JSON_SERDE: &str = "org.openx.data.jsonserde.JsonSerDe";
 const HIVE_JSON_SERDE: &str = "org.apache.hive.hcatalog.data.JsonSerDe";
+const AVRO_INPUT: &str = "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat";
+const AVRO_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat";
+const AVRO_SERDE: &str = "org.apache.hadoop.hive.serde2.avro.AvroSerDe";
+const ORC_INPUT: &str = "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat";
+const ORC_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat";
+const ORC_SERDE: &str = "org.apache.hadoop.hive.ql.io.orc.OrcSerde";
 
 /// How the files of a table are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +39,10 @@ pub enum TableFormat {
     Csv,
     /// One JSON object in each line.
     Json,
+    /// Apache Avro object container files.
+    Avro,
+    /// Apache ORC.
+    Orc,
 }
 
 impl TableFormat {
@@ -55,6 +65,8 @@ impl TableFormat {
             PARQUET_SERDE => Some(Self::Parquet),
             CSV_SERDE | QUOTED_CSV_SERDE => Some(Self::Csv),
             JSON_SERDE | HIVE_JSON_SERDE => Some(Self::Json),
+            AVRO_SERDE => Some(Self::Avro),
+            ORC_SERDE => Some(Self::Orc),
             _ => None,
         }
     }
@@ -66,6 +78,8 @@ impl TableFormat {
             Self::Parquet => "parquet",
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Avro => "avro",
+            Self::Orc => "orc",
         }
     }
 
@@ -73,6 +87,8 @@ impl TableFormat {
         match self {
             Self::Parquet => PARQUET_INPUT,
             Self::Csv | Self::Json => TEXT_INPUT,
+            Self::Avro => AVRO_INPUT,
+            Self::Orc => ORC_INPUT,
         }
     }
 
@@ -80,6 +96,8 @@ impl TableFormat {
         match self {
             Self::Parquet => PARQUET_OUTPUT,
             Self::Csv | Self::Json => TEXT_OUTPUT,
+            Self::Avro => AVRO_OUTPUT,
+            Self::Orc => ORC_OUTPUT,
         }
     }
 
@@ -87,6 +105,8 @@ impl TableFormat {
         let (library, parameters) = match self {
             Self::Parquet => (PARQUET_SERDE, pairs([("serialization.format", "1")])),
             Self::Csv => (CSV_SERDE, pairs([("field.delim", ",")])),
+            Self::Avro => (AVRO_SERDE, pairs([("serialization.format", "1")])),
+            Self::Orc => (ORC_SERDE, pairs([("serialization.format", "1")])),
             Self::Json => {
                 let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
                 (JSON_SERDE, pairs([("paths", names.join(",").as_str())]))
@@ -122,8 +142,10 @@ impl FromStr for TableFormat {
             "parquet" => Ok(Self::Parquet),
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
+            "avro" => Ok(Self::Avro),
+            "orc" => Ok(Self::Orc),
             _ => Err(Error::invalid(format!(
-                "unknown table format {name:?}, known are parquet, csv and json"
+                "unknown table format {name:?}, known are parquet, csv, json, avro and orc"
             ))),
         }
     }
@@ -263,7 +285,13 @@ mod tests {
 
     #[test]
     fn schemas_survive_the_way_through_the_catalog() {
-        for format in [TableFormat::Parquet, TableFormat::Csv, TableFormat::Json] {
+        for format in [
+            TableFormat::Parquet,
+            TableFormat::Csv,
+            TableFormat::Json,
+            TableFormat::Avro,
+            TableFormat::Orc,
+        ] {
             let table = as_table(table_from_schema("t", &schema(), "s3://b/t/", format).unwrap());
             assert_eq!(schema_of(&table).unwrap(), schema(), "{format}");
             assert_eq!(TableFormat::of(&table), Some(format));
@@ -374,11 +402,11 @@ mod tests {
             "column \"c\": invalid type \"array<nit>\" at character 7: unknown type \"nit\""
         );
         assert!(
-            "orc"
+            "xml"
                 .parse::<TableFormat>()
                 .unwrap_err()
                 .to_string()
-                .contains("known are parquet, csv and json")
+                .contains("known are parquet, csv, json, avro and orc")
         );
     }
 }

@@ -24,6 +24,7 @@ use crate::orc::OrcOptions;
 use crate::parquet::ParquetOptions;
 use crate::place::Place;
 use crate::scan::FileTable;
+use crate::select::FileSelection;
 use crate::xml::XmlOptions;
 
 /// How a file is encoded, with the options of its encoding.
@@ -165,7 +166,7 @@ impl Format {
     /// # Errors
     /// [`Error::NotFound`] for a path without files, [`Error::Unsupported`] for unknown or mixed suffixes.
     pub async fn detect(place: &Place, paths: &[PathBuf]) -> Result<Self> {
-        let files = located(place, paths).await?;
+        let files = located(place, paths, &FileSelection::default()).await?;
         let mut formats = files.iter().map(|file| {
             Ok((
                 file.name(),
@@ -281,7 +282,10 @@ pub async fn table(
     paths: &[PathBuf],
     format: &Format,
 ) -> Result<Arc<dyn TableProvider>> {
-    Listing::of(place, paths).await?.table(format).await
+    Listing::of(place, paths, &FileSelection::default())
+        .await?
+        .table(format)
+        .await
 }
 
 /// Why a table's columns have their types, and a CSV file its dialect: what [`table`] kept of its inference. Empty for
@@ -291,9 +295,14 @@ pub fn evidence(table: &dyn TableProvider) -> Vec<Evidence> {
     table.map(FileTable::evidence).unwrap_or_default().to_vec()
 }
 
-async fn located(place: &Place, paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
-    let (place, paths) = (place.clone(), paths.to_vec());
-    tokio::task::spawn_blocking(move || expand(locate(&place, &paths)?))
+async fn located(
+    place: &Place,
+    paths: &[PathBuf],
+    selection: &FileSelection,
+) -> Result<Vec<SourceFile>> {
+    let (place, paths, selection) = (place.clone(), paths.to_vec(), selection.clone());
+    let locate = move || selection.choose(&paths, expand(locate(&place, &paths)?)?);
+    tokio::task::spawn_blocking(locate)
         .await
         .map_err(Error::joined)?
 }

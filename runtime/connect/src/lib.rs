@@ -57,6 +57,7 @@ mod place;
 mod reject;
 mod remote;
 mod scan;
+mod select;
 mod sink;
 mod xml;
 
@@ -76,7 +77,7 @@ pub use lines::{FixedColumn, FixedWidthOptions, GrokOptions, Unmatched};
 pub use listing::{ListedFile, Listing};
 pub use orc::{OrcCompression, OrcOptions};
 pub use parquet::{ParquetCompression, ParquetKey, ParquetKeys, ParquetOptions, SortColumn};
-pub use partitioned::{PartitionedOutput, PartitionedSink};
+pub use partitioned::{PartitionedOutput, PartitionedSink, WrittenPartition};
 pub use place::Place;
 pub use reject::{BadRows, Quarantine, QuarantinedRow};
 pub use remote::RemoteOptions;
@@ -84,6 +85,7 @@ pub use remote::connection::{Connection, Connections};
 pub use remote::reach::{Network, Reach, Resolver};
 pub use remote::secret::Secret;
 pub use remote::traffic::Traffic;
+pub use select::{Exclusion, FileSelection};
 pub use sink::{
     CommittedOutput, FileSink, StagedFileInfo, StagedOutput, Target, WriteMode, discard_staged,
 };

@@ -13,11 +13,13 @@ use crate::format::Format;
 use crate::hive;
 use crate::locate::{Origin, SourceFile, locate};
 use crate::place::Place;
+use crate::select::FileSelection;
 
 /// Files that exist.
 #[derive(Clone, Debug)]
 pub struct Listing {
     paths: Vec<PathBuf>,
+    selection: FileSelection,
     files: Vec<SourceFile>,
 }
 
@@ -35,17 +37,21 @@ pub struct ListedFile {
 }
 
 impl Listing {
-    /// Lists what [`table`](crate::table) would read of `paths`, archives as files.
+    /// Lists what [`table`](crate::table) would read of `paths`, as far as it is selected; archives as files.
     ///
     /// Safe to cancel. Must be called inside a Tokio runtime: file work runs on its blocking pool.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a path, folder or glob without files; [`Error::Refused`] for one outside the place.
-    pub async fn of(place: &Place, paths: &[PathBuf]) -> Result<Self> {
-        let (place, paths) = (place.clone(), paths.to_vec());
+    /// [`Error::NotFound`] for a path, folder or glob without files, and when none is selected; [`Error::Refused`] for one outside the place.
+    pub async fn of(place: &Place, paths: &[PathBuf], selection: &FileSelection) -> Result<Self> {
+        let (place, paths, selection) = (place.clone(), paths.to_vec(), selection.clone());
         let list = move || {
-            let files = locate(&place, &paths)?;
-            Ok(Self { paths, files })
+            let files = selection.choose(&paths, locate(&place, &paths)?)?;
+            Ok(Self {
+                paths,
+                selection,
+                files,
+            })
         };
         tokio::task::spawn_blocking(list)
             .await
@@ -67,14 +73,23 @@ impl Listing {
     /// # Errors
     /// As [`table`](crate::table); [`Error::NotFound`] when all files were forgotten.
     pub async fn table(self, format: &Format) -> Result<Arc<dyn TableProvider>> {
-        let Self { paths, files } = self;
+        let Self {
+            paths,
+            selection,
+            files,
+        } = self;
         if files.is_empty() {
             return Err(Error::NotFound("there are no files to read".to_owned()));
         }
-        let files = tokio::task::spawn_blocking(move || expand(files));
-        let mut files = files.await.map_err(Error::joined)??;
+        let select = move || {
+            // Once more: what is in an archive is selected like what is in a folder.
+            let mut files = selection.choose(&paths, expand(files)?)?;
+            hive::assign(&paths, &mut files)?;
+            Ok::<_, Error>(files)
+        };
+        let files = tokio::task::spawn_blocking(select);
+        let files = files.await.map_err(Error::joined)??;
         let first = files.first().map(SourceFile::name).unwrap_or_default();
-        hive::assign(&paths, &mut files)?;
         let table = format.connector().table(files).await?;
         hive::check(&table.schema(), &first)?;
         Ok(table)
@@ -104,7 +119,9 @@ mod tests {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let place = Place::rooted(folder.path()).unwrap();
-        let mut listing = Listing::of(&place, &[PathBuf::from(".")]).await.unwrap();
+        let mut listing = Listing::of(&place, &[PathBuf::from(".")], &FileSelection::default())
+            .await
+            .unwrap();
         let files: Vec<_> = listing.files().map(|file| (file.path, file.size)).collect();
         assert_eq!(files, [("a.csv".to_owned(), 4), ("b.csv".to_owned(), 5)]);
         listing.retain(|file| file.size > 4);

@@ -10,11 +10,14 @@
 //! partitions, whatever the order of the rows. For one file per partition and stream, let the engine sort
 //! first, which it does in bounded memory: [`PartitionedSink::sorted`].
 //!
+//! What is staged is closed once it is written, so that open files do not grow with the number of partitions either; see
+//! `sink/held.rs`.
+//!
 //! [`WriteMode::Replace`] replaces the partitions that are written and leaves the others alone.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
@@ -27,16 +30,22 @@ use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::hive;
+use crate::locate::local_path;
 use crate::place::Place;
-use crate::sink::{CommittedOutput, FileSink, StagedFileInfo, StagedOutput, Target, WriteMode};
+use crate::remote::location::Location;
+use crate::sink::{
+    CommittedOutput, FileSink, HeldRoot, StagedFileInfo, StagedOutput, Target, WriteMode,
+};
 
+/// Folders that are made durable and visible at a time.
+const FOLDERS_AT_ONCE: usize = 16;
 /// Batches that wait for a writer.
 const CHANNEL_BATCHES: usize = 1;
 
@@ -50,8 +59,16 @@ pub struct PartitionedSink {
     run: String,
     columns: Vec<String>,
     max_open_files: usize,
+    shared: Arc<Shared>,
+}
+
+/// What the streams of an output share.
+#[derive(Debug, Default)]
+struct Shared {
     /// Folders that have a first output, which is the one to replace what is there.
-    begun: Arc<Mutex<HashSet<String>>>,
+    begun: Mutex<HashSet<String>>,
+    /// Of an output on a disk, while there is a file of it that is written or staged.
+    root: Mutex<Weak<HeldRoot>>,
 }
 
 impl PartitionedSink {
@@ -85,7 +102,7 @@ impl PartitionedSink {
             run: run.to_owned(),
             columns: columns.to_vec(),
             max_open_files: Self::DEFAULT_MAX_OPEN_FILES,
-            begun: Arc::default(),
+            shared: Arc::default(),
         })
     }
 
@@ -106,6 +123,7 @@ impl PartitionedSink {
         plan: Arc<dyn ExecutionPlan>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let schema = plan.schema();
+        Layout::new(&schema, &self.columns)?;
         let expressions = self
             .columns
             .iter()
@@ -152,11 +170,14 @@ impl PartitionedSink {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        // What replaces comes first, then what is put beside it.
-        outputs.sort_by_key(|output| (!output.replaces, output.folder.clone()));
+        // In each folder what replaces comes first, then what is put beside it.
+        outputs.sort_by_key(|output| (output.folder.clone(), !output.replaces));
         Ok(PartitionedOutput { outputs })
     }
 }
+
+/// The values of one partition, in the order of the columns.
+type Values = Vec<Option<String>>;
 
 /// Where the columns are.
 #[derive(Debug)]
@@ -207,17 +228,21 @@ impl Layout {
         })
     }
 
-    /// The folder of a row, below that of the output.
-    fn folder(&self, keys: &[Arc<dyn Array>], row: usize) -> Result<String> {
-        let mut folders = Vec::with_capacity(keys.len());
-        for (name, values) in self.names.iter().zip(keys) {
-            let value = values.slice(row, 1);
-            let text = cast(&value, &DataType::Utf8).map_err(query)?;
+    /// What a row has in the columns that are partitioned by, as text.
+    fn values(&self, keys: &[Arc<dyn Array>], row: usize) -> Result<Values> {
+        let text = |values: &Arc<dyn Array>| {
+            let text = cast(&values.slice(row, 1), &DataType::Utf8).map_err(query)?;
             let text = text.as_string::<i32>();
-            let value = text.is_valid(0).then(|| text.value(0));
-            folders.push(hive::folder_name(name, value));
-        }
-        Ok(folders.join("/"))
+            Ok(text.is_valid(0).then(|| text.value(0).to_owned()))
+        };
+        keys.iter().map(text).collect()
+    }
+
+    /// The folder of such a row, below that of the output.
+    fn folder(&self, values: &[Option<String>]) -> String {
+        let folders = self.names.iter().zip(values);
+        let folders = folders.map(|(name, value)| hive::folder_name(name, value.as_deref()));
+        folders.collect::<Vec<_>>().join("/")
     }
 }
 
@@ -226,6 +251,7 @@ struct OpenFile {
     sender: mpsc::Sender<RecordBatch>,
     task: JoinHandle<Result<StagedOutput>>,
     folder: String,
+    values: Values,
     replaces: bool,
     last_used: u64,
 }
@@ -286,14 +312,14 @@ impl Router {
                 batch = stream.next() => batch,
             };
             let Some(batch) = batch else { return Ok(()) };
-            for (folder, rows) in self.divide(&batch?)? {
-                self.send(folder, rows).await?;
+            for (values, rows) in self.divide(&batch?)? {
+                self.send(values, rows).await?;
             }
         }
     }
 
     /// The rows of each partition, without the columns that are partitioned by.
-    fn divide(&self, batch: &RecordBatch) -> Result<Vec<(String, RecordBatch)>> {
+    fn divide(&self, batch: &RecordBatch) -> Result<Vec<(Values, RecordBatch)>> {
         if batch.num_rows() == 0 {
             return Ok(Vec::new());
         }
@@ -312,21 +338,22 @@ impl Router {
         }
         let mut divided = Vec::with_capacity(groups.len());
         for group in groups {
-            let folder = self.layout.folder(&keys, group[0] as usize)?;
+            let values = self.layout.values(&keys, group[0] as usize)?;
             let is_all = group.len() == rest.num_rows();
             let rows = match is_all {
                 true => rest.clone(),
                 false => take_record_batch(&rest, &UInt32Array::from(group)).map_err(query)?,
             };
-            divided.push((folder, rows));
+            divided.push((values, rows));
         }
         Ok(divided)
     }
 
-    async fn send(&mut self, folder: String, rows: RecordBatch) -> Result<()> {
+    async fn send(&mut self, values: Values, rows: RecordBatch) -> Result<()> {
+        let folder = self.layout.folder(&values);
         if !self.open.contains_key(&folder) {
             self.make_room().await?;
-            let file = self.open_file(&folder).await?;
+            let file = self.open_file(&folder, values).await?;
             self.open.insert(folder.clone(), file);
         }
         self.uses += 1;
@@ -352,7 +379,7 @@ impl Router {
         }
     }
 
-    async fn open_file(&mut self, folder: &str) -> Result<OpenFile> {
+    async fn open_file(&mut self, folder: &str, values: Values) -> Result<OpenFile> {
         let file = self.files.entry(folder.to_owned()).or_default();
         let run = format!("{}-{}-{file}", self.sink.run, self.stream);
         *file += 1;
@@ -362,8 +389,8 @@ impl Router {
             false => WriteMode::Append,
         };
         let sink = self.sink.clone();
-        let target = Target::Directory(sink.folder.join(folder));
-        let open = move || FileSink::open(&sink.place, &target, &sink.format, mode, &run);
+        let below = folder.to_owned();
+        let open = move || sink.open(&below, mode, &run);
         let sink = tokio::task::spawn_blocking(open)
             .await
             .map_err(Error::joined)??;
@@ -377,6 +404,7 @@ impl Router {
             sender,
             task,
             folder: folder.to_owned(),
+            values,
             replaces,
             last_used: self.uses,
         })
@@ -390,6 +418,7 @@ impl Router {
         let staged = file.task.await.map_err(Error::joined)??;
         self.staged.push(FolderOutput {
             folder: file.folder,
+            values: file.values,
             replaces: file.replaces,
             staged,
         });
@@ -398,9 +427,36 @@ impl Router {
 }
 
 impl PartitionedSink {
+    /// Opens the folder of a partition. Blocks.
+    fn open(&self, folder: &str, mode: WriteMode, run: &str) -> Result<FileSink> {
+        if Location::parse(&self.folder)?.is_some() {
+            let target = Target::Directory(self.folder.join(folder));
+            return FileSink::open(&self.place, &target, &self.format, mode, run);
+        }
+        FileSink::open_below(&self.root()?, folder, &self.format, mode, run)
+    }
+
+    fn root(&self) -> Result<Arc<HeldRoot>> {
+        let mut root = self
+            .shared
+            .root
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = root.upgrade() {
+            return Ok(root);
+        }
+        let opened = HeldRoot::open(&self.place, &local_path(&self.folder)?, &self.run)?;
+        *root = Arc::downgrade(&opened);
+        Ok(opened)
+    }
+
     /// True for the first output of a folder.
     fn begin(&self, folder: &str) -> bool {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self
+            .shared
+            .begun
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         begun.insert(folder.to_owned())
     }
 }
@@ -423,6 +479,7 @@ fn received(schema: SchemaRef, receiver: mpsc::Receiver<RecordBatch>) -> Sendabl
 #[derive(Debug)]
 struct FolderOutput {
     folder: String,
+    values: Values,
     replaces: bool,
     staged: StagedOutput,
 }
@@ -456,28 +513,57 @@ impl PartitionedOutput {
             .sum()
     }
 
-    /// Makes everything durable, then visible, folder by folder: a full disk shows before the first is visible. A commit
-    /// that is cut off is completed by repeating the run.
+    /// The partitions that have rows, in the order of their folders.
+    pub fn partitions(&self) -> Vec<WrittenPartition> {
+        let partitions = self.outputs.iter().map(|output| WrittenPartition {
+            values: output.values.clone(),
+            folder: output.folder.clone(),
+        });
+        let mut partitions: Vec<_> = partitions.collect();
+        partitions.dedup();
+        partitions
+    }
+
+    /// Makes everything durable while it is invisible, as [`StagedOutput::sync`] does.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file. What comes after it is removed; what came before it stays.
+    /// [`Error::Io`] naming the file; everything that was staged is removed then.
+    pub async fn sync(self) -> Result<Self> {
+        let outputs = futures::stream::iter(self.outputs)
+            .map(async |output| {
+                let staged = output.staged.sync().await?;
+                Ok::<_, Error>(FolderOutput { staged, ..output })
+            })
+            .buffered(FOLDERS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(Self { outputs })
+    }
+
+    /// Makes everything durable, then visible: a full disk shows before the first is visible. A commit that is cut off is
+    /// completed by repeating the run.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file. What is not visible yet is removed; what is stays.
     pub async fn commit(self) -> Result<CommittedOutput> {
-        let mut synced = Vec::with_capacity(self.outputs.len());
-        for output in self.outputs {
-            synced.push(output.staged.sync().await?);
-        }
+        let synced = self.sync().await?;
         let mut committed = CommittedOutput {
             files: Vec::new(),
             rows: 0,
             bytes: 0,
             replaced: 0,
         };
-        for output in synced {
-            let output = output.commit().await?;
-            committed.files.extend(output.files);
-            committed.rows += output.rows;
-            committed.bytes += output.bytes;
-            committed.replaced += output.replaced;
+        let folders = by_folder(synced.outputs);
+        let mut published = futures::stream::iter(folders)
+            .map(publish)
+            .buffered(FOLDERS_AT_ONCE);
+        while let Some(outputs) = published.try_next().await? {
+            for output in outputs {
+                committed.files.extend(output.files);
+                committed.rows += output.rows;
+                committed.bytes += output.bytes;
+                committed.replaced += output.replaced;
+            }
         }
         Ok(committed)
     }
@@ -493,6 +579,36 @@ impl PartitionedOutput {
         }
         result
     }
+}
+
+/// Outputs that are in the order of their folders, those of each folder together.
+fn by_folder(outputs: Vec<FolderOutput>) -> Vec<Vec<FolderOutput>> {
+    let mut folders: Vec<Vec<FolderOutput>> = Vec::new();
+    for output in outputs {
+        match folders.last_mut() {
+            Some(last) if last[0].folder == output.folder => last.push(output),
+            _ => folders.push(vec![output]),
+        }
+    }
+    folders
+}
+
+/// Commits the outputs of one folder, one after the other: they share its list of files.
+async fn publish(outputs: Vec<FolderOutput>) -> Result<Vec<CommittedOutput>> {
+    let mut committed = Vec::with_capacity(outputs.len());
+    for output in outputs {
+        committed.push(output.staged.commit().await?);
+    }
+    Ok(committed)
+}
+
+/// A partition that an output has rows for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenPartition {
+    /// Its values as text, in the order of the columns that are partitioned by.
+    pub values: Vec<Option<String>>,
+    /// Its folder, below that of the output.
+    pub folder: String,
 }
 
 fn query(error: arrow::error::ArrowError) -> Error {

@@ -24,6 +24,7 @@ use crate::locate::SourceFile;
 
 /// What opening a file costs, in bytes that could have been read in that time.
 const OPEN_COST_BYTES: u64 = 64 << 10;
+const COUNTED_BYTES: usize = 256 << 10;
 
 /// The batches of one piece, each with [`ScanRequest::schema`]; ends after its first error.
 pub(crate) type BatchIterator = Box<dyn Iterator<Item = Result<RecordBatch>>>;
@@ -174,6 +175,20 @@ pub(crate) fn open_at(file: &SourceFile, start: u64) -> Result<Box<dyn Read + Se
         .seek(SeekFrom::Start(start))
         .map_err(|e| Error::io("read", &file.path, e))?;
     Ok(Box::new(input))
+}
+
+/// How many lines end before byte `end`; for a file whose content is its bytes. Reads all that is before it.
+pub(crate) fn line_ends(file: &SourceFile, end: u64) -> Result<u64> {
+    let mut input = open_at(file, 0)?.take(end);
+    let (mut buffer, mut lines) = (vec![0; COUNTED_BYTES], 0);
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(lines),
+            Ok(read) => lines += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(Error::io("read", &file.path, e)),
+        }
+    }
 }
 
 /// Deals the files out to at most `target` partitions of at least `min_bytes`, in order.

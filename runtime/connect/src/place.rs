@@ -94,6 +94,13 @@ impl Place {
         self.clone().with_remote(self.remote.for_run())
     }
 
+    /// The same place for a part of a run: what it counts is its own and the run's, the budget of retries is the run's.
+    /// With `connections`, their keys are used and no others.
+    #[must_use]
+    pub fn for_part(&self, connections: Option<Connections>) -> Self {
+        self.clone().with_remote(self.remote.for_part(connections))
+    }
+
     fn with_remote(self, remote: Remote) -> Self {
         Self {
             remote: Arc::new(remote),

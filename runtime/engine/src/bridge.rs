@@ -7,10 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
-use tenon_catalog::{Error as CatalogError, Partition, Table, TableFormat, TenantCatalog};
-use tenon_connect::{CsvOptions, Format, JsonOptions, ParquetOptions, Place};
+use tenon_catalog::{Error as CatalogError, Partition, Table, TenantCatalog};
+use tenon_connect::Place;
 
-use crate::partitioned;
+use crate::{formats, partitioned};
 
 /// Partitions of a table that is read, at most: each is opened by itself.
 pub const MAX_PARTITIONS: usize = 10_000;
@@ -48,17 +48,34 @@ impl Bridge {
         })
     }
 
-    /// The table, readable.
+    /// The table as it is defined.
+    pub(crate) async fn definition(
+        &self,
+        database: &str,
+        name: &str,
+    ) -> Result<Table, CatalogError> {
+        let (catalog, database, name) =
+            (self.catalog.clone(), database.to_owned(), name.to_owned());
+        let found = tokio::task::spawn_blocking(move || catalog.get_table(&database, &name));
+        let invalid = |e: tokio::task::JoinError| CatalogError::InvalidState {
+            reason: e.to_string(),
+        };
+        found.await.map_err(invalid)?
+    }
+
+    /// The table, readable; of one with partition keys the partitions for which `predicate` holds.
     pub(crate) async fn table(
         &self,
         database: &str,
         name: &str,
+        predicate: &str,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
         let (catalog, database, name) =
             (self.catalog.clone(), database.to_owned(), name.to_owned());
+        let predicate = predicate.to_owned();
         let found = tokio::task::spawn_blocking(move || {
             let table = catalog.get_table(&database, &name)?;
-            let partitions = catalog.partitions_of(&table, MAX_PARTITIONS)?;
+            let partitions = catalog.partitions_where(&table, &predicate, MAX_PARTITIONS)?;
             Ok((table, partitions))
         });
         match found.await.map_err(external)? {
@@ -107,17 +124,7 @@ pub(crate) async fn open_at(
     table: &Table,
     location: &str,
 ) -> Result<Arc<dyn TableProvider>> {
-    let format = match TableFormat::of(table) {
-        Some(TableFormat::Parquet) => Format::Parquet(ParquetOptions::default()),
-        Some(TableFormat::Csv) => Format::Csv(CsvOptions::default()),
-        Some(TableFormat::Json) => Format::Json(JsonOptions::default()),
-        _ => {
-            return Err(DataFusionError::Plan(format!(
-                "table {:?} is of a format that cannot be read yet",
-                table.name
-            )));
-        }
-    };
+    let format = formats::of_table(table).map_err(DataFusionError::Plan)?;
     let path = PathBuf::from(location.strip_prefix("file://").unwrap_or(location));
     tenon_connect::table(place, &[path], &format)
         .await
@@ -156,7 +163,7 @@ impl SchemaProvider for DatabaseBridge {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        self.bridge.table(&self.database, name).await
+        self.bridge.table(&self.database, name, "").await
     }
 
     fn table_exist(&self, name: &str) -> bool {

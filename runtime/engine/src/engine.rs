@@ -6,6 +6,7 @@
 //! ```
 
 mod apply;
+mod files;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,12 +31,14 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use tenon_catalog::TenantCatalog;
-use tenon_connect::{Error as ConnectError, Format, ListedFile, Listing, Place, WriteMode};
+use tenon_connect::{ListedFile, Listing, Place};
 use tenon_host::{Host, Kind, LimitSettings, Limits, Plugin};
 use tenon_registry::{Registry, Resolved};
 use tokio::sync::oneshot;
 
+use self::files::Places;
 use crate::bridge::Bridge;
+use crate::connections::Vault;
 use crate::error::{Error, Result, plain_text};
 use crate::grants::{Grant, origins};
 use crate::graph::{DynamicTransform, Job, Node, ParameterType};
@@ -99,6 +102,7 @@ pub struct Engine {
     registry: Registry,
     catalog: Option<TenantCatalog>,
     place: Place,
+    vault: Option<Arc<dyn Vault>>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
 }
 
@@ -207,6 +211,7 @@ struct Planned {
     meters: BTreeMap<String, Arc<Meter>>,
     targets: Vec<(String, TargetSpec, LogicalPlan)>,
     plugins: BTreeMap<String, PluginReport>,
+    places: Places,
     scope: Scope,
     /// Which files are to be read; all without it.
     is_new: Option<IsNew>,
@@ -233,7 +238,17 @@ impl Engine {
             registry,
             catalog,
             place,
+            vault: None,
             loaded: Mutex::default(),
+        }
+    }
+
+    /// The same with what opens the secrets of the catalog's connections; without, none that has a secret can be used.
+    #[must_use]
+    pub fn with_vault(self, vault: Arc<dyn Vault>) -> Self {
+        Self {
+            vault: Some(vault),
+            ..self
         }
     }
 
@@ -272,21 +287,16 @@ impl Engine {
         is_new: Option<IsNew>,
     ) -> Result<RunReport> {
         let started = Instant::now();
-        let mode = match &is_new {
-            None => WriteMode::Replace,
-            Some(_) => WriteMode::Append,
-        };
         let planned = self.plan(job, progress, is_new).await?;
         let _cancels = planned.scope.cancellation.guard();
         let mut usage = Usage::default();
         let mut staged = Vec::with_capacity(planned.targets.len());
         for (id, spec, plan) in &planned.targets {
-            let (output, physical) = self
-                .stage(&planned.context, id, (spec, mode), plan, run)
-                .await?;
+            let (output, physical) = self.stage(&planned, id, spec, plan, run).await?;
             usage.add(id, &physical);
             staged.push(output);
         }
+        staged.extend(self.stage_quarantines(&planned.places, run).await?);
         let targets = self.publish(staged, progress).await?;
         Ok(RunReport {
             job: job.name.clone(),
@@ -452,6 +462,7 @@ impl Engine {
             meters: BTreeMap::new(),
             targets: Vec::new(),
             plugins: BTreeMap::new(),
+            places: Places::new(&self.place),
             is_new,
             read: BTreeMap::new(),
         };
@@ -464,8 +475,12 @@ impl Engine {
                 .iter()
                 .filter_map(|input| outputs.get(input.as_str()))
                 .collect();
-            if let Some(spec) = TargetSpec::of(node, job)? {
+            if let Some(mut spec) = self.target(job, id, node, &mut planned.places).await? {
+                if planned.is_new.is_some() {
+                    spec.append();
+                }
                 let plan = scan(id, inputs.first().and_then(|outputs| outputs.first()))?;
+                spec.check_schema(plan.schema().as_arrow())?;
                 planned.targets.push((id.to_owned(), spec, plan));
                 continue;
             }
@@ -527,54 +542,19 @@ impl Engine {
             Node::S3CsvSource(_)
             | Node::S3JsonSource(_)
             | Node::S3ParquetSource(_)
-            | Node::S3ExcelSource(_) => self.files(job, id, node, planned).await?,
-            Node::CatalogSource(node) => {
-                let table = self
-                    .catalog_table(&node.database, &node.table)
-                    .await
-                    .map_err(|e| e.at(&node.name))?;
-                scan(id, Some(&table))?
+            | Node::S3ExcelSource(_)
+            | Node::S3DirectSource(_) => self.files(job, id, node, planned).await?,
+            Node::CatalogSource(source) | Node::S3CatalogSource(source) => {
+                self.table(id, node, source, &mut planned.places).await?
             }
-            Node::S3GlueParquetTarget(_) | Node::S3DirectTarget(_) => {
+            Node::S3GlueParquetTarget(_)
+            | Node::S3DirectTarget(_)
+            | Node::CatalogTarget(_)
+            | Node::S3CatalogTarget(_) => {
                 return Err(Error::node(node.name(), "a target has no output"));
             }
         };
         Ok(vec![plan])
-    }
-
-    async fn files(
-        &self,
-        job: &Job,
-        id: &str,
-        node: &Node,
-        planned: &mut Planned,
-    ) -> Result<LogicalPlan> {
-        let (paths, format) = crate::source::files(node)?;
-        let paths: Vec<PathBuf> = paths.iter().map(|path| job.path(path)).collect();
-        let fail = |e: ConnectError| match e {
-            ConnectError::NotFound { .. } => Error::not_found(e).at(node.name()),
-            _ => Error::node(node.name(), e),
-        };
-        let mut listing = Listing::of(&self.place, &paths).await.map_err(fail)?;
-        let has_new = planned.choose(id, &mut listing);
-        let table = listing.table(&format).await.map_err(fail)?;
-        let plan = scan(id, Some(&table))?;
-        if has_new {
-            return Ok(plan);
-        }
-        let none = LogicalPlanBuilder::from(plan).limit(0, Some(0));
-        let none = none.and_then(LogicalPlanBuilder::build);
-        none.map_err(|e| Error::of_datafusion(node.name(), &e))
-    }
-
-    async fn catalog_table(&self, database: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
-        let Some(catalog) = &self.catalog else {
-            return Err(Error::not_found("there is no catalog"));
-        };
-        let bridge = Bridge::new(catalog.clone(), self.place.clone());
-        let table = bridge.table(database, name).await;
-        let table = table.map_err(|e| Error::Query(plain_text(&e)))?;
-        table.ok_or_else(|| no_table(&format!("{database}.{name}"), &bridge))
     }
 
     /// Checks what can be checked of a job without its data: its graph, its targets, its plugins; with `for_new` also
@@ -585,7 +565,7 @@ impl Engine {
     pub fn check(&self, job: &Job, for_new: bool) -> Result<()> {
         for id in job.order()? {
             let node = &job.nodes[id];
-            let target = TargetSpec::of(node, job)?;
+            let target = TargetSpec::of_files(node, job)?;
             if for_new {
                 crate::source::check_for_new(node)?;
                 target.map_or(Ok(()), |target| target.check_for_new())?;
@@ -630,14 +610,16 @@ impl Engine {
     /// Runs the plan of one target into staged files.
     async fn stage(
         &self,
-        context: &SessionContext,
+        planned: &Planned,
         id: &str,
-        (spec, mode): (&TargetSpec, WriteMode),
+        spec: &TargetSpec,
         plan: &LogicalPlan,
         run: &str,
     ) -> Result<(Staged, Arc<dyn ExecutionPlan>)> {
-        let physical = physical(context, id, plan).await?;
-        let task = context.task_ctx();
+        let physical = physical(&planned.context, id, plan).await?;
+        let sink = spec.open(planned.places.of(id).unwrap_or(&self.place), run)?;
+        let physical = spec.arranged(&sink, physical)?;
+        let task = planned.context.task_ctx();
         let mut partitions = Vec::new();
         for partition in 0..physical.output_partitioning().partition_count() {
             partitions.push(
@@ -649,8 +631,7 @@ impl Engine {
         let staged = spec
             .stage(
                 id,
-                (&self.place, mode),
-                run,
+                sink,
                 physical.schema(),
                 partitions,
                 self.config.preview_rows,
@@ -887,7 +868,7 @@ fn node_reports(
     let written = |id: &str| {
         targets
             .iter()
-            .find(|target| target.id == id)
+            .find(|target| target.id == id && !target.is_quarantine)
             .map_or(0, |target| target.rows)
     };
     let rows = |id: &str| {
@@ -906,6 +887,12 @@ fn node_reports(
             rows_out: rows(id),
             cpu: used.cpu,
             spilled_bytes: used.spilled_bytes,
+            rows_dropped: used.rows_dropped,
+            rows_quarantined: used.rows_quarantined,
+            retries: planned
+                .places
+                .of(id)
+                .map_or(0, |place| place.traffic().retries),
             plugin: planned.plugins.get(id).cloned(),
             guest: used.guest,
         }
@@ -935,9 +922,4 @@ pub async fn first_rows(
         }
     }
     Ok((batches, false))
-}
-
-/// The format of a source of files without options.
-pub(crate) fn default_format(name: &str) -> Option<Format> {
-    Format::from_path(std::path::Path::new(&format!("x.{name}"))).ok()
 }

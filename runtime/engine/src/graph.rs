@@ -21,13 +21,19 @@
 //! Relative paths are relative to the file that the job was read from. Members that Glue has and this
 //! version does not act on are refused rather than ignored, so that a job never does less than it says.
 
+mod files;
+mod refused;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tenon_host::LimitSettings;
 
+pub use files::*;
+
 use crate::error::{Error, Result};
+use refused::Kinds;
 
 /// A job as its author wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,10 +66,12 @@ pub struct Job {
 )]
 pub enum Node {
     S3CsvSource(CsvSource),
-    S3JsonSource(FileSource),
-    S3ParquetSource(FileSource),
+    S3JsonSource(JsonSource),
+    S3ParquetSource(ParquetSource),
     S3ExcelSource(ExcelSource),
+    S3DirectSource(DirectSource),
     CatalogSource(CatalogSource),
+    S3CatalogSource(CatalogSource),
     ApplyMapping(ApplyMapping),
     Filter(Filter),
     SparkSQL(SparkSql),
@@ -72,88 +80,8 @@ pub enum Node {
     SelectFromCollection(SelectFromCollection),
     S3GlueParquetTarget(ParquetTarget),
     S3DirectTarget(DirectTarget),
-}
-
-/// Delimited text files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct CsvSource {
-    /// The node's name.
-    pub name: String,
-    /// Files, folders or globs.
-    pub paths: Vec<String>,
-    /// `comma`, `ctrla`, `pipe`, `semicolon` or `tab`. Default: comma.
-    #[serde(default = "comma")]
-    pub separator: String,
-    /// `quote`, `single_quote` or `disabled`. Default: quote.
-    #[serde(default = "quote")]
-    pub quote_char: String,
-    /// One character that takes the next one literally. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub escaper: Option<String>,
-    /// Whether a quoted field may hold line ends. Default: true.
-    #[serde(default = "yes")]
-    pub multiline: bool,
-    /// Whether the first record holds the names. Default: true.
-    #[serde(default = "yes")]
-    pub with_header: bool,
-    /// Whether every column is text as it stands, nothing inferred. Not a member of Glue's. Default: false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub all_text: bool,
-}
-
-fn comma() -> String {
-    "comma".to_owned()
-}
-
-fn quote() -> String {
-    "quote".to_owned()
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Files of one format without options.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct FileSource {
-    /// The node's name.
-    pub name: String,
-    /// Files, folders or globs.
-    pub paths: Vec<String>,
-}
-
-/// Workbooks, of each its first sheet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct ExcelSource {
-    /// The node's name.
-    pub name: String,
-    /// Files, folders or globs.
-    pub paths: Vec<String>,
-    /// Rows of data of each file, at most. Default: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number_rows: Option<u64>,
-    /// Rows at the end of each file that are no data. Default: 0.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub skip_footer: u64,
-}
-
-fn is_zero(rows: &u64) -> bool {
-    *rows == 0
-}
-
-/// A table of the catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct CatalogSource {
-    /// The node's name.
-    pub name: String,
-    /// Its database.
-    pub database: String,
-    /// The table.
-    pub table: String,
+    CatalogTarget(CatalogTarget),
+    S3CatalogTarget(CatalogTarget),
 }
 
 /// Renames, casts, reorders and drops columns: what is not mapped is dropped.
@@ -352,56 +280,6 @@ pub struct SelectFromCollection {
     pub index: usize,
 }
 
-/// Parquet files, registered in the catalog when the policy says so.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct ParquetTarget {
-    /// The node's name.
-    pub name: String,
-    /// One node.
-    pub inputs: Vec<String>,
-    /// A folder, or a file with a suffix.
-    pub path: String,
-    /// `snappy`, `zstd` or `uncompressed`. Default: snappy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compression: Option<String>,
-    /// Whether and where the table is registered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema_change_policy: Option<SchemaChangePolicy>,
-}
-
-/// Files of a chosen format.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct DirectTarget {
-    /// The node's name.
-    pub name: String,
-    /// One node.
-    pub inputs: Vec<String>,
-    /// A folder, or a file with a suffix.
-    pub path: String,
-    /// `parquet`, `csv` or `json`.
-    pub format: String,
-    /// As for [`ParquetTarget`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema_change_policy: Option<SchemaChangePolicy>,
-}
-
-/// Whether and where a target is registered in the catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct SchemaChangePolicy {
-    /// Whether the table is created or updated.
-    #[serde(default)]
-    pub enable_update_catalog: bool,
-    /// The table.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
-    /// Its database; made when it is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
-}
-
 impl Node {
     /// The kind, in Glue's word.
     #[must_use]
@@ -411,7 +289,9 @@ impl Node {
             Self::S3JsonSource(_) => "S3JsonSource",
             Self::S3ParquetSource(_) => "S3ParquetSource",
             Self::S3ExcelSource(_) => "S3ExcelSource",
+            Self::S3DirectSource(_) => "S3DirectSource",
             Self::CatalogSource(_) => "CatalogSource",
+            Self::S3CatalogSource(_) => "S3CatalogSource",
             Self::ApplyMapping(_) => "ApplyMapping",
             Self::Filter(_) => "Filter",
             Self::SparkSQL(_) => "SparkSQL",
@@ -420,6 +300,8 @@ impl Node {
             Self::SelectFromCollection(_) => "SelectFromCollection",
             Self::S3GlueParquetTarget(_) => "S3GlueParquetTarget",
             Self::S3DirectTarget(_) => "S3DirectTarget",
+            Self::CatalogTarget(_) => "CatalogTarget",
+            Self::S3CatalogTarget(_) => "S3CatalogTarget",
         }
     }
 
@@ -428,9 +310,11 @@ impl Node {
     pub fn name(&self) -> &str {
         match self {
             Self::S3CsvSource(n) => &n.name,
-            Self::S3JsonSource(n) | Self::S3ParquetSource(n) => &n.name,
+            Self::S3JsonSource(n) => &n.name,
+            Self::S3ParquetSource(n) => &n.name,
             Self::S3ExcelSource(n) => &n.name,
-            Self::CatalogSource(n) => &n.name,
+            Self::S3DirectSource(n) => &n.name,
+            Self::CatalogSource(n) | Self::S3CatalogSource(n) => &n.name,
             Self::ApplyMapping(n) => &n.name,
             Self::Filter(n) => &n.name,
             Self::SparkSQL(n) => &n.name,
@@ -439,6 +323,7 @@ impl Node {
             Self::SelectFromCollection(n) => &n.name,
             Self::S3GlueParquetTarget(n) => &n.name,
             Self::S3DirectTarget(n) => &n.name,
+            Self::CatalogTarget(n) | Self::S3CatalogTarget(n) => &n.name,
         }
     }
 
@@ -450,7 +335,9 @@ impl Node {
             | Self::S3JsonSource(_)
             | Self::S3ParquetSource(_)
             | Self::S3ExcelSource(_)
-            | Self::CatalogSource(_) => &[],
+            | Self::S3DirectSource(_)
+            | Self::CatalogSource(_)
+            | Self::S3CatalogSource(_) => &[],
             Self::ApplyMapping(n) => &n.inputs,
             Self::Filter(n) => &n.inputs,
             Self::SparkSQL(n) => &n.inputs,
@@ -459,6 +346,7 @@ impl Node {
             Self::SelectFromCollection(n) => &n.inputs,
             Self::S3GlueParquetTarget(n) => &n.inputs,
             Self::S3DirectTarget(n) => &n.inputs,
+            Self::CatalogTarget(n) | Self::S3CatalogTarget(n) => &n.inputs,
         }
     }
 
@@ -478,7 +366,27 @@ impl Node {
     /// Whether it writes.
     #[must_use]
     pub fn is_target(&self) -> bool {
-        matches!(self, Self::S3GlueParquetTarget(_) | Self::S3DirectTarget(_))
+        matches!(
+            self,
+            Self::S3GlueParquetTarget(_)
+                | Self::S3DirectTarget(_)
+                | Self::CatalogTarget(_)
+                | Self::S3CatalogTarget(_)
+        )
+    }
+
+    /// Refuses what cannot be acted on, as far as the node alone shows it.
+    fn check(&self) -> Result<()> {
+        if let Some((member, reason)) = files::unserved(self) {
+            return Err(Error::node(self.name(), format!("{member}: {reason}")));
+        }
+        if self.file_members().is_some() {
+            crate::source::FileReading::of(self)?;
+        }
+        match self.is_target() {
+            true => crate::target::check(self),
+            false => Ok(()),
+        }
     }
 
     /// How many inputs its kind takes.
@@ -488,7 +396,9 @@ impl Node {
             | Self::S3JsonSource(_)
             | Self::S3ParquetSource(_)
             | Self::S3ExcelSource(_)
-            | Self::CatalogSource(_) => 0..=0,
+            | Self::S3DirectSource(_)
+            | Self::CatalogSource(_)
+            | Self::S3CatalogSource(_) => 0..=0,
             Self::SparkSQL(_) => 1..=64,
             Self::DynamicTransform(_) => 0..=16,
             _ => 1..=1,
@@ -526,6 +436,8 @@ impl Job {
     /// # Errors
     /// [`Error::Definition`] with line, column and member.
     pub fn from_toml(text: &str) -> Result<Self> {
+        // What is no job at all is told by the whole parser, which knows the line.
+        toml::from_str(text).map_or(Ok(()), |kinds: Kinds| kinds.check())?;
         let job: Self = toml::from_str(text)
             .map_err(|e| Error::Definition(e.to_string().trim_end().to_owned()))?;
         job.validated()
@@ -536,6 +448,7 @@ impl Job {
     /// # Errors
     /// [`Error::Definition`] with line, column and member.
     pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_or(Ok(()), |kinds: Kinds| kinds.check())?;
         let job: Self = serde_json::from_str(text).map_err(|e| Error::Definition(e.to_string()))?;
         job.validated()
     }
@@ -562,25 +475,68 @@ impl Job {
         job.validated()
     }
 
-    /// The paths that its sources read and its targets write.
+    /// The paths that its sources read, that bad rows go to and that its targets write.
     pub fn paths_mut(&mut self) -> impl Iterator<Item = (&str, &mut String)> {
         self.nodes.iter_mut().flat_map(|(id, node)| {
-            let paths: &mut [String] = match node {
-                Node::S3CsvSource(n) => &mut n.paths,
-                Node::S3JsonSource(n) | Node::S3ParquetSource(n) => &mut n.paths,
-                Node::S3ExcelSource(n) => &mut n.paths,
-                Node::S3GlueParquetTarget(n) => std::slice::from_mut(&mut n.path),
-                Node::S3DirectTarget(n) => std::slice::from_mut(&mut n.path),
+            let (paths, quarantine): (&mut [String], _) = match node {
+                Node::S3CsvSource(n) => (&mut n.paths, n.quarantine.as_mut()),
+                Node::S3JsonSource(n) => (&mut n.paths, n.quarantine.as_mut()),
+                Node::S3ParquetSource(n) => (&mut n.paths, None),
+                Node::S3ExcelSource(n) => (&mut n.paths, None),
+                Node::S3DirectSource(n) => (&mut n.paths, None),
+                Node::S3GlueParquetTarget(n) => (std::slice::from_mut(&mut n.path), None),
+                Node::S3DirectTarget(n) => (std::slice::from_mut(&mut n.path), None),
                 Node::CatalogSource(_)
+                | Node::S3CatalogSource(_)
+                | Node::CatalogTarget(_)
+                | Node::S3CatalogTarget(_)
                 | Node::ApplyMapping(_)
                 | Node::Filter(_)
                 | Node::SparkSQL(_)
                 | Node::DropDuplicates(_)
                 | Node::DynamicTransform(_)
-                | Node::SelectFromCollection(_) => &mut [],
+                | Node::SelectFromCollection(_) => (&mut [], None),
             };
-            paths.iter_mut().map(|path| (id.as_str(), path))
+            let paths = paths.iter_mut().chain(quarantine);
+            paths.map(|path| (id.as_str(), path))
         })
+    }
+
+    /// What a run cannot do that has neither the catalog's store nor its secrets: it is given the tables that it reads,
+    /// and says which tables it made.
+    ///
+    /// # Errors
+    /// [`Error::Node`] of the first node for which that is not enough.
+    pub fn check_detached(&self) -> Result<()> {
+        for node in self.nodes.values() {
+            let refuse = |why: &str| Err(Error::node(node.name(), why));
+            if node.connection().is_some() {
+                return refuse(
+                    "a run of the server cannot use a connection yet; run the job with `tenon run`",
+                );
+            }
+            let partitioned = match node {
+                Node::CatalogTarget(_) | Node::S3CatalogTarget(_) => {
+                    return refuse(
+                        "a run of the server cannot write to a table of the catalog yet; write files and have them \
+                         registered by SchemaChangePolicy, or run the job with `tenon run`",
+                    );
+                }
+                Node::S3GlueParquetTarget(n) => (&n.partition_keys, &n.schema_change_policy),
+                Node::S3DirectTarget(n) => (&n.partition_keys, &n.schema_change_policy),
+                _ => continue,
+            };
+            if let (keys, Some(policy)) = partitioned
+                && !keys.is_empty()
+                && policy.enable_update_catalog
+            {
+                return refuse(
+                    "a run of the server cannot register partitions yet; leave PartitionKeys or the table out, or run \
+                     the job with `tenon run`",
+                );
+            }
+        }
+        Ok(())
     }
 
     fn validated(self) -> Result<Self> {
@@ -600,6 +556,8 @@ impl Job {
     pub fn order(&self) -> Result<Vec<&str>> {
         for (id, node) in &self.nodes {
             self.check_inputs(id, node)?;
+            let checked = node.check();
+            checked.map_err(|e| Error::Definition(e.to_string()))?;
         }
         let mut order: Vec<&str> = Vec::with_capacity(self.nodes.len());
         let mut placed: BTreeSet<&str> = BTreeSet::new();

@@ -12,12 +12,17 @@
 //! the report counts. Refused for now: pushing filters across nodes, which would make the counts at a
 //! node depend on who reads it.
 //!
+//! Each node that reads or writes has a place of its own (`engine/files.rs`): with the keys of the connection that it
+//! names, and counting for itself within the run's budget of retries.
+//!
 //! This room knows the host, connectors, the catalog and the registry, and DataFusion; nobody below knows it.
 
 mod bounded;
 mod bridge;
+mod connections;
 mod engine;
 mod error;
+mod formats;
 #[doc(hidden)]
 pub mod fuzz;
 mod grants;
@@ -26,6 +31,7 @@ mod guest;
 mod limits;
 mod node;
 mod partitioned;
+mod register;
 mod report;
 mod session;
 mod shared;
@@ -36,6 +42,7 @@ mod target;
 mod transform;
 
 pub use bridge::MAX_PARTITIONS;
+pub use connections::Vault;
 pub use engine::{Engine, EngineConfig, IsNew, Progress, Publication, first_rows};
 pub use error::{Error, Result};
 pub use grants::{Grant, GrantsFile};

@@ -24,7 +24,7 @@ use tenon_connect::Place;
 use crate::bridge::open_at;
 
 /// How Hive writes a value that is none.
-const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
+pub(crate) const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The table with these partitions, readable.
 pub(crate) async fn open(

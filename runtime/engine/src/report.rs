@@ -50,6 +50,12 @@ pub struct NodeReport {
     pub cpu: Duration,
     /// Bytes that its operators wrote to disk because memory was short.
     pub spilled_bytes: u64,
+    /// Rows that it left out because they could not be read.
+    pub rows_dropped: u64,
+    /// Rows that it put in quarantine because they could not be read.
+    pub rows_quarantined: u64,
+    /// How often requests of its place failed in a way that is tried again.
+    pub retries: u64,
     /// Which plugin it is, if it is one.
     pub plugin: Option<PluginReport>,
     /// What its plugin used, if it has one.
@@ -97,8 +103,12 @@ pub struct TargetReport {
     pub rows: u64,
     /// Bytes written.
     pub bytes: u64,
+    /// Partitions that got rows; 0 of a target that has none.
+    pub partitions: usize,
     /// `database.table`, when it is in the catalog.
     pub table: Option<String>,
+    /// Whether it is what a source could not read: its node is that source.
+    pub is_quarantine: bool,
     /// All of its rows, when there are few.
     pub preview: Option<RecordBatch>,
 }
@@ -115,6 +125,8 @@ pub(crate) struct Usage {
 pub(crate) struct NodeUsage {
     pub(crate) cpu: Duration,
     pub(crate) spilled_bytes: u64,
+    pub(crate) rows_dropped: u64,
+    pub(crate) rows_quarantined: u64,
     pub(crate) guest: Option<GuestReport>,
 }
 
@@ -150,13 +162,14 @@ impl Usage {
         let usage = self.nodes.entry(owner.to_owned()).or_default();
         usage.cpu += cpu;
         usage.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
+        let sum = |name: &str| {
+            let value = metrics.sum_by_name(name);
+            value.map_or(0, |value| value.as_usize() as u64)
+        };
+        usage.rows_dropped += sum("rows_dropped");
+        usage.rows_quarantined += sum("rows_quarantined");
         if matches!(plan.name(), "MapExec" | "StreamExec" | "ExpandExec") {
             let guest = usage.guest.get_or_insert_default();
-            let sum = |name: &str| {
-                metrics
-                    .sum_by_name(name)
-                    .map_or(0, |value| value.as_usize() as u64)
-            };
             guest.cpu += cpu;
             guest.calls += sum("guest_calls");
             guest.bytes_sent += sum("bytes_sent");

@@ -1,27 +1,34 @@
 //! Targets: where a job's results go, staged first and published together.
+//!
+//! ```text
+//! plan ──arranged──▶ tasks, sorted by the columns that are partitioned by ──▶ FileSink or PartitionedSink ──▶ Staged
+//! Staged ──sync, commit──▶ files ──register──▶ table, and a partition for each folder that got rows
+//! ```
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use futures::StreamExt;
 use parking_lot::Mutex;
-use tenon_catalog::{
-    DatabaseInput, Error as CatalogError, TableFormat, TenantCatalog, UpdateTable,
-    table_from_schema,
-};
+use tenon_catalog::{Table, TenantCatalog};
 use tenon_connect::{
-    Error as ConnectError, FileSink, Format, ParquetCompression, ParquetOptions, Place,
-    StagedOutput, Target, WriteMode,
+    CommittedOutput, Error as ConnectError, FileSink, Format, PartitionedOutput, PartitionedSink,
+    Place, Quarantine, StagedOutput, Target, WriteMode, WrittenPartition,
 };
 
-use crate::engine::default_format;
 use crate::error::{Error, Result, full_disk_hint};
-use crate::graph::{Job, Node, SchemaChangePolicy};
+use crate::formats;
+use crate::graph::{Job, Node, PartitionKey, SchemaChangePolicy, TargetMode, UpdateBehavior};
+use crate::register::{Definition, Registration, Written, check_fits};
 use crate::report::TargetReport;
 
 /// A target node, checked.
@@ -30,46 +37,83 @@ pub(crate) struct TargetSpec {
     name: String,
     path: PathBuf,
     format: Format,
-    /// Database and table.
-    table: Option<(String, String)>,
+    mode: WriteMode,
+    /// Columns whose values name folders; none for one folder or file.
+    partition_by: Vec<String>,
+    /// How many tasks write.
+    tasks: Option<usize>,
+    table: Option<Registration>,
+    /// The table of the catalog that the output has to fit.
+    fits: Option<Table>,
+    is_quarantine: bool,
+}
+
+/// Finds what is wrong with a target node alone.
+pub(crate) fn check(node: &Node) -> Result<()> {
+    match node {
+        Node::CatalogTarget(target) | Node::S3CatalogTarget(target) => {
+            columns(node, &target.partition_keys)?;
+            let policy = target.schema_change_policy.as_ref();
+            match policy.is_some_and(|policy| policy.table.is_some() || policy.database.is_some()) {
+                false => Ok(()),
+                true => Err(Error::node(
+                    node.name(),
+                    "SchemaChangePolicy: the table is the node's; remove Database and Table there",
+                )),
+            }
+        }
+        _ => TargetSpec::of_files(node, &Job::default()).map(drop),
+    }
 }
 
 impl TargetSpec {
-    /// The target that a node is, if it is one.
-    pub(crate) fn of(node: &Node, job: &Job) -> Result<Option<Self>> {
-        let (path, format, policy) = match node {
-            Node::S3GlueParquetTarget(target) => (
-                &target.path,
-                parquet(node, target.compression.as_deref())?,
-                &target.schema_change_policy,
+    /// The target that a node is, if it is one of files.
+    pub(crate) fn of_files(node: &Node, job: &Job) -> Result<Option<Self>> {
+        let fail = |e: String| Error::node(node.name(), e);
+        let (path, format, keys, tasks, policy, mode) = match node {
+            Node::S3GlueParquetTarget(n) => (
+                &n.path,
+                formats::parquet(n.compression.as_deref().or(Some("snappy"))),
+                &n.partition_keys,
+                &n.number_target_partitions,
+                &n.schema_change_policy,
+                n.mode,
             ),
-            Node::S3DirectTarget(target) => {
-                let format = default_format(&target.format).ok_or_else(|| {
-                    Error::node(
-                        node.name(),
-                        format!(
-                            "Format {:?} cannot be written yet; parquet, csv, json, avro and orc can",
-                            target.format
-                        ),
-                    )
-                })?;
-                (&target.path, format, &target.schema_change_policy)
-            }
+            Node::S3DirectTarget(n) => (
+                &n.path,
+                formats::written(&n.format, n.compression.as_deref()),
+                &n.partition_keys,
+                &n.number_target_partitions,
+                &n.schema_change_policy,
+                n.mode,
+            ),
             _ => return Ok(None),
         };
-        let table = policy
-            .as_ref()
-            .and_then(|policy| table_of(node, policy).transpose())
-            .transpose()?;
-        if table.is_some() && table_format(&format).is_none() {
-            return Err(Error::node(node.name(), NO_TABLE));
+        let format = format.map_err(fail)?;
+        let table = policy.as_ref().map(|policy| registration(node, policy));
+        let table = table.transpose()?.flatten();
+        if table.is_some() && formats::in_catalog(&format).is_none() {
+            return Err(fail(NO_TABLE.to_owned()));
         }
         Ok(Some(Self {
             name: node.name().to_owned(),
             path: job.path(path),
             format,
+            mode: write_mode(mode),
+            partition_by: columns(node, keys)?,
+            tasks: tasks
+                .as_deref()
+                .map(|text| number(node, text))
+                .transpose()?,
             table,
+            fits: None,
+            is_quarantine: false,
         }))
+    }
+
+    /// Results stand beside those of earlier runs.
+    pub(crate) fn append(&mut self) {
+        self.mode = WriteMode::Append;
     }
 
     /// Whether results of several runs can stand beside each other there.
@@ -87,19 +131,138 @@ impl TargetSpec {
         ))
     }
 
+    /// The target that a node is whose table is in the catalog.
+    pub(crate) fn of_table(node: &Node, table: Table) -> Result<Self> {
+        let (Node::CatalogTarget(target) | Node::S3CatalogTarget(target)) = node else {
+            return Err(Error::node(node.name(), "it writes to no table"));
+        };
+        let fail = |e: String| Error::node(node.name(), e);
+        let named = columns(node, &target.partition_keys)?;
+        let keys: Vec<String> = table
+            .partition_keys
+            .iter()
+            .map(|k| k.name.clone())
+            .collect();
+        let is_same = |(a, b): (&String, &String)| a.eq_ignore_ascii_case(b);
+        if !named.is_empty() && (named.len() != keys.len() || !named.iter().zip(&keys).all(is_same))
+        {
+            return Err(fail(format!(
+                "PartitionKeys are {}, those of table {}.{} are {}; make them alike, or leave them out",
+                list(&named),
+                target.database,
+                target.table,
+                list(&keys)
+            )));
+        }
+        let descriptor = table.storage_descriptor.as_ref();
+        let location = descriptor.and_then(|descriptor| descriptor.location.as_deref());
+        let location = location.ok_or_else(|| {
+            fail(format!(
+                "table {}.{} has no location",
+                target.database, target.table
+            ))
+        })?;
+        let policy = target.schema_change_policy.clone().unwrap_or_default();
+        let is_updated =
+            policy.enable_update_catalog && policy.update_behavior != Some(UpdateBehavior::Log);
+        Ok(Self {
+            name: node.name().to_owned(),
+            path: PathBuf::from(location.strip_prefix("file://").unwrap_or(location)),
+            format: formats::of_table(&table).map_err(fail)?,
+            mode: write_mode(target.mode),
+            partition_by: if named.is_empty() { keys } else { named },
+            tasks: None,
+            table: Some(Registration {
+                database: target.database.clone(),
+                table: target.table.clone(),
+                definition: match is_updated {
+                    true => Definition::NewColumns,
+                    false => Definition::Kept,
+                },
+            }),
+            fits: (!is_updated).then_some(table),
+            is_quarantine: false,
+        })
+    }
+
+    /// Where the rows go that a source puts in quarantine.
+    pub(crate) fn of_quarantine(node: &str, path: PathBuf) -> Self {
+        let by_name = Format::from_path(&path);
+        Self {
+            name: node.to_owned(),
+            format: by_name.unwrap_or_else(|_| Format::Json(tenon_connect::JsonOptions::default())),
+            path,
+            mode: WriteMode::Replace,
+            partition_by: Vec::new(),
+            tasks: None,
+            table: None,
+            fits: None,
+            is_quarantine: true,
+        }
+    }
+
+    /// Where it is, for who finds the keys to it.
+    pub(crate) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// Refuses an output that does not fit the table it is for.
+    pub(crate) fn check_schema(&self, schema: &Schema) -> Result<()> {
+        let fits = self
+            .fits
+            .as_ref()
+            .map_or(Ok(()), |table| check_fits(table, schema));
+        fits.map_err(|e| Error::node(&self.name, e))
+    }
+
+    /// Opens it for one run.
+    pub(crate) fn open(&self, place: &Place, run: &str) -> Result<Sink> {
+        let sink = match self.partition_by.is_empty() {
+            true => {
+                let target = Target::from_path(place, &self.path);
+                FileSink::open(place, &target, &self.format, self.mode, run).map(Sink::Files)
+            }
+            false => PartitionedSink::new(
+                place,
+                &self.path,
+                &self.partition_by,
+                &self.format,
+                self.mode,
+                run,
+            )
+            .map(|sink| Sink::Folders(sink.with_max_open_files(OPEN_FILES))),
+        };
+        sink.map_err(|e| self.fail(&e))
+    }
+
+    /// A plan whose partitions are what the tasks write.
+    pub(crate) fn arranged(
+        &self,
+        sink: &Sink,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let tasks: Result<Arc<dyn ExecutionPlan>, DataFusionError> = match self.tasks {
+            None => Ok(plan),
+            Some(1) => Ok(Arc::new(CoalescePartitionsExec::new(plan))),
+            Some(tasks) => RepartitionExec::try_new(plan, Partitioning::RoundRobinBatch(tasks))
+                .map(|plan| Arc::new(plan) as _),
+        };
+        let arranged = tasks.and_then(|plan| match sink {
+            Sink::Files(_) => Ok(plan),
+            Sink::Folders(sink) => sink.sorted(plan),
+        });
+        arranged.map_err(|e| Error::of_datafusion(&self.name, &e))
+    }
+
     /// Runs the partitions into staged files, invisible until [`Staged::commit`].
     pub(crate) async fn stage(
         &self,
         id: &str,
-        (place, mode): (&Place, WriteMode),
-        run: &str,
+        sink: Sink,
         schema: SchemaRef,
         partitions: Vec<SendableRecordBatchStream>,
         preview_rows: usize,
     ) -> Result<Staged> {
-        let target = Target::from_path(place, &self.path);
-        let sink =
-            FileSink::open(place, &target, &self.format, mode, run).map_err(|e| self.fail(&e))?;
         let preview = Arc::new(Mutex::new(Preview {
             rows: preview_rows,
             batches: Vec::new(),
@@ -109,21 +272,46 @@ impl TargetSpec {
             .into_iter()
             .map(|partition| watch(partition, &preview))
             .collect();
-        let output = sink
-            .write(Arc::clone(&schema), watched)
-            .await
-            .map_err(|e| self.fail(&e))?;
+        let output = match sink {
+            Sink::Files(sink) => sink
+                .write(Arc::clone(&schema), watched)
+                .await
+                .map(Output::Files),
+            Sink::Folders(sink) => sink
+                .write(Arc::clone(&schema), watched)
+                .await
+                .map(Output::Folders),
+        };
+        let output = output.map_err(|e| self.fail(&e))?;
         let preview = preview.lock().take(&schema);
         Ok(Staged {
             id: id.to_owned(),
             name: self.name.clone(),
             path: self.path.clone(),
             format: self.format.clone(),
+            partition_by: self.partition_by.clone(),
             table: self.table.clone(),
+            is_quarantine: self.is_quarantine,
             schema,
             output,
             preview,
         })
+    }
+
+    /// Stages the rows that are in quarantine by now.
+    pub(crate) async fn stage_quarantine(
+        &self,
+        id: &str,
+        sink: Sink,
+        quarantine: &Quarantine,
+        preview_rows: usize,
+    ) -> Result<Staged> {
+        let batch = quarantine.batch().map_err(|e| self.fail(&e))?;
+        let schema = batch.schema();
+        let rows = futures::stream::iter([Ok(batch)]);
+        let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), rows);
+        self.stage(id, sink, schema, vec![Box::pin(rows)], preview_rows)
+            .await
     }
 
     fn fail(&self, error: &ConnectError) -> Error {
@@ -131,6 +319,84 @@ impl TargetSpec {
             ConnectError::Query(inner) => Error::of_datafusion(&self.name, inner),
             other => written(&self.name, other),
         }
+    }
+}
+
+/// Files that one task of a partitioned target keeps open: its rows come folder by folder.
+const OPEN_FILES: usize = 2;
+
+/// An opened target.
+pub(crate) enum Sink {
+    Files(FileSink),
+    Folders(PartitionedSink),
+}
+
+/// What was staged.
+#[derive(Debug)]
+enum Output {
+    Files(StagedOutput),
+    Folders(PartitionedOutput),
+}
+
+impl Output {
+    async fn sync(self) -> Result<Self, ConnectError> {
+        Ok(match self {
+            Output::Files(output) => Output::Files(output.sync().await?),
+            Output::Folders(output) => Output::Folders(output.sync().await?),
+        })
+    }
+
+    fn partitions(&self) -> Vec<WrittenPartition> {
+        match self {
+            Output::Files(_) => Vec::new(),
+            Output::Folders(output) => output.partitions(),
+        }
+    }
+
+    async fn commit(self) -> Result<CommittedOutput, ConnectError> {
+        match self {
+            Output::Files(output) => output.commit().await,
+            Output::Folders(output) => output.commit().await,
+        }
+    }
+}
+
+fn write_mode(mode: TargetMode) -> WriteMode {
+    match mode {
+        TargetMode::Replace => WriteMode::Replace,
+        TargetMode::Append => WriteMode::Append,
+    }
+}
+
+/// The columns that a target is partitioned by.
+fn columns(node: &Node, keys: &[PartitionKey]) -> Result<Vec<String>> {
+    let names = keys.iter().map(|key| {
+        key.column().map(str::to_owned).ok_or_else(|| {
+            let why = format!("PartitionKeys: {key} is no column; rows are put into folders by columns, not by fields inside of them");
+            Error::node(node.name(), why)
+        })
+    });
+    names.collect()
+}
+
+fn number(node: &Node, text: &str) -> Result<usize> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|tasks| (1..=MAX_TASKS).contains(tasks));
+    number.ok_or_else(|| {
+        let why = format!("NumberTargetPartitions: {text:?} is no number from 1 to {MAX_TASKS}");
+        Error::node(node.name(), why)
+    })
+}
+
+/// Tasks that write one target, at most.
+const MAX_TASKS: usize = 1000;
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
 }
 
@@ -145,35 +411,19 @@ fn written(node: &str, error: &ConnectError) -> Error {
     Error::node(node, error).or_hint(hint)
 }
 
-fn parquet(node: &Node, compression: Option<&str>) -> Result<Format> {
-    let compression = match compression {
-        None | Some("snappy") => ParquetCompression::Snappy,
-        Some("zstd") => ParquetCompression::Zstd,
-        Some("gzip") => ParquetCompression::Gzip,
-        Some("brotli") => ParquetCompression::Brotli,
-        Some("lz4") => ParquetCompression::Lz4,
-        Some("uncompressed" | "none") => ParquetCompression::Uncompressed,
-        Some(other) => {
-            return Err(Error::node(
-                node.name(),
-                format!(
-                    "Compression {other:?} cannot be written; snappy, zstd, gzip, brotli, lz4 and uncompressed can"
-                ),
-            ));
-        }
-    };
-    Ok(Format::Parquet(ParquetOptions {
-        compression,
-        ..ParquetOptions::default()
-    }))
-}
-
-fn table_of(node: &Node, policy: &SchemaChangePolicy) -> Result<Option<(String, String)>> {
+fn registration(node: &Node, policy: &SchemaChangePolicy) -> Result<Option<Registration>> {
     if !policy.enable_update_catalog {
         return Ok(None);
     }
     match (&policy.database, &policy.table) {
-        (Some(database), Some(table)) => Ok(Some((database.clone(), table.clone()))),
+        (Some(database), Some(table)) => Ok(Some(Registration {
+            database: database.clone(),
+            table: table.clone(),
+            definition: match policy.update_behavior {
+                Some(UpdateBehavior::Log) => Definition::Kept,
+                _ => Definition::New,
+            },
+        })),
         _ => Err(Error::node(
             node.name(),
             "SchemaChangePolicy: EnableUpdateCatalog needs Database and Table",
@@ -227,9 +477,11 @@ pub(crate) struct Staged {
     name: String,
     path: PathBuf,
     format: Format,
-    table: Option<(String, String)>,
+    partition_by: Vec<String>,
+    table: Option<Registration>,
+    is_quarantine: bool,
     schema: SchemaRef,
-    output: StagedOutput,
+    output: Output,
     preview: Option<RecordBatch>,
 }
 
@@ -243,93 +495,60 @@ impl Staged {
 
     /// Publishes the files, then registers the table.
     pub(crate) async fn commit(self, catalog: Option<&TenantCatalog>) -> Result<TargetReport> {
+        let partitions = self.output.partitions();
         let committed = self
             .output
             .commit()
             .await
             .map_err(|e| written(&self.name, &e))?;
-        let mut table = None;
-        if let Some((database, name)) = &self.table {
-            let Some(catalog) = catalog.cloned() else {
-                return Err(Error::node(
-                    &self.name,
-                    "there is no catalog to register its table in",
-                ));
-            };
-            let is_url = self.path.to_string_lossy().contains("://");
-            let location = match is_url {
-                true => self.path.clone(),
-                false => std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()),
-            };
-            let (database, name, schema, format) = (
-                database.clone(),
-                name.clone(),
-                Arc::clone(&self.schema),
-                table_format(&self.format).ok_or_else(|| Error::node(&self.name, NO_TABLE))?,
-            );
-            table = Some(format!("{database}.{name}"));
-            let location = location.to_string_lossy().into_owned();
-            let registered = tokio::task::spawn_blocking(move || {
-                register(&catalog, &database, &name, &schema, &location, format)
-            })
-            .await;
-            registered
-                .map_err(|e| Error::Io(e.to_string()))?
-                .map_err(|e| {
-                    Error::node(
-                        &self.name,
-                        format!("the files are written, the table is not registered: {e}"),
-                    )
-                })?;
-        }
-        Ok(TargetReport {
+        let mut report = TargetReport {
             id: self.id,
-            path: self.path,
+            path: self.path.clone(),
             files: committed.files.len(),
             rows: committed.rows,
             bytes: committed.bytes,
-            table,
+            partitions: partitions.len(),
+            table: None,
+            is_quarantine: self.is_quarantine,
             preview: self.preview,
-        })
+        };
+        let Some(table) = self.table else {
+            return Ok(report);
+        };
+        let Some(catalog) = catalog.cloned() else {
+            return Err(Error::node(
+                &self.name,
+                "there is no catalog to register its table in",
+            ));
+        };
+        let is_url = self.path.to_string_lossy().contains("://");
+        let location = match is_url {
+            true => self.path,
+            false => std::path::absolute(&self.path).unwrap_or(self.path),
+        };
+        let what = Written {
+            schema: self.schema,
+            keys: self.partition_by,
+            location: location.to_string_lossy().into_owned(),
+            format: formats::in_catalog(&self.format)
+                .ok_or_else(|| Error::node(&self.name, NO_TABLE))?,
+            partitions,
+        };
+        report.table = Some(table.name());
+        let registered = tokio::task::spawn_blocking(move || table.register(&catalog, &what)).await;
+        registered
+            .map_err(|e| Error::Io(e.to_string()))?
+            .map_err(|e| {
+                Error::node(
+                    &self.name,
+                    format!("the files are written, the table is not registered: {e}"),
+                )
+            })?;
+        Ok(report)
     }
 }
 
-const NO_TABLE: &str = "a table of files of this Format cannot be registered yet; of parquet, csv and json files it can";
-
-/// The format of the table that these files are, if the catalog knows it.
-fn table_format(format: &Format) -> Option<TableFormat> {
-    match format {
-        Format::Csv(_) => Some(TableFormat::Csv),
-        Format::Json(_) => Some(TableFormat::Json),
-        Format::Parquet(_) => Some(TableFormat::Parquet),
-        _ => None,
-    }
-}
-
-/// Creates or updates the table, and its database when that is missing.
-fn register(
-    catalog: &TenantCatalog,
-    database: &str,
-    name: &str,
-    schema: &SchemaRef,
-    location: &str,
-    format: TableFormat,
-) -> Result<(), CatalogError> {
-    let input = table_from_schema(name, schema, location, format)?;
-    match catalog.create_database(DatabaseInput {
-        name: database.to_owned(),
-        ..DatabaseInput::default()
-    }) {
-        Ok(_) | Err(CatalogError::AlreadyExists { .. }) => {}
-        Err(e) => return Err(e),
-    }
-    match catalog.create_table(database, input.clone()) {
-        Err(CatalogError::AlreadyExists { .. }) => catalog
-            .update_table(database, input, &UpdateTable::default())
-            .map(|_| ()),
-        other => other.map(|_| ()),
-    }
-}
+const NO_TABLE: &str = "a table of files of this Format cannot be registered yet; of parquet, csv, json, avro and orc files it can";
 
 #[cfg(test)]
 mod tests {

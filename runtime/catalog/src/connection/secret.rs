@@ -85,7 +85,7 @@ impl ConnectionInput {
 /// Whether what has this name is a secret: it speaks of a password, token or key, and not of where one is kept.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    const SECRETS: [&str; 11] = [
+    const SECRETS: [&str; 12] = [
         "password",
         "passwd",
         "passphrase",
@@ -95,6 +95,7 @@ pub fn is_secret_name(name: &str) -> bool {
         "credential",
         "apikey",
         "accesskey",
+        "accountkey",
         "privatekey",
         "signature",
     ];
@@ -263,6 +264,21 @@ mod tests {
             )
         );
         assert_eq!(connection.connection_schema_version, 2);
+    }
+
+    #[test]
+    fn keys_are_secrets_and_their_names_are_not() {
+        for name in [
+            "SECRET_ACCESS_KEY",
+            "ACCOUNT_KEY",
+            "SERVICE_ACCOUNT_KEY",
+            "SAS_TOKEN",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["ACCESS_KEY_ID", "ACCOUNT", "SECRET_ARN", "ENDPOINT"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
     }
 
     #[test]

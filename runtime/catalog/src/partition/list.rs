@@ -93,6 +93,19 @@ impl TenantCatalog {
     /// # Errors
     /// [`Error::LimitExceeded`] when there are more, [`Error::NotFound`] for the table, [`Error::Store`].
     pub fn partitions_of(&self, table: &Table, limit: usize) -> Result<Vec<Partition>> {
+        self.partitions_where(table, "", limit)
+    }
+
+    /// As [`TenantCatalog::partitions_of`], those for which a filter holds; all when it is blank.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`] when there are more, and as for [`TenantCatalog::list_partitions`].
+    pub fn partitions_where(
+        &self,
+        table: &Table,
+        expression: &str,
+        limit: usize,
+    ) -> Result<Vec<Partition>> {
         let database = table.database_name.as_deref().unwrap_or_default();
         let (mut partitions, mut token) = (Vec::new(), None);
         if table.partition_keys.is_empty() {
@@ -103,6 +116,7 @@ impl TenantCatalog {
                 database,
                 &table.name,
                 &ListPartitions {
+                    expression,
                     token: token.as_deref(),
                     limit: MAX_PAGE,
                     without_columns: true,

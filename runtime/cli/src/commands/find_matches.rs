@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tenon_engine::{
-    CsvSource, DirectTarget, DynamicTransform, FileSource, Job, Node, Parameter, ParameterType,
-    Progress, RunReport, SelectFromCollection,
+    CsvSource, DirectTarget, DynamicTransform, Job, JsonSource, Node, Parameter, ParameterType,
+    ParquetSource, Progress, RunReport, SelectFromCollection,
 };
 
 use super::setup::{self, Resources, RunLimits};
@@ -119,15 +119,20 @@ fn suffix(path: &Path) -> String {
 }
 
 fn source(name: &str, path: &Path) -> Result<Node, Failure> {
-    let files = || FileSource {
-        name: name.to_owned(),
-        paths: vec![setup::absolute(path)],
-    };
+    let (named, paths) = (name.to_owned(), vec![setup::absolute(path)]);
     match suffix(path).as_str() {
         "csv" => Ok(Node::S3CsvSource(csv(name, path, "comma"))),
         "tsv" => Ok(Node::S3CsvSource(csv(name, path, "tab"))),
-        "json" | "jsonl" | "ndjson" => Ok(Node::S3JsonSource(files())),
-        "parquet" => Ok(Node::S3ParquetSource(files())),
+        "json" | "jsonl" | "ndjson" => Ok(Node::S3JsonSource(JsonSource {
+            name: named,
+            paths,
+            ..JsonSource::default()
+        })),
+        "parquet" => Ok(Node::S3ParquetSource(ParquetSource {
+            name: named,
+            paths,
+            ..ParquetSource::default()
+        })),
         other => Err(unknown_suffix(path, other)),
     }
 }
@@ -136,12 +141,9 @@ fn csv(name: &str, path: &Path, separator: &str) -> CsvSource {
     CsvSource {
         name: name.to_owned(),
         paths: vec![setup::absolute(path)],
-        separator: separator.to_owned(),
-        quote_char: "quote".to_owned(),
-        escaper: None,
-        multiline: true,
-        with_header: true,
+        separator: Some(separator.to_owned()),
         all_text: true,
+        ..CsvSource::default()
     }
 }
 
@@ -155,7 +157,7 @@ fn target(name: &str, input: &str, path: &Path) -> Result<Node, Failure> {
         inputs: vec![input.to_owned()],
         path: setup::absolute(path),
         format,
-        schema_change_policy: None,
+        ..DirectTarget::default()
     };
     Ok(Node::S3DirectTarget(target))
 }

@@ -384,6 +384,7 @@ impl Drop for Inner {
 fn located(root: &mut OneRoot<'_>, name: &str, nodes: &Nodes) -> Result<Job, String> {
     let nodes = nodes.iter().map(|(id, node)| (id.clone(), node.clone()));
     let mut job = Job::from_nodes(name, nodes).map_err(|error| error.to_string())?;
+    job.check_detached().map_err(|error| error.to_string())?;
     for (node, path) in job.paths_mut() {
         *path = root.lead(&format!("the path of node {node:?}"), path)?;
     }
@@ -398,7 +399,7 @@ fn tables(
 ) -> Result<Vec<OrderedTable>, String> {
     let mut tables = Vec::new();
     for (id, node) in &job.nodes {
-        let Node::CatalogSource(source) = node else {
+        let (Node::CatalogSource(source) | Node::S3CatalogSource(source)) = node else {
             continue;
         };
         let at = |error: tenon_catalog::Error| format!("node {id:?}: {error}");

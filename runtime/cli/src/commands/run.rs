@@ -34,7 +34,7 @@ pub(crate) struct Args {
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let mut job = Job::read(&args.job).map_err(setup::failure)?;
     job.run_limits = args.limits.settings();
-    let engine = setup::engine(shell, Some(setup::catalog(shell)?), &args.resources)?;
+    let engine = setup::engine_with_catalog(shell, &args.resources)?;
     if args.explain_limits {
         let limits = engine.limits(&job).map_err(setup::failure)?;
         return shell.print(&limit_table(&limits));
@@ -73,16 +73,33 @@ pub(crate) fn print(shell: &Shell, report: &RunReport) -> Result<(), Failure> {
     shell.print_text(&summary(report))
 }
 
+/// A column, and what it counts of a node.
+type Seldom = (&'static str, fn(&NodeReport) -> u64);
+
+/// What seldom happens to a node: a column of it is shown where it happened to one of them.
+const SELDOM: [Seldom; 3] = [
+    ("rows_dropped", |node| node.rows_dropped),
+    ("rows_quarantined", |node| node.rows_quarantined),
+    ("retries", |node| node.retries),
+];
+
 fn node_table(nodes: &[NodeReport]) -> Report {
-    let mut table = Report::list(&["node", "kind", "rows_in", "rows_out", "cpu_millis"]);
+    let mut columns = vec!["node", "kind", "rows_in", "rows_out", "cpu_millis"];
+    let happened = SELDOM.into_iter();
+    let happened = happened.filter(|(_, count)| nodes.iter().any(|node| count(node) > 0));
+    let happened: Vec<_> = happened.collect();
+    columns.extend(happened.iter().map(|(column, _)| *column));
+    let mut table = Report::list(&columns);
     for node in nodes {
-        table.row([
+        let mut row = vec![
             cell(node.id.as_str()),
             cell(node.kind),
             cell(node.rows_in),
             cell(node.rows_out),
             millis(node.cpu),
-        ]);
+        ];
+        row.extend(happened.iter().map(|(_, count)| cell(count(node))));
+        table.cells(row);
     }
     table
 }
@@ -136,13 +153,20 @@ fn limit_table(plugins: &[(String, PluginReport)]) -> Report {
 
 fn target_text(target: &TargetReport) -> Result<String, Failure> {
     let path = target.path.display();
+    let what = match target.is_quarantine {
+        true => "rows in quarantine",
+        false => "rows",
+    };
     let mut text = format!(
-        "\n{}: {} rows in {} files, {}, in {path}",
+        "\n{}: {} {what} in {} files, {}, in {path}",
         target.id,
         target.rows,
         target.files,
         human_bytes(target.bytes)
     );
+    if target.partitions > 0 {
+        text += &format!("; {} partitions", target.partitions);
+    }
     if let Some(table) = &target.table {
         text += &format!("; table {table}");
     }
@@ -217,6 +241,9 @@ fn node_json(node: &NodeReport) -> serde_json::Value {
         "rows_out": node.rows_out,
         "cpu_micros": u64::try_from(node.cpu.as_micros()).unwrap_or(u64::MAX),
         "spilled_bytes": node.spilled_bytes,
+        "rows_dropped": node.rows_dropped,
+        "rows_quarantined": node.rows_quarantined,
+        "retries": node.retries,
         "plugin": plugin,
     })
 }
@@ -232,7 +259,9 @@ fn target_json(target: &TargetReport) -> serde_json::Value {
         "files": target.files,
         "rows": target.rows,
         "bytes": target.bytes,
+        "partitions": target.partitions,
         "table": target.table,
+        "is_quarantine": target.is_quarantine,
         "preview": preview.and_then(Result::ok),
     })
 }

@@ -1,12 +1,12 @@
 //! What commands that run things share: the rooms put together over `<data>`, a runtime, Ctrl-C, progress.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tenon_catalog::{Catalog, Clock, Tenant, TenantCatalog};
 use tenon_connect::{Connections, Place};
-use tenon_engine::{Engine, EngineConfig, Error, GrantsFile, LimitsFile, Progress};
+use tenon_engine::{Engine, EngineConfig, Error, GrantsFile, LimitsFile, Progress, Vault};
 use tenon_host::{Host, HostConfig, LimitSettings, Meter, Run};
 use tenon_registry::Registry;
 use tenon_server::{Identity, IdentityConfig};
@@ -30,6 +30,31 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// Another process has it open, it is damaged, or the folder cannot be used.
 pub(crate) fn catalog(shell: &Shell) -> Result<TenantCatalog, Failure> {
     Ok(Catalog::open(store(shell)?, Arc::new(SystemClock)).tenant(TENANT))
+}
+
+/// Opens the secrets of the tenant's connections with the master key in `<data>/master.key`, which is read when the
+/// first one is needed.
+struct Secrets {
+    store: Arc<SledStore>,
+    data: PathBuf,
+    identity: OnceLock<Identity>,
+}
+
+impl Vault for Secrets {
+    fn open(&self, connection: &str, place: &str, sealed: &str) -> Result<Option<String>, String> {
+        let identity = match self.identity.get() {
+            Some(identity) => identity,
+            None => {
+                let config = IdentityConfig::new(&self.data);
+                let (store, clock) = (Arc::clone(&self.store), Arc::new(SystemClock));
+                let opened = Identity::open(store, clock, config).map_err(|e| e.to_string())?;
+                self.identity.get_or_init(|| opened)
+            }
+        };
+        let secret = identity.open_connection(TENANT, connection, place, sealed);
+        let secret = secret.map_err(|e| e.to_string())?;
+        Ok(secret.map(|secret| secret.reveal().to_owned()))
+    }
 }
 
 /// Accounts, keys and the audit log in the same store, with the master key in `<data>/master.key`.
@@ -186,6 +211,21 @@ pub(crate) fn engine(
 ) -> Result<Engine, Failure> {
     let registry = crate::plugin::open_registry(shell)?;
     engine_over(shell, registry, catalog, resources)
+}
+
+/// An engine over `<data>` with its catalog, whose connections can be used.
+///
+/// # Errors
+/// As for [`catalog`] and [`engine`].
+pub(crate) fn engine_with_catalog(shell: &Shell, resources: &Resources) -> Result<Engine, Failure> {
+    let store = store(shell)?;
+    let catalog = Catalog::open(Arc::clone(&store) as _, Arc::new(SystemClock)).tenant(TENANT);
+    let secrets = Secrets {
+        store,
+        data: shell.data()?,
+        identity: OnceLock::new(),
+    };
+    Ok(engine(shell, Some(catalog), resources)?.with_vault(Arc::new(secrets)))
 }
 
 /// An engine over `<data>` with plugins from elsewhere.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tenon_engine::{
-    DirectTarget, DynamicTransform, Engine, FileSource, GuestReport, Job, Node, Parameter,
+    DirectTarget, DynamicTransform, Engine, GuestReport, Job, JsonSource, Node, Parameter,
     ParameterType, Progress, SparkSql, SqlAlias,
 };
 use tenon_registry::{Function, FunctionKind, Manifest, Registry};
@@ -276,16 +276,17 @@ fn asked(query: String) -> Node {
 }
 
 fn job(node: Node, rows: Option<&Path>, out: &Path) -> Job {
-    let source = rows.map(|rows| FileSource {
+    let source = rows.map(|rows| JsonSource {
         name: "rows".to_owned(),
         paths: vec![setup::absolute(rows)],
+        ..JsonSource::default()
     });
     let target = DirectTarget {
         name: "out".to_owned(),
         inputs: vec!["plugin".to_owned()],
         path: setup::absolute(out),
         format: "json".to_owned(),
-        schema_change_policy: None,
+        ..DirectTarget::default()
     };
     let nodes = [("plugin", node), ("out", Node::S3DirectTarget(target))];
     let nodes = source

@@ -128,6 +128,8 @@ pub struct CsvOptions {
     pub comment: Option<u8>,
     /// The first record holds the names. Default: true. Without, columns are `col0`, `col1`, ... as in Glue.
     pub with_header: bool,
+    /// The first record that is no header is left out; Glue's `SkipFirst`. Default: false. Reading only.
+    pub skip_first: bool,
     /// A quoted field may hold line ends. Default: true; false finds a forgotten quote on its own line.
     pub multiline: bool,
     /// Separator, quote, comment and header are found out from the first file, by the rules of Glue's classifier,
@@ -156,6 +158,7 @@ impl Default for CsvOptions {
             escaper: None,
             comment: None,
             with_header: true,
+            skip_first: false,
             multiline: true,
             detect: false,
             encoding: TextEncoding::UTF8,

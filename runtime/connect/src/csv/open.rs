@@ -30,12 +30,17 @@ impl Opened {
     pub(super) fn new(file: &SourceFile, options: &CsvOptions) -> Result<Option<Self>> {
         let text = open_text(file, options.encoding)?;
         let mut records = Records::new(text.input, file.name(), options.dialect());
+        if options.skip_first && !options.with_header {
+            records.read(1)?;
+        }
         let Some(block) = records.read(1)? else {
             return Ok(None);
         };
         let (names, has_trailing_separator) = names(&file.name(), &block, options)?;
         if !options.with_header {
             records.unread();
+        } else if options.skip_first {
+            records.read(1)?;
         }
         Ok(Some(Self {
             records,

@@ -136,7 +136,10 @@ impl CsvBatches {
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
         let start = self.records.position();
         let mut rows = 0;
-        while rows < self.batch_rows && self.records.position() - start < MAX_BATCH_BYTES {
+        // However many bad rows come one after the other, a batch without a row is the end.
+        while rows < self.batch_rows
+            && (rows == 0 || self.records.position() - start < MAX_BATCH_BYTES)
+        {
             match self.records.read(self.batch_rows - rows)? {
                 Some(block) => rows += self.rows.take(&block)?,
                 None => {

@@ -157,6 +157,21 @@ fn an_error_in_a_later_part_names_its_line() {
     insta::assert_snapshot!(error, @r#"p.csv:6002: column "id": "x" is not an int64, the type that the start of the table suggests; raise infer_bytes, or read with all_text"#);
 }
 
+/// More bad rows one after the other than a batch has bytes are not the end of the file.
+#[test]
+fn many_bad_rows_are_not_the_end() {
+    let bad = format!("{},1\n", "x".repeat(1 << 20));
+    let text = format!("id\n1\n{}2\n", bad.repeat(40));
+    let options = CsvOptions {
+        infer_bytes: 10,
+        bad_rows: BadRows::Drop,
+        ..CsvOptions::default()
+    };
+    let fixture = Fixture::new(text.as_bytes(), &options).unwrap();
+    let rows = fixture.read(1, u64::MAX, 7).unwrap();
+    assert_eq!(rows, [r#"Some("1")"#, r#"Some("2")"#]);
+}
+
 #[test]
 fn quarantine_in_parts_names_lines_too() {
     let mut text = String::from("id,name\n");

@@ -48,9 +48,22 @@ impl Decoder {
         self.rows
     }
 
+    /// Takes the last row back.
+    pub(super) fn pop(&mut self) {
+        self.rows = self.rows.saturating_sub(1);
+        self.root.truncate(self.rows);
+    }
+
+    /// The column whose value the last push failed at, if it was one's.
+    pub(super) fn take_culprit(&mut self) -> Option<String> {
+        let column = self.root.failed.take()?;
+        Some(self.root.fields[column].name().clone())
+    }
+
     /// Appends the object with which `text` begins as a row, and gives its length. If that fails, nothing is appended.
     pub(super) fn push(&mut self, text: &[u8]) -> Parsed<usize> {
         let mut parser = Parser::new(text);
+        self.root.failed = None;
         match self.root.push(&mut parser) {
             Ok(()) => {
                 self.rows += 1;
@@ -100,6 +113,8 @@ struct Object {
     /// The object in which a name was last seen.
     seen: Vec<u64>,
     objects: u64,
+    /// The field whose value could not be pushed.
+    failed: Option<usize>,
     rows: usize,
     nulls: NullBufferBuilder,
 }
@@ -313,6 +328,7 @@ impl Object {
             index: names.zip(0..).collect(),
             seen: vec![0; fields.len()],
             objects: 0,
+            failed: None,
             rows: 0,
             nulls: NullBufferBuilder::new(rows),
         })
@@ -330,7 +346,11 @@ impl Object {
                 guess = position + 1;
                 found += 1;
                 parser.expect(b':', "a colon")?;
-                self.nodes[position].push(parser, self.fields[position].name())?;
+                let pushed = self.nodes[position].push(parser, self.fields[position].name());
+                if let Err(fail) = pushed {
+                    self.failed = Some(position);
+                    return Err(fail);
+                }
                 if !parser.goes_on(b'}')? {
                     break;
                 }

@@ -20,10 +20,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use crate::error::{Error, Result};
 use crate::evidence::Evidence;
 use crate::json::parse::{Fail, Parser};
-use crate::json::records::Records;
+use crate::json::records::{Records, Stop};
 use crate::json::{JsonOptions, split};
 use crate::locate::SourceFile;
 use crate::piece::{open_at, open_text};
+use crate::reject::BadRows;
 
 const FILES_AT_ONCE: usize = 4;
 const WINDOWS: u64 = 16;
@@ -89,7 +90,7 @@ fn infer_file(file: &SourceFile, options: &JsonOptions) -> Result<Shape> {
     let mut shape = Shape::default();
     let mut records = Records::new(text.input, file.name(), options.rows.clone());
     while records.position() < head {
-        if !shape.observe_next(&mut records, true)? {
+        if !shape.observe_next(&mut records, true, &options.bad_rows)? {
             return Ok(shape);
         }
     }
@@ -111,7 +112,9 @@ fn windows(shape: &mut Shape, file: &SourceFile, head: u64, options: &JsonOption
         let Some(offset) = found else { continue };
         let start = at + offset;
         let mut records = Records::over(open_at(file, start)?, file.name(), start, u64::MAX);
-        while records.position() < start + size && shape.observe_next(&mut records, false)? {}
+        while records.position() < start + size
+            && shape.observe_next(&mut records, false, &options.bad_rows)?
+        {}
     }
     Ok(())
 }
@@ -170,11 +173,12 @@ struct Node {
 }
 
 impl Shape {
-    /// Takes the next record into account; false at the end.
+    /// Takes the next record into account; false at the end. A bad one counts when it is read.
     fn observe_next<R: Read>(
         &mut self,
         records: &mut Records<R>,
         knows_lines: bool,
+        bad_rows: &BadRows,
     ) -> Result<bool> {
         let at = records.position();
         let changes = self.changes;
@@ -184,9 +188,17 @@ impl Shape {
             let record = &text[..parser.at];
             self.observe(record).map_err(|error| fail(&error, record))?;
             Ok(parser.at)
-        })?;
-        let Some(line) = found else {
-            return Ok(false);
+        });
+        let line = match found {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(false),
+            Err(Stop::Fault(fault)) if !bad_rows.is_fail() => {
+                return match records.skip()? {
+                    Some(_) => Ok(true),
+                    None => Err(records.error(fault.into())),
+                };
+            }
+            Err(stop) => return Err(records.error(stop)),
         };
         if self.changes != changes {
             let name = records.name();
@@ -537,7 +549,7 @@ mod tests {
         let mut shape = Shape::default();
         let text = lines.join("\n");
         let mut records = Records::new(text.as_bytes(), "t.json".into(), None);
-        while shape.observe_next(&mut records, true)? {}
+        while shape.observe_next(&mut records, true, &BadRows::Fail)? {}
         let schema = shape.schema();
         let fields = schema
             .fields()
@@ -551,7 +563,10 @@ mod tests {
         let mut shape = Shape::default();
         let text = "{\"a\":1}\n{\"a\":2}\n{\"a\":\"x\",\"b\":null}\n{\"b\":true}";
         let mut records = Records::new(text.as_bytes(), "t.json".into(), None);
-        while shape.observe_next(&mut records, true).unwrap() {}
+        while shape
+            .observe_next(&mut records, true, &BadRows::Fail)
+            .unwrap()
+        {}
         let evidence: Vec<_> = shape.evidence().iter().map(ToString::to_string).collect();
         assert_eq!(
             evidence,

@@ -30,6 +30,7 @@ use crate::error::Result;
 use crate::format::{BatchWriter, Connector};
 use crate::input::Output;
 use crate::locate::SourceFile;
+use crate::reject::BadRows;
 use crate::scan::FileTable;
 
 pub use path::JsonPath;
@@ -43,6 +44,9 @@ pub struct JsonOptions {
     pub rows: Option<JsonPath>,
     /// Default: UTF-8, or what a byte order mark says.
     pub encoding: TextEncoding,
+    /// What happens to a record that cannot be read: one that is no JSON, or has a value or a name that does not fit.
+    /// Default: it ends the run. Inside of an array, or on a path, what is no JSON always does.
+    pub bad_rows: BadRows,
     /// How much of each file decides the types, in bytes. Default: 8 MiB. A larger file is looked at at its start
     /// and in several places behind it. More is slower to start; a value or name that was not looked at and
     /// does not fit is an error, never left out.
@@ -56,6 +60,7 @@ impl Default for JsonOptions {
         Self {
             rows: None,
             encoding: TextEncoding::UTF8,
+            bad_rows: BadRows::Fail,
             infer_bytes: 8 << 20,
             compression: TextCompression::None,
         }

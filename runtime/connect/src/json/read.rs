@@ -8,10 +8,14 @@ use arrow::datatypes::{Fields, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::json::decode::Decoder;
-use crate::json::records::Records;
+use crate::json::records::{Fault, Records, Stop};
 use crate::json::{JsonOptions, split};
 use crate::locate::SourceFile;
-use crate::piece::{BatchIterator, FileReader, Part, ScanRequest, open_at, open_text, until_over};
+use crate::piece::{
+    BatchIterator, FileReader, Part, RejectedRows, ScanRequest, line_ends, open_at, open_text,
+    until_over,
+};
+use crate::reject::{BadRow, BadRows};
 
 const MAX_BATCH_BYTES: u64 = 16 << 20;
 
@@ -81,8 +85,10 @@ impl JsonReader {
             file: file.clone(),
             options: self.options.clone(),
             start,
+            lines_before: None,
             projection: request.projection.clone(),
             decoder: Decoder::new(fields, &request.projection, request.batch_rows)?,
+            rejected: Arc::clone(&request.rejected),
             fields: fields.clone(),
             schema: Arc::clone(&request.schema),
             batch_rows: request.batch_rows.max(1),
@@ -97,8 +103,11 @@ struct JsonBatches {
     options: JsonOptions,
     /// The byte at which the part begins.
     start: u64,
+    /// Lines in front of it, once somebody asked.
+    lines_before: Option<u64>,
     projection: Vec<usize>,
     decoder: Decoder,
+    rejected: Arc<RejectedRows>,
     /// The columns of the table.
     fields: Fields,
     schema: SchemaRef,
@@ -108,14 +117,26 @@ struct JsonBatches {
 impl JsonBatches {
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
         let start = self.records.position();
+        // However many bad records come one after the other, a batch without a row is the end.
         while self.decoder.rows() < self.batch_rows
-            && self.records.position() - start < MAX_BATCH_BYTES
+            && (self.decoder.rows() == 0 || self.records.position() - start < MAX_BATCH_BYTES)
         {
+            let rows = self.decoder.rows();
             let decoder = &mut self.decoder;
             match self.records.read(|text| decoder.push(text)) {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(error) => return Err(self.with_lines_before(error)?),
+                Err(Stop::Fault(fault)) if !self.options.bad_rows.is_fail() => {
+                    // Text that is not UTF-8 shows when the row is there.
+                    if self.decoder.rows() > rows {
+                        self.decoder.pop();
+                    }
+                    self.reject(fault)?;
+                }
+                Err(stop) => {
+                    let error = self.records.error(stop);
+                    return Err(self.with_lines_before(error)?);
+                }
             }
         }
         let rows = self.decoder.rows();
@@ -129,6 +150,36 @@ impl JsonBatches {
             .map_err(|e| Error::Query(e.into()))
     }
 
+    /// Leaves out the record that has the fault, if it can be told where it ends.
+    fn reject(&mut self, fault: Fault) -> Result<()> {
+        let column = self.decoder.take_culprit();
+        let Some(text) = self.records.skip()? else {
+            let error = self.records.error(fault.into());
+            return Err(self.with_lines_before(error)?);
+        };
+        let name = self.file.name();
+        let row = BadRow {
+            file: &name,
+            line: self.lines_before()? + fault.row_line,
+            column: column.as_deref(),
+            reason: &fault.message,
+            raw: text.trim_ascii_end(),
+        };
+        self.options.bad_rows.take(&row, &self.rejected)
+    }
+
+    /// Lines of the file in front of the part.
+    fn lines_before(&mut self) -> Result<u64> {
+        if let Some(lines) = self.lines_before {
+            return Ok(lines);
+        }
+        let lines = match self.start {
+            0 => 0,
+            start => line_ends(&self.file, start)?,
+        };
+        Ok(*self.lines_before.insert(lines))
+    }
+
     /// The error of a part, as it is when its file is read from the start: what is wrong there may come first, and the
     /// lines are those of the file.
     fn with_lines_before(&self, error: Error) -> Result<Error> {
@@ -140,8 +191,13 @@ impl JsonBatches {
         let mut whole = Self {
             records: Records::new(text.input, name, None),
             file: self.file.clone(),
-            options: self.options.clone(),
+            options: JsonOptions {
+                bad_rows: BadRows::Fail,
+                ..self.options.clone()
+            },
+            rejected: Arc::default(),
             start: 0,
+            lines_before: None,
             projection: self.projection.clone(),
             decoder: Decoder::new(&self.fields, &self.projection, self.batch_rows)?,
             fields: self.fields.clone(),

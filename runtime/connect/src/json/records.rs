@@ -3,12 +3,18 @@
 //! Finds where objects begin and checks what stands between them; what stands inside, and where they end, is the
 //! business of the one who parses them in place. Memory is bounded by the longest object, also for an array
 //! of gigabytes: what a path leads past is not kept.
+//!
+//! A record that is wrong is a [`Fault`]. Where it ends is known if it is JSON all the same; else, of records one after
+//! the other, it ends where another can be told to begin: in front of a `{` that begins a line or is proven to begin a
+//! record (see `split.rs`). What is broken inside of an array or on a path has no end that could be told.
 
+use std::fmt;
 use std::io::Read;
 
 use crate::error::{Error, Result};
 use crate::json::parse::{Fail, MAX_DEPTH, Parsed, Parser};
 use crate::json::path::{JsonPath, Step};
+use crate::json::split;
 
 const CHUNK_BYTES: usize = 256 << 10;
 pub(super) const MAX_RECORD_BYTES: usize = 16 << 20;
@@ -106,11 +112,12 @@ impl<R: Read> Records<R> {
     /// and may end too early, and gives the length of the object.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with file, line and column for what is not JSON or what `parse` refuses.
+    /// What is wrong with the record, behind which [`Self::skip`] goes on, or with the file; [`Self::error`] makes either
+    /// an [`Error`] with file, line and column.
     pub(super) fn read(
         &mut self,
         mut parse: impl FnMut(&[u8]) -> Parsed<usize>,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<u64>, Stop> {
         let is_there = match self.path {
             None => self.find_object()?,
             Some(_) => self.find_by_path()?,
@@ -127,30 +134,71 @@ impl<R: Read> Records<R> {
                     return Ok(Some(line));
                 }
                 Err(Fail::End) => self.extend()?,
-                Err(Fail::At(at, message)) => return Err(self.invalid(at, &message)),
+                Err(Fail::At(at, message)) => return Err(self.fault(at, &message).into()),
             }
         }
     }
 
+    pub(super) fn error(&self, stop: Stop) -> Error {
+        match stop {
+            Stop::Fault(fault) => Error::Invalid(format!("{}:{fault}", self.name)),
+            Stop::Error(error) => error,
+        }
+    }
+
+    /// Goes past the record that [`Self::read`] found a fault in, and gives its text; None if its end cannot be told.
+    pub(super) fn skip(&mut self) -> Result<Option<Vec<u8>>> {
+        let is_open =
+            matches!(self.between, Between::Start | Between::Sequence) && self.path.is_none();
+        loop {
+            let rest = &self.buffer[self.position..self.filled];
+            let mut parser = Parser::new(rest);
+            let is_record = rest.first() == Some(&b'{');
+            let length = match is_record.then(|| parser.skip_object()) {
+                Some(Ok(())) => Some(parser.at),
+                Some(Err(Fail::End)) if !self.is_ended => None,
+                _ if !is_open => return Ok(None),
+                _ => next_record(rest).or(self.is_ended.then_some(rest.len())),
+            };
+            if let Some(length) = length {
+                let text = rest[..length].to_vec();
+                self.advance(length);
+                self.between = match self.between {
+                    Between::Start => Between::Sequence,
+                    other => other,
+                };
+                return Ok(Some(text));
+            }
+            if rest.len() > MAX_RECORD_BYTES {
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+    }
+
     /// More of a record that is not whole yet.
-    fn extend(&mut self) -> Result<()> {
+    fn extend(&mut self) -> Result<(), Stop> {
         let length = self.filled - self.position;
         if length > MAX_RECORD_BYTES {
-            return Err(self.invalid_line(&format!(
-                "the object that starts here has over {MAX_RECORD_BYTES} bytes; is a bracket missing?"
-            )));
+            return Err(self
+                .fault_of_line(&format!(
+                    "the object that starts here has over {MAX_RECORD_BYTES} bytes; is a bracket missing?"
+                ))
+                .into());
         }
         if !self.fill()? {
             // What is not UTF-8 explains more.
             self.check_utf8(length)?;
-            return Err(self.invalid_line(
-                "the object that starts here is never closed; is a bracket or quote missing?",
-            ));
+            return Err(self
+                .fault_of_line(
+                    "the object that starts here is never closed; is a bracket or quote missing?",
+                )
+                .into());
         }
         Ok(())
     }
 
-    fn check_utf8(&mut self, length: usize) -> Result<()> {
+    fn check_utf8(&mut self, length: usize) -> Result<(), Fault> {
         let end = self.position + length;
         if end <= self.valid {
             return Ok(());
@@ -165,7 +213,7 @@ impl<R: Read> Records<R> {
             return Ok(());
         }
         let likely = crate::encoding::likely(&self.buffer[self.position..end]);
-        Err(self.invalid(
+        Err(self.fault(
             self.valid - self.position,
             &format!(
                 "not UTF-8; it looks like {likely}: name the encoding, or convert the file to UTF-8"
@@ -173,7 +221,7 @@ impl<R: Read> Records<R> {
         ))
     }
 
-    fn find_object(&mut self) -> Result<bool> {
+    fn find_object(&mut self) -> Result<bool, Stop> {
         while let Some(byte) = self.peek()? {
             match (byte, self.between) {
                 (b' ' | b'\t' | b'\r' | b'\n', _) => {}
@@ -190,13 +238,15 @@ impl<R: Read> Records<R> {
                     self.between = Between::ArrayComma;
                     return Ok(true);
                 }
-                (_, between) => return Err(self.unexpected(byte, between)),
+                (_, between) => return Err(self.unexpected(byte, between).into()),
             }
             self.advance(1);
         }
         match self.between {
             Between::Start | Between::Sequence | Between::ArrayEnd => Ok(false),
-            _ => Err(self.invalid_line("the file ends inside its array; is it cut off?")),
+            _ => Err(self
+                .invalid_line("the file ends inside its array; is it cut off?")
+                .into()),
         }
     }
 
@@ -442,7 +492,7 @@ impl<R: Read> Records<R> {
         Ok(self.filled > before)
     }
 
-    fn unexpected(&self, byte: u8, between: Between) -> Error {
+    fn unexpected(&self, byte: u8, between: Between) -> Fault {
         let expected = match between {
             Between::Start => "an object or an array of objects",
             Between::Sequence | Between::ArrayElement => "an object",
@@ -450,16 +500,11 @@ impl<R: Read> Records<R> {
             Between::ArrayComma => "a comma or the end of the array",
             Between::ArrayEnd => "nothing after the array",
         };
-        self.expected(expected, byte)
+        self.fault_of_line(&expected_but_found(expected, byte))
     }
 
     fn expected(&self, expected: &str, byte: u8) -> Error {
-        let found = if byte.is_ascii_graphic() {
-            char::from(byte).to_string()
-        } else {
-            format!("byte 0x{byte:02x}")
-        };
-        self.invalid_line(&format!("expected {expected}, found {found}"))
+        self.invalid_line(&expected_but_found(expected, byte))
     }
 
     fn cut_off(&self) -> Error {
@@ -467,11 +512,24 @@ impl<R: Read> Records<R> {
     }
 
     fn invalid_line(&self, message: &str) -> Error {
-        Error::Invalid(format!("{}:{}: {message}", self.name, self.line))
+        self.error(self.fault_of_line(message).into())
+    }
+
+    fn invalid(&self, at: usize, message: &str) -> Error {
+        self.error(self.fault(at, message).into())
+    }
+
+    fn fault_of_line(&self, message: &str) -> Fault {
+        Fault {
+            row_line: self.line,
+            line: self.line,
+            column: None,
+            message: message.to_owned(),
+        }
     }
 
     /// What is wrong `at` bytes behind the position.
-    fn invalid(&self, at: usize, message: &str) -> Error {
+    fn fault(&self, at: usize, message: &str) -> Fault {
         let end = (self.position + at).min(self.filled);
         let passed = &self.buffer[self.position..end];
         let lines = memchr::memchr_iter(b'\n', passed).count() as u64;
@@ -479,12 +537,67 @@ impl<R: Read> Records<R> {
             Some(last) => (passed.len() - last) as i64,
             None => end as i64 - self.line_start + 1,
         };
-        Error::Invalid(format!(
-            "{}:{}:{column}: {message}",
-            self.name,
-            self.line + lines
-        ))
+        Fault {
+            row_line: self.line,
+            line: self.line + lines,
+            column: Some(column),
+            message: message.to_owned(),
+        }
     }
+}
+
+/// Why there is no next record.
+pub(super) enum Stop {
+    /// One record is wrong.
+    Fault(Fault),
+    /// The file is, or cannot be read.
+    Error(Error),
+}
+
+/// What is wrong with a record, and where; shown as `line:column: message`.
+pub(super) struct Fault {
+    /// Where the record begins.
+    pub(super) row_line: u64,
+    line: u64,
+    column: Option<i64>,
+    pub(super) message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.column {
+            Some(column) => write!(f, "{}:{column}: {}", self.line, self.message),
+            None => write!(f, "{}: {}", self.line, self.message),
+        }
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Stop::Fault(fault)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Error(error)
+    }
+}
+
+fn expected_but_found(expected: &str, byte: u8) -> String {
+    if byte.is_ascii_graphic() {
+        format!("expected {expected}, found {}", char::from(byte))
+    } else {
+        format!("expected {expected}, found byte 0x{byte:02x}")
+    }
+}
+
+/// Where in the text, which begins with a record that is broken, the next one begins.
+fn next_record(text: &[u8]) -> Option<usize> {
+    let begins_line = memchr::memmem::find(text, b"\n{").map(|at| at + 1);
+    // As for a part: what is read in parts is what is read in one.
+    let proven = split::first_record(text);
+    [begins_line, proven].into_iter().flatten().min()
 }
 
 #[cfg(test)]
@@ -506,15 +619,67 @@ mod tests {
         let mut records = Records::new(Slow(text.as_bytes(), chunk), "t.json".into(), path);
         let mut all = Vec::new();
         let mut object = String::new();
-        while let Some(line) = records.read(|text| {
-            let mut parser = Parser::new(text);
-            parser.skip_object()?;
-            object = String::from_utf8_lossy(&text[..parser.at]).into_owned();
-            Ok(parser.at)
-        })? {
-            all.push((line, std::mem::take(&mut object)));
+        loop {
+            let read = records.read(|text| {
+                let mut parser = Parser::new(text);
+                parser.skip_object()?;
+                object = String::from_utf8_lossy(&text[..parser.at]).into_owned();
+                Ok(parser.at)
+            });
+            match read.map_err(|stop| records.error(stop))? {
+                Some(line) => all.push((line, std::mem::take(&mut object))),
+                None => return Ok(all),
+            }
         }
-        Ok(all)
+    }
+
+    /// Every record, and what was left out between them.
+    fn read_around(text: &str, chunk: usize) -> std::result::Result<Vec<String>, String> {
+        let mut records = Records::new(Slow(text.as_bytes(), chunk), "t.json".into(), None);
+        let mut all = Vec::new();
+        loop {
+            let mut object = String::new();
+            let read = records.read(|text| {
+                let mut parser = Parser::new(text);
+                parser.skip_object()?;
+                object = String::from_utf8_lossy(&text[..parser.at]).into_owned();
+                Ok(parser.at)
+            });
+            match read {
+                Ok(Some(line)) => all.push(format!("{line} {object}")),
+                Ok(None) => return Ok(all),
+                Err(Stop::Error(error)) => return Err(error.to_string()),
+                Err(Stop::Fault(fault)) => match records.skip().map_err(|e| e.to_string())? {
+                    Some(text) => {
+                        let text = String::from_utf8_lossy(&text);
+                        all.push(format!("{} BAD {}", fault.row_line, text.trim_end()));
+                    }
+                    None => return Err(records.error(fault.into()).to_string()),
+                },
+            }
+        }
+    }
+
+    /// What is broken ends where another record can be told to begin, however the bytes come.
+    #[test]
+    fn broken_records_are_left_out_alone() {
+        for chunk in [1, 3, 1000] {
+            let around = |text: &str| read_around(text, chunk).unwrap().join("|");
+            assert_eq!(
+                around("{\"a\":1}\n{\"a\":\n{\"a\":2}\n"),
+                "1 {\"a\":1}|2 BAD {\"a\":|3 {\"a\":2}"
+            );
+            assert_eq!(
+                around("oops\n{\"a\":1}\nhm, {\n {\"b\"}\n  {\"a\":2}"),
+                "1 BAD oops|2 {\"a\":1}|3 BAD hm, {\n {\"b\"}|5 {\"a\":2}"
+            );
+            assert_eq!(around("{\"a\":1}\n{\"a\":"), "1 {\"a\":1}|2 BAD {\"a\":");
+            assert_eq!(around("{\"a\":tru}{\"a\":1}"), "1 BAD {\"a\":tru}{\"a\":1}");
+            let refused = read_around("[{\"a\":1},\n{\"a\":},\n{\"a\":2}]", chunk).unwrap_err();
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(refused, @"t.json:2:6: expected a value, found }");
+            }
+        }
     }
 
     fn read(text: &str) -> Result<Vec<(u64, String)>> {

@@ -19,6 +19,31 @@ enum State {
     LineEnd,
 }
 
+impl State {
+    /// Behind another byte; None if a record begins with it.
+    fn after(self, byte: u8) -> Option<Self> {
+        Some(match (byte, self) {
+            (b'{', State::LineEnd) => return None,
+            (b'}', _) => State::Closed,
+            (b'\n', State::Closed | State::LineEnd) => State::LineEnd,
+            (b' ' | b'\t' | b'\r', state) => state,
+            _ => State::Elsewhere,
+        })
+    }
+}
+
+/// The offset of the `{` of the first record that is proven to begin in a text.
+pub(super) fn first_record(text: &[u8]) -> Option<usize> {
+    let mut state = State::Elsewhere;
+    text.iter().position(|byte| match state.after(*byte) {
+        Some(next) => {
+            state = next;
+            false
+        }
+        None => true,
+    })
+}
+
 /// The offset, counted from where `input` stands, of the `{` of a record; None if none can be proven.
 pub(super) fn record_start(mut input: impl Read) -> io::Result<Option<u64>> {
     let mut buffer = vec![0; CHUNK_BYTES];
@@ -32,13 +57,10 @@ pub(super) fn record_start(mut input: impl Read) -> io::Result<Option<u64>> {
             Err(e) => return Err(e),
         };
         for (index, byte) in buffer[..read].iter().enumerate() {
-            state = match (byte, state) {
-                (b'{', State::LineEnd) => return Ok(Some(seen + index as u64)),
-                (b'}', _) => State::Closed,
-                (b'\n', State::Closed | State::LineEnd) => State::LineEnd,
-                (b' ' | b'\t' | b'\r', state) => state,
-                _ => State::Elsewhere,
-            };
+            match state.after(*byte) {
+                Some(next) => state = next,
+                None => return Ok(Some(seen + index as u64)),
+            }
         }
         seen += read as u64;
     }

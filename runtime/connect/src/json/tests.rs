@@ -13,6 +13,7 @@ use crate::json::read::JsonReader;
 use crate::locate::{SourceFile, locate};
 use crate::piece::{FileReader, ScanRequest, partitions};
 use crate::place::Place;
+use crate::reject::{BadRows, Quarantine};
 
 struct Fixture {
     reader: JsonReader,
@@ -92,6 +93,65 @@ fn an_error_in_a_later_part_names_its_line() {
     let fixture = Fixture::new(&lines, &options);
     let error = fixture.read(4, 100).unwrap_err();
     insta::assert_snapshot!(error, @r#"p.json:502:2: the object names "id" twice; rename one"#);
+}
+
+/// Bad records of every kind, in parts as in one piece: the same rows, and the same lines in quarantine.
+#[test]
+fn quarantine_in_parts_names_lines_too() {
+    let mut lines: String = (0..300).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    lines.push_str("{\"id\":{\"no\":1}}\nnothing\n{\"id\":1,\n \"new\":2}\n{\"id\":\n{\"id\":7}\n");
+    lines.extend((0..300).map(|id| format!("{{\"id\":{id}}}\n")));
+    lines.push_str("{\"id\":\"end");
+    let read = |target, min_bytes| {
+        let quarantine = Quarantine::default();
+        let options = JsonOptions {
+            infer_bytes: 100,
+            bad_rows: BadRows::Quarantine(quarantine.clone()),
+            ..JsonOptions::default()
+        };
+        let fixture = Fixture::new(&lines, &options);
+        let (rows, parts) = fixture.read(target, min_bytes).unwrap();
+        (rows, quarantine.rows(), parts)
+    };
+    let (rows, bad, _) = read(1, u64::MAX);
+    assert_eq!(rows.matches('\n').count(), 300 + 1 + 300 + 3);
+    let shown: Vec<_> = bad
+        .iter()
+        .map(|row| {
+            format!(
+                "{} {:?} {:?}: {}",
+                row.line, row.column, row.text, row.reason
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    301 Some("id") "{\"id\":{\"no\":1}}": "id" holds an object here, not an int64, the type that the start of the table suggests; raise infer_bytes, or make them alike
+    302 None "nothing": expected an object, found n
+    303 None "{\"id\":1,\n \"new\":2}": the name "new" is new, which the start of the table does not suggest; raise infer_bytes
+    305 Some("id") "{\"id\":": "id" holds an object here, not an int64, the type that the start of the table suggests; raise infer_bytes, or make them alike
+    607 Some("id") "{\"id\":\"end": the object that starts here is never closed; is a bracket or quote missing?
+    "#);
+    let (in_parts, bad_in_parts, parts) = read(6, 100);
+    assert!(parts > 3, "{parts}");
+    assert_eq!(in_parts, rows);
+    assert_eq!(bad_in_parts, bad);
+}
+
+/// More bad records in a row than a batch has bytes are not the end of the file.
+#[test]
+fn many_bad_records_are_not_the_end() {
+    let bad = format!("{{\"id\":[\"{}\"]}}\n", "x".repeat(1 << 20));
+    let text = format!("{{\"id\":1}}\n{}{{\"id\":2}}\n", bad.repeat(40));
+    let options = JsonOptions {
+        infer_bytes: 10,
+        bad_rows: BadRows::Drop,
+        ..JsonOptions::default()
+    };
+    let fixture = Fixture::new(&text, &options);
+    for target in [1, 3] {
+        let (rows, _) = fixture.read(target, 1 << 20).unwrap();
+        assert!(rows.contains("| 1  |") && rows.contains("| 2  |"), "{rows}");
+    }
 }
 
 fn record() -> impl Strategy<Value = String> {

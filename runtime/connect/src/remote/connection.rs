@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::remote::location::canonical;
+use crate::remote::location::{Location, canonical};
 use crate::remote::secret::Secret;
 
 /// How one remote place is reached. See [`Connection::from_properties`] for what can be said.
@@ -126,6 +126,20 @@ impl Connection {
         Error::Invalid(format!("connection {:?}: {property}: {why}", self.name))
     }
 
+    /// Whether it is for this path: one that begins with its URL.
+    pub fn serves(&self, path: &Path) -> bool {
+        let Ok(Some(location)) = Location::parse(path) else {
+            return false;
+        };
+        let (root, whole) = location.canonical();
+        self.is_for(&root, &whole)
+    }
+
+    /// A connection to a whole bucket serves the bucket itself too.
+    fn is_for(&self, root: &str, path: &str) -> bool {
+        path.starts_with(&self.url) || self.url.strip_suffix('/') == Some(root)
+    }
+
     /// Everything of it that no text may show.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let single = [
@@ -168,14 +182,9 @@ impl Connections {
     /// The connection that serves a path, both with the scheme as we call it: the one whose URL is the longest that
     /// the path begins with.
     pub(crate) fn of(&self, root: &str, path: &str) -> Option<&Connection> {
-        // A connection to a whole bucket serves the bucket itself too.
-        let folder = format!("{root}/");
-        let serves = |connection: &&Connection| {
-            path.starts_with(&connection.url) || folder == connection.url
-        };
         self.0
             .iter()
-            .filter(serves)
+            .filter(|connection| connection.is_for(root, path))
             .max_by_key(|connection| connection.url.len())
     }
 

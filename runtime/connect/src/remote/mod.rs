@@ -148,6 +148,15 @@ impl Remote {
         self.with_options(self.options.clone())
     }
 
+    /// The same with counters of its own and the budget of the whole, and other connections if there are some.
+    pub(crate) fn for_part(&self, connections: Option<Connections>) -> Self {
+        let connections = connections.unwrap_or_else(|| self.connections.clone());
+        Self {
+            counters: Arc::new(Counters::part_of(&self.counters)),
+            ..self.changed(connections, self.reach.clone(), self.options.clone())
+        }
+    }
+
     fn changed(&self, connections: Connections, reach: Reach, options: RemoteOptions) -> Self {
         Self::of(connections, reach, options, Arc::clone(&self.memory))
     }

@@ -1,8 +1,10 @@
 //! [`Traffic`]: what a place sent and received, and how often it had to ask again.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counted since the place was made, or since [`Place::for_run`](crate::Place::for_run).
+/// Counted since the place was made, or since [`Place::for_run`](crate::Place::for_run) or
+/// [`Place::for_part`](crate::Place::for_part).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Requests, those that were repeated included.
@@ -24,6 +26,8 @@ pub(crate) struct Counters {
     received: AtomicU64,
     sent: AtomicU64,
     budget: u64,
+    /// Whose budget it is, where that is not our own: what is counted here counts there too.
+    whole: Option<Arc<Counters>>,
 }
 
 impl Counters {
@@ -34,6 +38,15 @@ impl Counters {
             received: AtomicU64::default(),
             sent: AtomicU64::default(),
             budget,
+            whole: None,
+        }
+    }
+
+    /// Counters of a part of what `whole` counts, with no budget of its own.
+    pub(crate) fn part_of(whole: &Arc<Self>) -> Self {
+        Self {
+            whole: Some(Arc::clone(whole)),
+            ..Self::new(whole.budget)
         }
     }
 
@@ -44,15 +57,25 @@ impl Counters {
     pub(crate) fn sent(&self, bytes: usize) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.sent(bytes);
+        }
     }
 
     pub(crate) fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.received(bytes);
+        }
     }
 
     /// Counts a failure that is tried again; false if the budget does not allow it.
     pub(crate) fn spend_retry(&self) -> bool {
-        self.retries.fetch_add(1, Ordering::Relaxed) < self.budget
+        let before = self.retries.fetch_add(1, Ordering::Relaxed);
+        match &self.whole {
+            None => before < self.budget,
+            Some(whole) => whole.spend_retry(),
+        }
     }
 
     pub(crate) fn traffic(&self) -> Traffic {

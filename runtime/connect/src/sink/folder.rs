@@ -20,6 +20,7 @@ use crate::locate::is_hidden;
 use crate::remote::orphans::OpenUpload;
 use crate::remote::store::Store;
 use crate::remote::upload;
+use crate::sink::held::HeldRoot;
 use crate::sink::staged::{self, StagedFile};
 
 /// Entries that a message counts; beyond them it says "or more".
@@ -30,7 +31,11 @@ const MAX_COUNTED: usize = 1000;
 pub(super) enum Folder {
     Local {
         dir: Arc<Dir>,
+        /// Below `dir`; empty for the folder itself.
+        below: PathBuf,
         path: PathBuf,
+        /// Set where many folders are written at a time: staged files are not kept open then.
+        root: Option<Arc<HeldRoot>>,
     },
     Bucket {
         store: Arc<Store>,
@@ -64,9 +69,12 @@ impl Folder {
     /// The names that readers see, sorted.
     pub(super) fn visible_names(&self) -> Result<Vec<String>> {
         let names = match self {
-            Folder::Local { dir, path } => {
+            Folder::Local {
+                dir, below, path, ..
+            } => {
                 let mut names = Vec::new();
-                for entry in dir.entries().map_err(|e| Error::io("list", path, e))? {
+                let entries = dir.read_dir(here(below));
+                for entry in entries.map_err(|e| Error::io("list", path, e))? {
                     let name = entry.map_err(|e| Error::io("list", path, e))?.file_name();
                     names.push(name.to_string_lossy().into_owned());
                 }
@@ -89,7 +97,9 @@ impl Folder {
     /// The text of a small file, or none if it is not there.
     pub(super) fn read(&self, name: &str) -> Result<Option<String>> {
         match self {
-            Folder::Local { dir, path } => match dir.read_to_string(name) {
+            Folder::Local {
+                dir, below, path, ..
+            } => match dir.read_to_string(below.join(name)) {
                 Ok(text) => Ok(Some(text)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(e) => Err(Error::io("read", path.join(name), e)),
@@ -113,13 +123,15 @@ impl Folder {
     /// Puts a small file there, whole and durable, in the place of one of that name.
     pub(super) fn replace(&self, name: &str, text: &str) -> Result<()> {
         match self {
-            Folder::Local { dir, path } => {
-                let new_name = format!(".{name}.new");
+            Folder::Local {
+                dir, below, path, ..
+            } => {
+                let new_name = below.join(format!(".{name}.new"));
                 let replace = || {
                     let mut file = dir.create(&new_name)?;
                     file.write_all(text.as_bytes())?;
                     file.sync_all()?;
-                    dir.rename(&new_name, dir, name)
+                    dir.rename(&new_name, dir, below.join(name))
                 };
                 replace().map_err(|e| {
                     let _ = dir.remove_file(&new_name);
@@ -141,7 +153,9 @@ impl Folder {
     /// Removes a file; false if it was not there, as far as that is known.
     pub(super) fn remove(&self, name: &str) -> Result<bool> {
         match self {
-            Folder::Local { dir, path } => match dir.remove_file(name) {
+            Folder::Local {
+                dir, below, path, ..
+            } => match dir.remove_file(below.join(name)) {
                 Ok(()) => Ok(true),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
                 Err(e) => Err(Error::io("remove", path.join(name), e)),
@@ -161,9 +175,11 @@ impl Folder {
     /// Makes the names durable.
     pub(super) fn sync(&self) -> Result<()> {
         match self {
-            Folder::Local { dir, path } => {
+            Folder::Local {
+                dir, below, path, ..
+            } => {
                 // A folder handle may be a bare path handle, which cannot be synced: open it for reading.
-                let synced = dir.open(".").and_then(|file| file.sync_all());
+                let synced = dir.open(here(below)).and_then(|file| file.sync_all());
                 synced.map_err(|e| Error::io("sync", path, e))
             }
             Folder::Bucket { .. } | Folder::Stdout => Ok(()),
@@ -173,8 +189,14 @@ impl Folder {
     /// Begins a file that nobody sees, over the remains of an earlier attempt of the same run.
     pub(super) fn create(&self, name: &str, run: &str) -> Result<(StagedFile, Output)> {
         match self {
-            Folder::Local { dir, path } => {
-                let (file, output) = staged::create_local(dir, path, name, run)?;
+            Folder::Local {
+                dir,
+                below,
+                path,
+                root,
+            } => {
+                let at = staged::LocalFolder { dir, below, path };
+                let (file, output) = staged::create_local(&at, root.as_ref(), name, run)?;
                 Ok((StagedFile::new(name, path.join(name), file), output))
             }
             Folder::Bucket { store, key, path } => {
@@ -202,7 +224,15 @@ impl Folder {
         is_over: &dyn Fn(&str) -> bool,
     ) -> Result<usize> {
         match self {
-            Folder::Local { dir, path } => staged::discard_local(dir, path, is_ours, is_over),
+            Folder::Local {
+                dir,
+                below,
+                path,
+                root,
+            } => {
+                let at = staged::LocalFolder { dir, below, path };
+                staged::discard_local(&at, root.as_deref(), is_ours, is_over)
+            }
             Folder::Bucket { store, key, path } => {
                 discard_uploads(store, key, path, is_ours, is_over)
             }
@@ -218,6 +248,14 @@ impl Folder {
         error: &object_store::Error,
     ) -> Error {
         store.failed(action, &self.path_of(name).to_string_lossy(), error)
+    }
+}
+
+/// A path below a folder that can be opened: the empty one is the folder itself.
+pub(super) fn here(below: &Path) -> &Path {
+    match below.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => below,
     }
 }
 

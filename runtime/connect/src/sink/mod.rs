@@ -14,7 +14,7 @@
 //! In a bucket a staged file is a multipart upload, which nobody sees until it is completed: by commit. Standard output
 //! is written to a file without a name first, and gets it at commit.
 //!
-//! A staged file is locked for as long as its writer lives. A process that was killed leaves staged files
+//! A staged file is locked for as long as its writer lives (see `held.rs` for outputs of many folders). A process that was killed leaves staged files
 //! without a lock: readers do not see them, and the next [`FileSink::open`] of the target removes them. An upload has no
 //! lock: those of the same run are aborted at once, those of others when they are old
 //! ([`RemoteOptions::abandoned_after`](crate::RemoteOptions::abandoned_after)).
@@ -25,6 +25,7 @@
 //! renamed.
 
 mod folder;
+mod held;
 mod manifest;
 mod staged;
 
@@ -48,6 +49,7 @@ use crate::remote::location::{Location, Scheme, parse_key};
 use crate::sink::folder::Folder;
 use crate::sink::staged::StagedFile;
 
+pub(crate) use crate::sink::held::HeldRoot;
 pub use crate::sink::staged::{CommittedOutput, StagedFileInfo, StagedOutput};
 
 const MAX_RUN_BYTES: usize = 64;
@@ -117,6 +119,40 @@ impl FileSink {
     ) -> Result<Self> {
         check_run(run)?;
         let (folder, file) = open_target(place, target)?;
+        Self::of(folder, file, format, mode, run)
+    }
+
+    /// Opens a folder below one that is held, which makes it if it is missing. Blocks briefly.
+    pub(crate) fn open_below(
+        root: &Arc<HeldRoot>,
+        below: &str,
+        format: &Format,
+        mode: WriteMode,
+        run: &str,
+    ) -> Result<Self> {
+        check_run(run)?;
+        let path = root.path.join(below);
+        match root.dir.create_dir_all(below) {
+            // A symlink perhaps: writing into it tells where it leads.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            created => created.map_err(|e| Error::io("open", &path, e))?,
+        }
+        let folder = Folder::Local {
+            dir: Arc::clone(&root.dir),
+            below: PathBuf::from(below),
+            path,
+            root: Some(Arc::clone(root)),
+        };
+        Self::of(folder, None, format, mode, run)
+    }
+
+    fn of(
+        folder: Folder,
+        file: Option<String>,
+        format: &Format,
+        mode: WriteMode,
+        run: &str,
+    ) -> Result<Self> {
         let sink = Self {
             folder,
             file,
@@ -437,7 +473,7 @@ fn open_target(place: &Place, target: &Target) -> Result<(Folder, Option<String>
                 .writable_dir(&path, true)
                 .map_err(|e| Error::io("open", &path, e))?;
             let dir = Arc::new(dir);
-            Ok((Folder::Local { dir, path }, None))
+            Ok((local_folder(dir, path), None))
         }
         Target::File(path) if place.is_standard_stream(path) => {
             Ok((Folder::Stdout, Some(path.to_string_lossy().into_owned())))
@@ -460,9 +496,17 @@ fn open_target(place: &Place, target: &Target) -> Result<(Folder, Option<String>
                 )));
             }
             let dir = Arc::new(dir);
-            let local = Folder::Local { dir, path: folder };
-            Ok((local, Some(name.to_owned())))
+            Ok((local_folder(dir, folder), Some(name.to_owned())))
         }
+    }
+}
+
+fn local_folder(dir: Arc<cap_std::fs::Dir>, path: PathBuf) -> Folder {
+    Folder::Local {
+        dir,
+        below: PathBuf::new(),
+        path,
+        root: None,
     }
 }
 

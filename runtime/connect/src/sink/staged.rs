@@ -11,10 +11,13 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::error::{Error, Result};
 use crate::input::Output;
 use crate::remote::upload::StagedUpload;
-use crate::sink::folder::Folder;
+use crate::sink::folder::{Folder, here};
+use crate::sink::held::HeldRoot;
 use crate::sink::{FileSink, WriteMode, manifest, run_of_part};
 
 const STAGED_SUFFIX: &str = ".staged";
+/// Of files that are not kept open, and so have no lock once they are written: see `held.rs`.
+const HELD_SUFFIX: &str = ".held";
 
 /// One file of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,6 +251,7 @@ impl StagedFile {
             .map_err(|e| Error::io("write", &self.path, e))?
             .len();
         match &mut self.at {
+            Staged::Local(local) if local.root.is_some() => {}
             Staged::Local(local) => local.file = Some(file),
             Staged::Stdout(kept) => *kept = Some(file),
             Staged::Upload(_) => {}
@@ -285,19 +289,25 @@ impl StagedFile {
         let Staged::Local(local) = &self.at else {
             return Ok(());
         };
-        local
-            .file
-            .as_ref()
-            .map_or(Ok(()), File::sync_all)
-            .map_err(|e| Error::io("write", &self.path, e))
+        let synced = match (&local.file, &local.root) {
+            (Some(file), _) => file.sync_all(),
+            // What another handle wrote is synced as well.
+            (None, Some(_)) => local
+                .dir
+                .open(&local.staged)
+                .and_then(|file| file.sync_all()),
+            (None, None) => Ok(()),
+        };
+        synced.map_err(|e| Error::io("write", &self.path, e))
     }
 
     fn publish(self) -> Result<()> {
         match self.at {
             Staged::Local(mut local) => {
+                let visible = local.staged.with_file_name(&self.name);
                 local
                     .dir
-                    .rename(&local.staged_name, &local.dir, &self.name)
+                    .rename(&local.staged, &local.dir, visible)
                     .map_err(|e| Error::io("write", &self.path, e))?;
                 local.is_here = false;
                 Ok(())
@@ -314,8 +324,9 @@ impl StagedFile {
         match self.at {
             Staged::Local(mut local) => {
                 local.is_here = false;
-                local.dir.remove_file(&local.staged_name).map_err(|e| {
-                    Error::io("remove", self.path.with_file_name(&local.staged_name), e)
+                local.dir.remove_file(&local.staged).map_err(|e| {
+                    let name = local.staged.file_name().unwrap_or_default();
+                    Error::io("remove", self.path.with_file_name(name), e)
                 })
             }
             Staged::Upload(upload) => upload.abort(),
@@ -328,37 +339,61 @@ impl StagedFile {
 #[derive(Debug)]
 pub(super) struct LocalFile {
     dir: Arc<Dir>,
-    staged_name: String,
+    /// Its hidden path below `dir`.
+    staged: PathBuf,
+    /// Keeps the lock.
     file: Option<File>,
+    /// Keeps the lock for all files of an output.
+    root: Option<Arc<HeldRoot>>,
     is_here: bool,
+}
+
+/// A folder on a disk: `below` `dir`, in messages `path`.
+#[derive(Clone, Copy)]
+pub(super) struct LocalFolder<'a> {
+    pub(super) dir: &'a Arc<Dir>,
+    pub(super) below: &'a Path,
+    pub(super) path: &'a Path,
 }
 
 impl Drop for LocalFile {
     fn drop(&mut self) {
         if self.is_here {
             // Nothing more can be done here; the next run finds what could not be removed.
-            let _ = self.dir.remove_file(&self.staged_name);
+            let _ = self.dir.remove_file(&self.staged);
         }
     }
 }
 
 /// Creates a hidden file, over the remains of an earlier attempt of the same run.
 pub(super) fn create_local(
-    dir: &Arc<Dir>,
-    folder: &Path,
+    folder: &LocalFolder<'_>,
+    root: Option<&Arc<HeldRoot>>,
     name: &str,
     run: &str,
 ) -> Result<(Staged, Output)> {
-    let staged_name = staged_name(name, run);
-    let file =
-        create_locked(dir, &staged_name).map_err(|e| Error::io("write", folder.join(name), e))?;
+    let suffix = suffix(root.is_some());
+    let staged = folder.below.join(format!(".{name}.{run}{suffix}"));
+    if let Some(root) = root {
+        root.stage(&staged);
+    }
+    let file = create_locked(folder.dir, &staged)
+        .map_err(|e| Error::io("write", folder.path.join(name), e))?;
     let local = LocalFile {
-        dir: Arc::clone(dir),
-        staged_name,
+        dir: Arc::clone(folder.dir),
+        staged,
         file: None,
+        root: root.cloned(),
         is_here: true,
     };
     Ok((Staged::Local(local), file.into()))
+}
+
+fn suffix(is_held: bool) -> &'static str {
+    match is_held {
+        true => HELD_SUFFIX,
+        false => STAGED_SUFFIX,
+    }
 }
 
 /// Creates the file that is copied to standard output when it is published.
@@ -373,10 +408,6 @@ fn copy_to_stdout(mut file: File) -> std::io::Result<()> {
     stdout.flush()
 }
 
-fn staged_name(name: &str, run: &str) -> String {
-    format!(".{name}.{run}{STAGED_SUFFIX}")
-}
-
 /// How often a staged file is made again because another process, cleaning up, took it for abandoned.
 const CREATE_ATTEMPTS: usize = 16;
 
@@ -384,21 +415,21 @@ const CREATE_ATTEMPTS: usize = 16;
 ///
 /// Between the two steps another process may take the file for abandoned; that shows as a lock that is
 /// held, or as a name that is gone.
-fn create_locked(dir: &Dir, staged_name: &str) -> std::io::Result<File> {
+pub(super) fn create_locked(dir: &Dir, staged: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     for _ in 0..CREATE_ATTEMPTS {
-        match dir.remove_file(staged_name) {
+        match dir.remove_file(staged) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        let file = dir.open_with(staged_name, &options)?.into_std();
+        let file = dir.open_with(staged, &options)?.into_std();
         let is_locked = match file.try_lock() {
             Err(TryLockError::WouldBlock) => false,
             // A file system without locks: nothing there is ever taken for abandoned either.
             Ok(()) | Err(TryLockError::Error(_)) => true,
         };
-        if is_locked && dir.symlink_metadata(staged_name).is_ok() {
+        if is_locked && dir.symlink_metadata(staged).is_ok() {
             return Ok(file);
         }
     }
@@ -409,58 +440,63 @@ fn create_locked(dir: &Dir, staged_name: &str) -> std::io::Result<File> {
 
 /// See [`Folder::discard`](crate::sink::folder::Folder::discard).
 pub(super) fn discard_local(
-    dir: &Dir,
-    folder: &Path,
+    folder: &LocalFolder<'_>,
+    root: Option<&HeldRoot>,
     is_ours: &dyn Fn(&str) -> bool,
     is_over: &dyn Fn(&str) -> bool,
 ) -> Result<usize> {
     let mut removed = 0;
-    for entry in dir.entries().map_err(|e| Error::io("list", folder, e))? {
-        let staged_name = entry.map_err(|e| Error::io("list", folder, e))?.file_name();
+    let entries = folder.dir.read_dir(here(folder.below));
+    for entry in entries.map_err(|e| Error::io("list", folder.path, e))? {
+        let entry = entry.map_err(|e| Error::io("list", folder.path, e))?;
+        let staged_name = entry.file_name();
         let Some(staged_name) = staged_name.to_str() else {
             continue;
         };
-        let Some((name, run)) = parts_of(staged_name) else {
+        let Some((name, run)) = parts_of(staged_name, suffix(root.is_some())) else {
             continue;
         };
+        let staged = folder.below.join(staged_name);
+        let is_held = root.is_some_and(|root| root.is_needed(&staged, run));
         removed += usize::from(if is_ours(name) {
-            remove_if_abandoned(dir, folder, staged_name)?
+            !is_held && remove_if_abandoned(folder, staged_name)?
         } else {
-            is_over(run) && remove_staged(dir, folder, staged_name)?
+            is_over(run) && remove_staged(folder, staged_name)?
         });
     }
     Ok(removed)
 }
 
 /// Removes a staged file that no living process writes.
-fn remove_if_abandoned(dir: &Dir, folder: &Path, staged_name: &str) -> Result<bool> {
+fn remove_if_abandoned(folder: &LocalFolder<'_>, staged_name: &str) -> Result<bool> {
+    let staged = folder.below.join(staged_name);
     let is_file = |meta: cap_std::fs::Metadata| meta.is_file();
-    if !dir.symlink_metadata(staged_name).is_ok_and(is_file) {
+    if !folder.dir.symlink_metadata(&staged).is_ok_and(is_file) {
         return Ok(false);
     }
     // Gone, or another user's: neither is ours to remove.
-    let Ok(file) = dir.open(staged_name) else {
+    let Ok(file) = folder.dir.open(&staged) else {
         return Ok(false);
     };
     if file.into_std().try_lock().is_err() {
         return Ok(false);
     }
-    remove_staged(dir, folder, staged_name)
+    remove_staged(folder, staged_name)
 }
 
-fn remove_staged(dir: &Dir, folder: &Path, staged_name: &str) -> Result<bool> {
-    match dir.remove_file(staged_name) {
+fn remove_staged(folder: &LocalFolder<'_>, staged_name: &str) -> Result<bool> {
+    match folder.dir.remove_file(folder.below.join(staged_name)) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(Error::io("remove", folder.join(staged_name), e)),
+        Err(e) => Err(Error::io("remove", folder.path.join(staged_name), e)),
     }
 }
 
 /// The name that a staged file would have had, and its run.
-fn parts_of(staged_name: &str) -> Option<(&str, &str)> {
+fn parts_of<'a>(staged_name: &'a str, suffix: &str) -> Option<(&'a str, &'a str)> {
     staged_name
         .strip_prefix('.')?
-        .strip_suffix(STAGED_SUFFIX)?
+        .strip_suffix(suffix)?
         .rsplit_once('.')
 }
 

@@ -38,6 +38,8 @@ struct Csv {
     multiline: Option<bool>,
     #[serde(default)]
     detect: bool,
+    #[serde(default)]
+    skip_first: bool,
     encoding: Option<String>,
     /// `fail`, `drop` or `quarantine`.
     bad_rows: Option<String>,
@@ -48,6 +50,8 @@ struct Csv {
 struct Json {
     rows: Option<String>,
     encoding: Option<String>,
+    /// `fail`, `drop` or `quarantine`.
+    bad_rows: Option<String>,
 }
 
 fn input() -> Vec<PathBuf> {
@@ -63,6 +67,7 @@ fn format(case: &Case, quarantine: &Quarantine) -> Format {
         return Format::Json(JsonOptions {
             rows: json.rows.as_ref().map(|rows| rows.parse().unwrap()),
             encoding: json.encoding.as_deref().unwrap_or("utf-8").parse().unwrap(),
+            bad_rows: bad_rows(json.bad_rows.as_deref(), quarantine),
             ..JsonOptions::default()
         });
     }
@@ -77,14 +82,19 @@ fn format(case: &Case, quarantine: &Quarantine) -> Format {
         multiline: csv.multiline.unwrap_or(true),
         detect: csv.detect,
         encoding: csv.encoding.as_deref().unwrap_or("utf-8").parse().unwrap(),
-        bad_rows: match csv.bad_rows.as_deref() {
-            None | Some("fail") => BadRows::Fail,
-            Some("drop") => BadRows::Drop,
-            Some("quarantine") => BadRows::Quarantine(quarantine.clone()),
-            Some(other) => panic!("bad_rows {other:?}"),
-        },
+        skip_first: csv.skip_first,
+        bad_rows: bad_rows(csv.bad_rows.as_deref(), quarantine),
         ..CsvOptions::default()
     })
+}
+
+fn bad_rows(mode: Option<&str>, quarantine: &Quarantine) -> BadRows {
+    match mode {
+        None | Some("fail") => BadRows::Fail,
+        Some("drop") => BadRows::Drop,
+        Some("quarantine") => BadRows::Quarantine(quarantine.clone()),
+        Some(other) => panic!("bad_rows {other:?}"),
+    }
 }
 
 async fn outcome(folder: &Path, case: &Case) -> String {

@@ -194,6 +194,58 @@ async fn many_partitions_in_bounded_memory() {
     );
 }
 
+/// Files of the process that are open, where the system tells.
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// Staged files of many partitions are closed, and yet a neighbour leaves them alone while their run lives.
+#[tokio::test]
+async fn staged_partitions_are_closed_and_kept() {
+    const PARTITIONS: usize = 300;
+    let folder = Folder::new();
+    let keys: Vec<_> = (0..PARTITIONS).map(|key| format!("k{key:03}")).collect();
+    let keys: Vec<_> = keys.iter().map(|key| Some(key.as_str())).collect();
+    let ids: Vec<_> = (0..PARTITIONS as i64).collect();
+    let rows = batch(&ids, &keys);
+    let staged = async |run: &str| {
+        let sink = sink(&folder, &csv(), WriteMode::Append, run).with_max_open_files(2);
+        let streams = vec![stream(vec![rows.clone()])];
+        sink.write(rows.schema(), streams).await.unwrap()
+    };
+    let before = open_files();
+    let first = staged("run1").await;
+    assert!(open_files() < before + 20, "{} were {before}", open_files());
+    assert_eq!(first.partitions().len(), PARTITIONS);
+    assert_eq!(first.partitions()[7].folder, "key=k007");
+    assert_eq!(first.partitions()[7].values, [Some("k007".to_owned())]);
+    let second = staged("run2").await;
+    assert_eq!(first.commit().await.unwrap().files.len(), PARTITIONS);
+    assert_eq!(second.commit().await.unwrap().files.len(), PARTITIONS);
+    let shown = folder
+        .show(&["out"], &csv(), "SELECT count(*) AS rows FROM t")
+        .await;
+    assert!(shown.contains("| 600  |"), "{shown}");
+    assert_eq!(folder.names("out").len(), PARTITIONS, "the locks are gone");
+}
+
+/// What a killed run left staged is removed by the next that writes the partition.
+#[tokio::test]
+async fn what_a_killed_run_left_staged_is_removed() {
+    let folder = Folder::new();
+    let rows = batch(&[1], &[Some("a")]);
+    let first = sink(&folder, &csv(), WriteMode::Append, "run1");
+    write(&first, vec![rows.clone()]).await.unwrap();
+    let path = folder.path("out/key=a");
+    let left = path.join(".part-00000-old-0-0.csv.old-0-0.held");
+    std::fs::write(&left, "id\n").unwrap();
+    // The run's lock lies there, and nobody holds it.
+    std::fs::write(folder.path("out/.old.running"), "").unwrap();
+    let second = sink(&folder, &csv(), WriteMode::Append, "run2");
+    write(&second, vec![rows]).await.unwrap();
+    assert!(!left.exists());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
 

@@ -1,0 +1,129 @@
+//! Kinds of nodes that Glue has and that cannot run here, each with the reason and what to do instead.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+const DATABASES: &str = "databases cannot be reached yet; export the table to files and read those";
+const STREAMS: &str = "streams cannot be read yet; let them be written to files and read those";
+const TABLE_FORMATS: &str = "tables of Hudi, Delta Lake and Iceberg cannot be read or written yet; use S3CatalogSource or S3GlueParquetTarget with Parquet";
+const GOVERNED: &str = "governed tables are no more; use S3CatalogSource or S3CatalogTarget";
+const TRANSFORM: &str = "this transform is not built in yet; write it as a SparkSQL node";
+const QUALITY: &str = "there are no rules of data quality yet; check in a SparkSQL node";
+
+/// Kind and reason.
+const REFUSED: &[(&str, &str)] = &[
+    ("Aggregate", TRANSFORM),
+    ("AmazonRedshiftSource", DATABASES),
+    ("AmazonRedshiftTarget", DATABASES),
+    ("AthenaConnectorSource", DATABASES),
+    ("CatalogDeltaSource", TABLE_FORMATS),
+    ("CatalogHudiSource", TABLE_FORMATS),
+    ("CatalogIcebergSource", TABLE_FORMATS),
+    ("CatalogKafkaSource", STREAMS),
+    ("CatalogKinesisSource", STREAMS),
+    ("ConnectorDataSource", DATABASES),
+    ("ConnectorDataTarget", DATABASES),
+    (
+        "CustomCode",
+        "code for Spark cannot run here; write it as a SparkSQL node, or as a plugin for a DynamicTransform node",
+    ),
+    ("DirectJDBCSource", DATABASES),
+    ("DirectKafkaSource", STREAMS),
+    ("DirectKinesisSource", STREAMS),
+    (
+        "DropFields",
+        "it is not built in yet; an ApplyMapping node drops what it does not map",
+    ),
+    ("DropNullFields", TRANSFORM),
+    ("DynamoDBCatalogSource", DATABASES),
+    ("DynamoDBELTConnectorSource", DATABASES),
+    ("EvaluateDataQuality", QUALITY),
+    ("EvaluateDataQualityMultiFrame", QUALITY),
+    ("FillMissingValues", TRANSFORM),
+    ("GovernedCatalogSource", GOVERNED),
+    ("GovernedCatalogTarget", GOVERNED),
+    ("JDBCConnectorSource", DATABASES),
+    ("JDBCConnectorTarget", DATABASES),
+    ("Join", TRANSFORM),
+    ("Merge", TRANSFORM),
+    ("MicrosoftSQLServerCatalogSource", DATABASES),
+    ("MicrosoftSQLServerCatalogTarget", DATABASES),
+    ("MySQLCatalogSource", DATABASES),
+    ("MySQLCatalogTarget", DATABASES),
+    ("OracleSQLCatalogSource", DATABASES),
+    ("OracleSQLCatalogTarget", DATABASES),
+    ("PIIDetection", TRANSFORM),
+    ("PostgreSQLCatalogSource", DATABASES),
+    ("PostgreSQLCatalogTarget", DATABASES),
+    (
+        "Recipe",
+        "recipes of DataBrew cannot run here; write it as a SparkSQL node",
+    ),
+    ("RedshiftSource", DATABASES),
+    ("RedshiftTarget", DATABASES),
+    ("RelationalCatalogSource", DATABASES),
+    (
+        "RenameField",
+        "it is not built in yet; an ApplyMapping node renames",
+    ),
+    ("Route", TRANSFORM),
+    ("S3CatalogDeltaSource", TABLE_FORMATS),
+    ("S3CatalogHudiSource", TABLE_FORMATS),
+    ("S3CatalogIcebergSource", TABLE_FORMATS),
+    ("S3DeltaCatalogTarget", TABLE_FORMATS),
+    ("S3DeltaDirectTarget", TABLE_FORMATS),
+    ("S3DeltaSource", TABLE_FORMATS),
+    ("S3HudiCatalogTarget", TABLE_FORMATS),
+    ("S3HudiDirectTarget", TABLE_FORMATS),
+    ("S3HudiSource", TABLE_FORMATS),
+    (
+        "S3HyperDirectTarget",
+        "files of Tableau's Hyper cannot be written; use S3GlueParquetTarget",
+    ),
+    ("S3IcebergCatalogTarget", TABLE_FORMATS),
+    ("S3IcebergDirectTarget", TABLE_FORMATS),
+    (
+        "SelectFields",
+        "it is not built in yet; an ApplyMapping node keeps what it maps",
+    ),
+    ("SnowflakeSource", DATABASES),
+    ("SnowflakeTarget", DATABASES),
+    ("SparkConnectorSource", DATABASES),
+    ("SparkConnectorTarget", DATABASES),
+    ("SplitFields", TRANSFORM),
+    ("Spigot", TRANSFORM),
+    ("Union", TRANSFORM),
+];
+
+/// As much of a job as tells its kinds of nodes.
+#[derive(Deserialize)]
+pub(super) struct Kinds {
+    #[serde(alias = "CodeGenConfigurationNodes")]
+    nodes: BTreeMap<String, BTreeMap<String, Named>>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "Name", default)]
+    name: Option<String>,
+}
+
+impl Kinds {
+    /// Refuses the first kind that cannot run.
+    pub(super) fn check(&self) -> Result<()> {
+        for (id, node) in &self.nodes {
+            for (kind, named) in node {
+                if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| refused == kind) {
+                    let name = named.name.as_deref().unwrap_or(id);
+                    return Err(Error::Definition(format!(
+                        "node {name:?} is of the kind {kind}: {reason}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
