@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::error::{Error, Result};
 use crate::locate::{SourceFile, local_path};
@@ -41,6 +41,9 @@ impl Default for FileSelection {
     }
 }
 
+/// Bytes that a compiled pattern may take.
+const MAX_PATTERN_BYTES: usize = 256 << 10;
+
 /// A pattern of files that are not read. See the table in the source.
 #[derive(Clone, Debug)]
 pub struct Exclusion {
@@ -55,7 +58,13 @@ impl FromStr for Exclusion {
         let wrong =
             |why: &str| Error::Unsupported(format!("the pattern {text:?} cannot be used: {why}"));
         let pattern = regex_of(text).map_err(wrong)?;
-        let regex = Regex::new(&pattern).map_err(|_| wrong("its brackets hold no characters"))?;
+        let regex = RegexBuilder::new(&pattern)
+            .size_limit(MAX_PATTERN_BYTES)
+            .build();
+        let regex = regex.map_err(|e| match e {
+            regex::Error::CompiledTooBig(_) => wrong("it is too long"),
+            _ => wrong("its brackets hold no characters"),
+        })?;
         Ok(Self {
             regex,
             is_of_whole_path: text.starts_with('/') || text.contains("://"),

@@ -287,6 +287,9 @@ impl Engine {
         is_new: Option<IsNew>,
     ) -> Result<RunReport> {
         let started = Instant::now();
+        if is_new.is_some() {
+            self.check(job, true)?;
+        }
         let planned = self.plan(job, progress, is_new).await?;
         let _cancels = planned.scope.cancellation.guard();
         let mut usage = Usage::default();
@@ -567,7 +570,7 @@ impl Engine {
             let node = &job.nodes[id];
             let target = TargetSpec::of_files(node, job)?;
             if for_new {
-                crate::source::check_for_new(node)?;
+                crate::source::check_for_new(node, job)?;
                 target.map_or(Ok(()), |target| target.check_for_new())?;
             }
         }

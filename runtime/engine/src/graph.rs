@@ -466,6 +466,11 @@ impl Job {
             ..Self::default()
         };
         for (id, node) in nodes {
+            if job.nodes.len() == MAX_NODES || id.len() > MAX_ID_BYTES {
+                return Err(Error::Definition(format!(
+                    "a job has at most {MAX_NODES} nodes, with ids of at most {MAX_ID_BYTES} bytes"
+                )));
+            }
             let name = name_in(&node).unwrap_or_default();
             let node = serde_json::from_value(node).map_err(|e| {
                 Error::Definition(format!("node {id:?} ({name}) cannot run here: {e}"))
@@ -510,6 +515,16 @@ impl Job {
     pub fn check_detached(&self) -> Result<()> {
         for node in self.nodes.values() {
             let refuse = |why: &str| Err(Error::node(node.name(), why));
+            let exclusions = node
+                .file_members()
+                .map_or(&[][..], |members| members.exclusions);
+            if exclusions.iter().any(|text| {
+                text.contains("://") || text.trim_start_matches(['[', '"', ' ']).starts_with('/')
+            }) {
+                return refuse(
+                    "Exclusions: a run of the server knows paths below its folder alone; begin with a name or with **",
+                );
+            }
             if node.connection().is_some() {
                 return refuse(
                     "a run of the server cannot use a connection yet; run the job with `tenon run`",
@@ -526,10 +541,26 @@ impl Job {
                 Node::S3DirectTarget(n) => (&n.partition_keys, &n.schema_change_policy),
                 _ => continue,
             };
-            if let (keys, Some(policy)) = partitioned
-                && !keys.is_empty()
-                && policy.enable_update_catalog
+            let (keys, Some(policy)) = partitioned else {
+                continue;
+            };
+            if !policy.enable_update_catalog {
+                continue;
+            }
+            if policy.update_behavior == Some(UpdateBehavior::Log) {
+                return refuse(
+                    "SchemaChangePolicy: a run of the server cannot leave the definition of a table as it is yet; leave \
+                     UpdateBehavior or the table out",
+                );
+            }
+            if policy
+                .database
+                .as_deref()
+                .is_some_and(|name| name.contains('.'))
             {
+                return refuse("SchemaChangePolicy: Database has a dot in its name");
+            }
+            if !keys.is_empty() {
                 return refuse(
                     "a run of the server cannot register partitions yet; leave PartitionKeys or the table out, or run \
                      the job with `tenon run`",
@@ -541,12 +572,47 @@ impl Job {
 
     fn validated(self) -> Result<Self> {
         self.order()?;
+        self.check_outputs()?;
         if !self.nodes.values().any(Node::is_target) {
             return Err(Error::Definition(
                 "the job writes nothing: add a target node, such as S3GlueParquetTarget".to_owned(),
             ));
         }
         Ok(self)
+    }
+
+    /// Refuses two outputs in one place: neither would be whole.
+    fn check_outputs(&self) -> Result<()> {
+        let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        let mut tables: BTreeMap<String, &str> = BTreeMap::new();
+        for node in self.nodes.values() {
+            let (path, policy) = match node {
+                Node::S3GlueParquetTarget(n) => (Some(&n.path), n.schema_change_policy.as_ref()),
+                Node::S3DirectTarget(n) => (Some(&n.path), n.schema_change_policy.as_ref()),
+                Node::CatalogTarget(n) | Node::S3CatalogTarget(n) => {
+                    let table = format!("{}.{}", n.database, n.table).to_lowercase();
+                    if let Some(other) = tables.insert(table, node.name()) {
+                        return Err(twice(node, "the table", other));
+                    }
+                    continue;
+                }
+                _ => (node.quarantine(), None),
+            };
+            let path = path.map(|path| self.path(path).components().collect());
+            if let Some(other) = path.and_then(|path| taken.insert(path, node.name())) {
+                return Err(twice(node, "the place", other));
+            }
+            let policy = policy.filter(|policy| policy.enable_update_catalog);
+            let Some((Some(database), Some(table))) = policy.map(|p| (&p.database, &p.table))
+            else {
+                continue;
+            };
+            let table = format!("{database}.{table}").to_lowercase();
+            if let Some(other) = tables.insert(table, node.name()) {
+                return Err(twice(node, "the table", other));
+            }
+        }
+        Ok(())
     }
 
     /// Node ids so that each comes after its inputs.
@@ -629,6 +695,17 @@ impl Job {
         }
         self.folder.join(local)
     }
+}
+
+/// Nodes of one job that comes over the wire.
+const MAX_NODES: usize = 1000;
+
+/// Bytes of the id of a node.
+const MAX_ID_BYTES: usize = 255;
+
+fn twice(node: &Node, what: &str, other: &str) -> Error {
+    let why = format!("it writes to {what} that node {other:?} writes to; give each its own");
+    Error::node(node.name(), why)
 }
 
 /// The name of a node in Glue's JSON, also of a kind that is not here.

@@ -8,8 +8,9 @@ use tenon_connect::{
 
 use crate::error::{Error, Result};
 use crate::graph::{
-    BadRowsMode, CsvSource, DirectSource, ExcelSource, FileMembers, JsonSource, Node,
+    BadRowsMode, CsvSource, DirectSource, ExcelSource, FileMembers, Job, JsonSource, Node,
 };
+use crate::target::TargetSpec;
 
 /// What a node that reads files says.
 #[derive(Debug)]
@@ -22,7 +23,12 @@ pub(crate) struct FileReading<'a> {
 }
 
 /// Whether a node, if it is a source, can read only what is new.
-pub(crate) fn check_for_new(node: &Node) -> Result<()> {
+pub(crate) fn check_for_new(node: &Node, job: &Job) -> Result<()> {
+    if node.quarantine().is_some()
+        && let Some((_, path)) = FileReading::of(node)?.quarantine
+    {
+        TargetSpec::of_quarantine(node.name(), job.path(path)).check_for_new()?;
+    }
     let what = match node {
         Node::CatalogSource(_) | Node::S3CatalogSource(_) => "a table of the catalog",
         Node::DynamicTransform(plugin) if plugin.inputs.is_empty() => "a plugin's source",
@@ -230,14 +236,29 @@ fn grok(source: &DirectSource) -> Result<GrokOptions, String> {
     })
 }
 
+/// Patterns of one node, at most: each is compiled wherever the graph is looked at.
+const MAX_EXCLUSIONS: usize = 100;
+
+/// Bytes of one of the texts that patterns stand in.
+const MAX_EXCLUSION_BYTES: usize = 4096;
+
 fn selection(members: &FileMembers<'_>) -> Result<FileSelection, String> {
     let mut exclusions = Vec::new();
     for text in members.exclusions {
+        if text.len() > MAX_EXCLUSION_BYTES {
+            return Err(format!(
+                "Exclusions: one has {} bytes; {MAX_EXCLUSION_BYTES} are allowed",
+                text.len()
+            ));
+        }
         // Glue's own form: one text that is a JSON list.
         let patterns = serde_json::from_str::<Vec<String>>(text);
         for pattern in patterns.unwrap_or_else(|_| vec![text.clone()]) {
             let exclusion = pattern.parse().map_err(|e| format!("Exclusions: {e}"))?;
             exclusions.push(exclusion);
+        }
+        if exclusions.len() > MAX_EXCLUSIONS {
+            return Err(format!("Exclusions: at most {MAX_EXCLUSIONS} are allowed"));
         }
     }
     Ok(FileSelection {

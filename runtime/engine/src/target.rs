@@ -116,8 +116,20 @@ impl TargetSpec {
         self.mode = WriteMode::Append;
     }
 
+    /// Whether results stand beside those of earlier runs.
+    pub(crate) fn is_added(&self) -> bool {
+        self.mode == WriteMode::Append
+    }
+
     /// Whether results of several runs can stand beside each other there.
     pub(crate) fn check_for_new(&self) -> Result<()> {
+        if !self.partition_by.is_empty() {
+            return Err(Error::node(
+                &self.name,
+                "PartitionKeys: a run that reads only what is new cannot write folders by columns yet; leave them out, or read \
+                 everything",
+            ));
+        }
         let path = self.path.to_string_lossy();
         if path.ends_with('/') || Format::from_path(&self.path).is_err() {
             return Ok(());

@@ -26,6 +26,9 @@ const MAX_TIMEOUT_MINUTES: i32 = 7 * 24 * 60;
 /// Retries, at most.
 const MAX_RETRIES: i32 = 10;
 
+/// Bytes of a definition as JSON: pages of them are read at once.
+const MAX_JOB_BYTES: usize = 512 << 10;
+
 /// Runs of one job at once, at most.
 const MAX_CONCURRENT_RUNS: i32 = 1000;
 
@@ -181,6 +184,12 @@ impl JobDefinition {
                 "the job has no CodeGenConfigurationNodes: what runs here is the visual graph, not a script; \
                  give the graph, as Glue Studio exports it",
             ));
+        }
+        let bytes = serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len());
+        if bytes > MAX_JOB_BYTES {
+            return Err(Error::invalid(format!(
+                "the definition of the job has {bytes} bytes as JSON, {MAX_JOB_BYTES} are allowed"
+            )));
         }
         self.timeout = Some(self.timeout_minutes());
         self.max_retries.get_or_insert(0);

@@ -111,7 +111,13 @@ impl DataRoots {
                 "{what} lies at {shown}, and this server reads and writes only files of its own machine"
             ));
         }
-        let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
+        let text = location.strip_prefix("file://").unwrap_or(location);
+        if text.contains("://") {
+            return Err(format!(
+                "{what} lies at {shown}, which is no path of a file"
+            ));
+        }
+        let path = Path::new(text);
         let mut roots = self.0.iter().filter(|root| root.account == account);
         let found = roots.find_map(|root| {
             let below = path
@@ -124,7 +130,9 @@ impl DataRoots {
             parts.all(|part| matches!(part, Component::Normal(_)))
         };
         match found {
-            Some((root, below)) if is_plain(below) => Ok((&root.real, or_here(below))),
+            Some((root, below)) if is_plain(below) => {
+                Ok((&root.real, written(below, text.ends_with('/'))))
+            }
             _ => Err(format!(
                 "{what} lies at {shown}, which is in no folder that account {account} may use; the server's operator \
                  grants one with --data-root"
@@ -209,11 +217,13 @@ impl<'a> OneRoot<'a> {
     }
 }
 
-/// The folder itself is `.`, since a location is not empty.
-fn or_here(path: &Path) -> String {
-    match path.as_os_str().is_empty() {
-        true => ".".to_owned(),
-        false => path.to_string_lossy().into_owned(),
+/// A path as it is handed on: nothing stands in it that could be taken for another kind of location. `.` for the folder itself.
+fn written(below: &Path, is_folder: bool) -> String {
+    let plain: PathBuf = below.components().collect();
+    match (plain.as_os_str().is_empty(), is_folder) {
+        (true, _) => ".".to_owned(),
+        (false, true) => format!("{}/", plain.display()),
+        (false, false) => plain.display().to_string(),
     }
 }
 
@@ -242,6 +252,7 @@ mod tests {
             "a/b.csv"
         );
         assert_eq!(one.lead("in", &format!("file://{own}/")).unwrap(), ".");
+        assert_eq!(one.lead("out", &format!("{own}/a//b/")).unwrap(), "a/b/");
         let said = one.lead("out", &format!("{also}/x")).unwrap_err();
         assert_eq!(said, "out lies in another granted folder than the rest");
         for path in [
@@ -249,6 +260,9 @@ mod tests {
             &format!("{other}/x"),
             "a.csv",
             "s3://b/x",
+            // Cut off at the granted folder, a URL would be left.
+            &format!("file://{own}/https://h/x.csv"),
+            &format!("{own}/s3://b/x"),
         ] {
             let said = one.lead("in", path).unwrap_err();
             assert!(said.starts_with(&format!("in lies at {path}, ")), "{said}");

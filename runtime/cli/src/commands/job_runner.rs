@@ -8,6 +8,7 @@
 //! A process that has loaded what every run needs waits for each next run. What a process that ends without a result
 //! died of is the run's one sentence; nobody else notices.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -236,12 +237,13 @@ impl Inner {
             if state.given_up {
                 let _ = worker.child.kill();
             }
-            state.stdin = stdin;
             state.worker = Some(worker);
-            if let Some(stdin) = &mut state.stdin {
-                // One that ended early tells why with its status.
-                let _ = write_line(stdin, order);
-            }
+        }
+        // Not under the lock: whoever gives the run up must not wait for a process that does not read.
+        if let Some(mut stdin) = stdin {
+            // One that ended early tells why with its status.
+            let _ = write_line(&mut stdin, order);
+            state.lock().stdin = Some(stdin);
         }
         // The next run does not wait for its process.
         if let Err(error) = self.warm_up() {
@@ -278,7 +280,7 @@ impl Inner {
         let status = ended.map(|mut worker| worker.child.wait()).transpose()?;
         let words = stderr.join().unwrap_or_default();
         if !words.trim().is_empty() {
-            tracing::warn!(run = request.run, "a worker said: {}", words.trim_end());
+            tracing::warn!(run = request.run, "a worker said: {:?}", words.trim_end());
         }
         Ok(outcome.unwrap_or_else(|| Outcome::Failed(death(status, &words, order.memory_bytes))))
     }
@@ -397,13 +399,16 @@ fn tables(
     root: &mut OneRoot<'_>,
     job: &Job,
 ) -> Result<Vec<OrderedTable>, String> {
-    let mut tables = Vec::new();
+    let (mut tables, mut seen) = (Vec::new(), BTreeSet::new());
     for (id, node) in &job.nodes {
         let (Node::CatalogSource(source) | Node::S3CatalogSource(source)) = node else {
             continue;
         };
         let at = |error: tenon_catalog::Error| format!("node {id:?}: {error}");
         let (database, name) = (&source.database, &source.table);
+        if !seen.insert((database.to_lowercase(), name.to_lowercase())) {
+            continue;
+        }
         let mut table = catalog.get_table(database, name).map_err(at)?;
         let partitions = catalog.partitions_of(&table, MAX_PARTITIONS);
         let mut partitions = partitions.map_err(at)?;

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tenon_catalog::{
     Catalog, DatabaseInput, Partition, PartitionInput, Table, TableInput, TenantCatalog,
 };
-use tenon_connect::{ListedFile, Place};
+use tenon_connect::{ListedFile, Place, Reach};
 use tenon_engine::{
     Engine, EngineConfig, IsNew, Job, NodeReport, Progress, Publication, RunReport,
 };
@@ -156,7 +156,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         partitions: order.partitions,
         ..setup::config_of(shell, &Resources::default(), order.tenant)?
     };
-    let place = Place::rooted(&order.root)?;
+    let place = Place::rooted(&order.root)?.with_reach(Reach::nowhere());
     let engine = Engine::new(config, host, registry, Some(catalog.clone()), place);
     let words = listen();
     say(&Said::Started)?;
@@ -283,7 +283,10 @@ fn succeeded(report: &RunReport, catalog: &TenantCatalog) -> Said {
 
 fn metrics(report: &RunReport) -> RunMetrics {
     let written = |id: &str| {
-        let mut targets = report.targets.iter().filter(|target| target.id == id);
+        let mut targets = report
+            .targets
+            .iter()
+            .filter(|target| target.id == id && !target.is_quarantine);
         targets.next().map(|target| target.bytes)
     };
     let nodes = report.nodes.iter();

@@ -143,6 +143,8 @@ impl Resolver for SystemResolver {
 pub struct Reach {
     /// The networks that are allowed beside the public one; `None` allows every address.
     networks: Option<Vec<Network>>,
+    /// Nothing at all may be connected to.
+    nowhere: bool,
     proxy: Option<Secret>,
     resolver: Arc<dyn Resolver>,
 }
@@ -158,6 +160,7 @@ impl Reach {
     pub fn anywhere() -> Self {
         Self {
             networks: None,
+            nowhere: false,
             proxy: None,
             resolver: Arc::new(SystemResolver),
         }
@@ -169,6 +172,15 @@ impl Reach {
         Self {
             networks: Some(Vec::new()),
             ..Self::anywhere()
+        }
+    }
+
+    /// No address. For a process that is to work with files alone.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self {
+            nowhere: true,
+            ..Self::public()
         }
     }
 
@@ -209,6 +221,7 @@ impl Reach {
         &self,
         host: &str,
     ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+        self.check_host(host)?;
         let found = self.resolver.resolve(host.to_owned()).await?;
         if found.is_empty() {
             return Err(format!("{host} has no address").into());
@@ -222,6 +235,11 @@ impl Reach {
 
     /// Refuses a host that is written as an address, if that may not be connected to.
     pub(crate) fn check_host(&self, host: &str) -> Result<(), NotReached> {
+        if self.nowhere {
+            return Err(NotReached(format!(
+                "{host} may not be reached: this process works with files alone"
+            )));
+        }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         match bare.parse() {
             Ok(ip) => self.check(host, ip),
@@ -271,6 +289,14 @@ mod tests {
     fn reach(allowed: &[&str]) -> Reach {
         let networks = allowed.iter().map(|text| text.parse().unwrap());
         networks.fold(Reach::public(), Reach::allow)
+    }
+
+    #[test]
+    fn nowhere_is_nowhere() {
+        for host in ["1.1.1.1", "[2606:4700::1]", "example.com", "127.0.0.1"] {
+            let error = Reach::nowhere().check_host(host).unwrap_err();
+            assert!(error.to_string().contains("files alone"), "{error}");
+        }
     }
 
     fn allows(reach: &Reach, ip: &str) -> bool {

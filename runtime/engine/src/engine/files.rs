@@ -80,13 +80,18 @@ impl Engine {
     ) -> Result<LogicalPlan> {
         let reading = FileReading::of(node)?;
         let paths: Vec<PathBuf> = reading.paths.iter().map(|path| job.path(path)).collect();
+        let is_added = planned.is_new.is_some();
         let places = &mut planned.places;
         let place = self.place(places, id, node, &paths).await?;
         if let Some((rows, path)) = reading.quarantine {
+            let mut target = TargetSpec::of_quarantine(node.name(), job.path(path));
+            if is_added {
+                target.append();
+            }
             places.quarantines.push(Quarantined {
                 id: id.to_owned(),
                 rows,
-                target: TargetSpec::of_quarantine(node.name(), job.path(path)),
+                target,
             });
         }
         let fail = |e: ConnectError| match e {
@@ -195,6 +200,9 @@ impl Engine {
     ) -> Result<Vec<Staged>> {
         let mut staged = Vec::with_capacity(places.quarantines.len());
         for quarantined in &places.quarantines {
+            if quarantined.target.is_added() && quarantined.rows.rows().is_empty() {
+                continue;
+            }
             let (id, target) = (quarantined.id.as_str(), &quarantined.target);
             let place = places.of(id).unwrap_or(&places.whole);
             let sink = target.open(place, run)?;

@@ -37,13 +37,13 @@ macro_rules! file_sources {
             /// How many bytes of them, for information.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub group_size: Option<String>,
-            /// Refused: it is about bookmarks.
+            /// Refused: it bounds what a bookmark takes.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub max_band: Option<i64>,
-            /// Refused: it is about bookmarks.
+            /// Refused: it bounds what a bookmark takes.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub max_files_in_band: Option<i64>,
-            /// Bounds are refused: the rest would need bookmarks.
+            /// Bounds are refused: nobody would come for the rest.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub additional_options: Option<SourceBounds>,
             /// The columns, for information: what the files have counts.
@@ -262,7 +262,7 @@ pub struct CatalogSource {
         skip_serializing_if = "Option::is_none"
     )]
     pub partition_predicate: Option<String>,
-    /// Bounds are refused: the rest would need bookmarks.
+    /// Bounds are refused: nobody would come for the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<SourceBounds>,
     /// The columns, for information.
@@ -459,6 +459,15 @@ impl super::Node {
         })
     }
 
+    /// Where its bad rows go.
+    pub(crate) fn quarantine(&self) -> Option<&String> {
+        match self {
+            Self::S3CsvSource(n) => n.quarantine.as_ref(),
+            Self::S3JsonSource(n) => n.quarantine.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The connection of the catalog that it names.
     pub(crate) fn connection(&self) -> Option<&str> {
         match self {
@@ -471,8 +480,9 @@ impl super::Node {
     }
 }
 
-const BOOKMARKS: &str = "it is about job bookmarks, which runs do not keep yet; remove it";
-const BOUNDS: &str = "what one run leaves is for later ones, which needs job bookmarks; remove it, or name fewer files";
+const BOOKMARKS: &str =
+    "it bounds what a job bookmark takes in one run, which is not done yet; remove it";
+const BOUNDS: &str = "what one run leaves would be for later ones, which is not done yet; remove it, or name fewer files";
 
 /// The member of a node that is there and cannot be acted on, and why not.
 pub(super) fn unserved(node: &super::Node) -> Option<(&'static str, &'static str)> {

@@ -3,7 +3,7 @@
 //! A job is its visual graph, `CodeGenConfigurationNodes`; the script that `Command` names is kept for clients that
 //! read it and never run. A graph that cannot run is refused here, with the node and the reason, not when it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use tenon_catalog::{Page, check_tags};
@@ -90,12 +90,21 @@ pub(super) fn delete(
     })
 }
 
+/// Jobs that one call answers.
+const MAX_NAMES: usize = 100;
+
 pub(super) fn batch_get(
     context: &Context,
     input: BatchGetJobsRequest,
 ) -> Result<BatchGetJobsResponse, Fault> {
+    let names: BTreeSet<String> = input.job_names.into_iter().collect();
+    if names.len() > MAX_NAMES {
+        return Err(Fault::invalid(format!(
+            "at most {MAX_NAMES} JobNames can be asked for at once"
+        )));
+    }
     let (mut found, mut absent) = (Vec::new(), Vec::new());
-    for name in input.job_names {
+    for name in names {
         match context.jobs.get_job(&name) {
             Ok(job) => found.push(job),
             Err(Error::NotFound { .. }) => absent.push(name),
