@@ -25,7 +25,7 @@ mod files;
 mod refused;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tenon_host::LimitSettings;
@@ -598,7 +598,7 @@ impl Job {
                 }
                 _ => (node.quarantine(), None),
             };
-            let path = path.map(|path| self.path(path).components().collect());
+            let path = path.map(|path| plain(&self.path(path)));
             if let Some(other) = path.and_then(|path| taken.insert(path, node.name())) {
                 return Err(twice(node, "the place", other));
             }
@@ -702,6 +702,12 @@ const MAX_NODES: usize = 1000;
 
 /// Bytes of the id of a node.
 const MAX_ID_BYTES: usize = 255;
+
+/// The path without `.` in it and at its ends.
+fn plain(path: &Path) -> PathBuf {
+    let parts = path.components();
+    parts.filter(|part| *part != Component::CurDir).collect()
+}
 
 fn twice(node: &Node, what: &str, other: &str) -> Error {
     let why = format!("it writes to {what} that node {other:?} writes to; give each its own");
