@@ -252,12 +252,15 @@ fn can_be_torn(bytes: &[u8], position: usize) -> bool {
     start == position
 }
 
-/// Where the zeros at the end begin.
+/// Where the zeros at the end begin. Most of a segment is zeros: blocks of them are told by vector code.
 fn last_used(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1)
+    let is_used = |block: &&[u8]| block.iter().fold(0, |seen, byte| seen | byte) != 0;
+    let zeros = bytes
+        .rchunks(SECTOR_BYTES)
+        .take_while(|block| !is_used(block));
+    let rest = bytes.len() - zeros.map(<[u8]>::len).sum::<usize>();
+    let last = bytes[..rest].iter().rposition(|&byte| byte != 0);
+    last.map_or(0, |last| last + 1)
 }
 
 pub(crate) fn damaged(file: &Path, record: u64, reason: impl Into<String>) -> Error {
@@ -265,5 +268,24 @@ pub(crate) fn damaged(file: &Path, record: u64, reason: impl Into<String>) -> Er
         file: file.to_owned(),
         record,
         reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_begin_behind_the_last_byte_that_is_none() {
+        assert_eq!(last_used(&[]), 0);
+        for length in [1, 511, 512, 513, 2000] {
+            let mut bytes = vec![0; length];
+            assert_eq!(last_used(&bytes), 0);
+            for at in (0..length).step_by(37).chain([length - 1]) {
+                bytes[at] = 1;
+                assert_eq!(last_used(&bytes), at + 1);
+                bytes[at] = 0;
+            }
+        }
     }
 }
