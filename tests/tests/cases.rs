@@ -10,13 +10,15 @@
 //!
 //! `TENON_UPDATE_CASES=1` writes what comes out instead of comparing it; look at the difference before it is committed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::util::pretty::pretty_format_batches;
 use serde::Deserialize;
 use tenon_catalog::ListPartitions;
-use tenon_engine::{EngineConfig, Error, Job, Progress, RunReport, first_rows};
+use tenon_engine::{EngineConfig, Error, IsNew, Job, Progress, RunReport, first_rows};
 use tenon_tests::World;
 
 #[derive(Deserialize)]
@@ -27,6 +29,9 @@ struct Case {
     /// Run one after the other.
     #[serde(default = "one_job")]
     jobs: Vec<String>,
+    /// Whether each reads only files that those before have not read.
+    #[serde(default)]
+    only_new: bool,
     /// Asked when they have run.
     #[serde(default)]
     sql: Vec<String>,
@@ -74,9 +79,16 @@ async fn outcome(case_folder: &Path, case: &Case) -> String {
     let work = world.folder.path().join("work");
     copy(case_folder, &work);
     let mut text = String::new();
+    let mut read = BTreeSet::new();
     for (number, job) in case.jobs.iter().enumerate() {
-        let shown = match run(&world, &work.join(job), number).await {
-            Ok(report) => shown(&report),
+        let known = case.only_new.then(|| read.clone());
+        let shown = match run(&world, &work.join(job), number, known).await {
+            Ok(report) => {
+                for (node, files) in &report.read {
+                    read.extend(files.iter().map(|file| (node.clone(), file.path.clone())));
+                }
+                shown(&report)
+            }
             Err(error) => format!("error: {error}{}\n", hint(&error)),
         };
         writeln!(text, "{job}\n{shown}").unwrap();
@@ -94,10 +106,23 @@ async fn outcome(case_folder: &Path, case: &Case) -> String {
     text.replace(&*work.to_string_lossy(), "FOLDER")
 }
 
-async fn run(world: &World, job: &Path, number: usize) -> Result<RunReport, Error> {
+/// Nodes and the files that they have read.
+type Read = BTreeSet<(String, String)>;
+
+async fn run(
+    world: &World,
+    job: &Path,
+    number: usize,
+    known: Option<Read>,
+) -> Result<RunReport, Error> {
     let job = Job::read(job)?;
-    let run = format!("run{number}");
-    world.engine.run(&job, &run, &Progress::default()).await
+    let (run, progress) = (format!("run{number}"), Progress::default());
+    let Some(known) = known else {
+        return world.engine.run(&job, &run, &progress).await;
+    };
+    let is_new: IsNew =
+        Arc::new(move |node, file| !known.contains(&(node.to_owned(), file.path.clone())));
+    world.engine.run_new(&job, &run, &progress, is_new).await
 }
 
 fn hint(error: &Error) -> String {

@@ -166,7 +166,7 @@ impl Format {
     /// # Errors
     /// [`Error::NotFound`] for a path without files, [`Error::Unsupported`] for unknown or mixed suffixes.
     pub async fn detect(place: &Place, paths: &[PathBuf]) -> Result<Self> {
-        let files = located(place, paths, &FileSelection::default()).await?;
+        let files = located(place, paths).await?;
         let mut formats = files.iter().map(|file| {
             Ok((
                 file.name(),
@@ -295,13 +295,9 @@ pub fn evidence(table: &dyn TableProvider) -> Vec<Evidence> {
     table.map(FileTable::evidence).unwrap_or_default().to_vec()
 }
 
-async fn located(
-    place: &Place,
-    paths: &[PathBuf],
-    selection: &FileSelection,
-) -> Result<Vec<SourceFile>> {
-    let (place, paths, selection) = (place.clone(), paths.to_vec(), selection.clone());
-    let locate = move || selection.choose(&paths, expand(locate(&place, &paths)?)?);
+async fn located(place: &Place, paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
+    let (place, paths) = (place.clone(), paths.to_vec());
+    let locate = move || expand(locate(&place, &paths)?);
     tokio::task::spawn_blocking(locate)
         .await
         .map_err(Error::joined)?

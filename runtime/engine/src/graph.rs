@@ -22,10 +22,11 @@
 //! version does not act on are refused rather than ignored, so that a job never does less than it says.
 
 mod files;
+mod outputs;
 mod refused;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tenon_host::LimitSettings;
@@ -507,69 +508,6 @@ impl Job {
         })
     }
 
-    /// What a run cannot do that has neither the catalog's store nor its secrets: it is given the tables that it reads,
-    /// and says which tables it made.
-    ///
-    /// # Errors
-    /// [`Error::Node`] of the first node for which that is not enough.
-    pub fn check_detached(&self) -> Result<()> {
-        for node in self.nodes.values() {
-            let refuse = |why: &str| Err(Error::node(node.name(), why));
-            let exclusions = node
-                .file_members()
-                .map_or(&[][..], |members| members.exclusions);
-            if exclusions.iter().any(|text| {
-                text.contains("://") || text.trim_start_matches(['[', '"', ' ']).starts_with('/')
-            }) {
-                return refuse(
-                    "Exclusions: a run of the server knows paths below its folder alone; begin with a name or with **",
-                );
-            }
-            if node.connection().is_some() {
-                return refuse(
-                    "a run of the server cannot use a connection yet; run the job with `tenon run`",
-                );
-            }
-            let partitioned = match node {
-                Node::CatalogTarget(_) | Node::S3CatalogTarget(_) => {
-                    return refuse(
-                        "a run of the server cannot write to a table of the catalog yet; write files and have them \
-                         registered by SchemaChangePolicy, or run the job with `tenon run`",
-                    );
-                }
-                Node::S3GlueParquetTarget(n) => (&n.partition_keys, &n.schema_change_policy),
-                Node::S3DirectTarget(n) => (&n.partition_keys, &n.schema_change_policy),
-                _ => continue,
-            };
-            let (keys, Some(policy)) = partitioned else {
-                continue;
-            };
-            if !policy.enable_update_catalog {
-                continue;
-            }
-            if policy.update_behavior == Some(UpdateBehavior::Log) {
-                return refuse(
-                    "SchemaChangePolicy: a run of the server cannot leave the definition of a table as it is yet; leave \
-                     UpdateBehavior or the table out",
-                );
-            }
-            if policy
-                .database
-                .as_deref()
-                .is_some_and(|name| name.contains('.'))
-            {
-                return refuse("SchemaChangePolicy: Database has a dot in its name");
-            }
-            if !keys.is_empty() {
-                return refuse(
-                    "a run of the server cannot register partitions yet; leave PartitionKeys or the table out, or run \
-                     the job with `tenon run`",
-                );
-            }
-        }
-        Ok(())
-    }
-
     fn validated(self) -> Result<Self> {
         self.order()?;
         self.check_outputs()?;
@@ -579,40 +517,6 @@ impl Job {
             ));
         }
         Ok(self)
-    }
-
-    /// Refuses two outputs in one place: neither would be whole.
-    fn check_outputs(&self) -> Result<()> {
-        let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
-        let mut tables: BTreeMap<String, &str> = BTreeMap::new();
-        for node in self.nodes.values() {
-            let (path, policy) = match node {
-                Node::S3GlueParquetTarget(n) => (Some(&n.path), n.schema_change_policy.as_ref()),
-                Node::S3DirectTarget(n) => (Some(&n.path), n.schema_change_policy.as_ref()),
-                Node::CatalogTarget(n) | Node::S3CatalogTarget(n) => {
-                    let table = format!("{}.{}", n.database, n.table).to_lowercase();
-                    if let Some(other) = tables.insert(table, node.name()) {
-                        return Err(twice(node, "the table", other));
-                    }
-                    continue;
-                }
-                _ => (node.quarantine(), None),
-            };
-            let path = path.map(|path| plain(&self.path(path)));
-            if let Some(other) = path.and_then(|path| taken.insert(path, node.name())) {
-                return Err(twice(node, "the place", other));
-            }
-            let policy = policy.filter(|policy| policy.enable_update_catalog);
-            let Some((Some(database), Some(table))) = policy.map(|p| (&p.database, &p.table))
-            else {
-                continue;
-            };
-            let table = format!("{database}.{table}").to_lowercase();
-            if let Some(other) = tables.insert(table, node.name()) {
-                return Err(twice(node, "the table", other));
-            }
-        }
-        Ok(())
     }
 
     /// Node ids so that each comes after its inputs.
@@ -702,17 +606,6 @@ const MAX_NODES: usize = 1000;
 
 /// Bytes of the id of a node.
 const MAX_ID_BYTES: usize = 255;
-
-/// The path without `.` in it and at its ends.
-fn plain(path: &Path) -> PathBuf {
-    let parts = path.components();
-    parts.filter(|part| *part != Component::CurDir).collect()
-}
-
-fn twice(node: &Node, what: &str, other: &str) -> Error {
-    let why = format!("it writes to {what} that node {other:?} writes to; give each its own");
-    Error::node(node.name(), why)
-}
 
 /// The name of a node in Glue's JSON, also of a kind that is not here.
 fn name_in(node: &serde_json::Value) -> Option<String> {

@@ -138,13 +138,19 @@ impl Resolver for SystemResolver {
     }
 }
 
+/// Which addresses there are for a place.
+#[derive(Clone, Debug)]
+enum Allowed {
+    Anywhere,
+    /// The public ones, and those of these networks.
+    Public(Vec<Network>),
+    Nowhere,
+}
+
 /// Which addresses may be connected to, and through whom. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reach {
-    /// The networks that are allowed beside the public one; `None` allows every address.
-    networks: Option<Vec<Network>>,
-    /// Nothing at all may be connected to.
-    nowhere: bool,
+    allowed: Allowed,
     proxy: Option<Secret>,
     resolver: Arc<dyn Resolver>,
 }
@@ -159,8 +165,7 @@ impl Reach {
     #[must_use]
     pub fn anywhere() -> Self {
         Self {
-            networks: None,
-            nowhere: false,
+            allowed: Allowed::Anywhere,
             proxy: None,
             resolver: Arc::new(SystemResolver),
         }
@@ -170,7 +175,7 @@ impl Reach {
     #[must_use]
     pub fn public() -> Self {
         Self {
-            networks: Some(Vec::new()),
+            allowed: Allowed::Public(Vec::new()),
             ..Self::anywhere()
         }
     }
@@ -179,15 +184,15 @@ impl Reach {
     #[must_use]
     pub fn nowhere() -> Self {
         Self {
-            nowhere: true,
-            ..Self::public()
+            allowed: Allowed::Nowhere,
+            ..Self::anywhere()
         }
     }
 
     /// Allows a private network too. For the operator to call.
     #[must_use]
     pub fn allow(mut self, network: Network) -> Self {
-        if let Some(networks) = &mut self.networks {
+        if let Allowed::Public(networks) = &mut self.allowed {
             networks.push(network);
         }
         self
@@ -213,7 +218,7 @@ impl Reach {
     }
 
     pub(crate) fn is_anywhere(&self) -> bool {
-        self.networks.is_none()
+        matches!(self.allowed, Allowed::Anywhere)
     }
 
     /// The addresses of a name, all of which may be connected to.
@@ -235,7 +240,7 @@ impl Reach {
 
     /// Refuses a host that is written as an address, if that may not be connected to.
     pub(crate) fn check_host(&self, host: &str) -> Result<(), NotReached> {
-        if self.nowhere {
+        if matches!(self.allowed, Allowed::Nowhere) {
             return Err(NotReached(format!(
                 "{host} may not be reached: this process works with files alone"
             )));
@@ -249,7 +254,7 @@ impl Reach {
     }
 
     fn check(&self, host: &str, ip: IpAddr) -> Result<(), NotReached> {
-        let Some(allowed) = &self.networks else {
+        let Allowed::Public(allowed) = &self.allowed else {
             return Ok(());
         };
         let among = |networks: &[(Network, &'static str)]| {
