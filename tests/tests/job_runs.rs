@@ -279,8 +279,9 @@ fn what_cannot_run_is_refused_when_the_job_is_created() {
     let said = refused(&with("in", kind), json!({}));
     assert!(said.contains("InvalidInputException"), "{said}");
     assert!(
-        said.contains("node \"in\" (from spark) cannot run here")
-            && said.contains("SparkConnectorSource"),
+        said.contains(
+            "node \"from spark\" is of the kind SparkConnectorSource: databases cannot be"
+        ),
         "{said}"
     );
     let plugin = json!({"DynamicTransform": {

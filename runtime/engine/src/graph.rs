@@ -472,7 +472,8 @@ impl Job {
                     "a job has at most {MAX_NODES} nodes, with ids of at most {MAX_ID_BYTES} bytes"
                 )));
             }
-            let name = name_in(&node).unwrap_or_default();
+            let (kind, name) = kind_and_name(&node).unwrap_or_default();
+            refused::check(&kind, &name)?;
             let node = serde_json::from_value(node).map_err(|e| {
                 Error::Definition(format!("node {id:?} ({name}) cannot run here: {e}"))
             })?;
@@ -607,10 +608,11 @@ const MAX_NODES: usize = 1000;
 /// Bytes of the id of a node.
 const MAX_ID_BYTES: usize = 255;
 
-/// The name of a node in Glue's JSON, also of a kind that is not here.
-fn name_in(node: &serde_json::Value) -> Option<String> {
-    let (_, members) = node.as_object()?.iter().next()?;
-    members.get("Name")?.as_str().map(str::to_owned)
+/// Kind and name of a node in Glue's JSON, also of a kind that is not here.
+fn kind_and_name(node: &serde_json::Value) -> Option<(String, String)> {
+    let (kind, members) = node.as_object()?.iter().next()?;
+    let name = members.get("Name").and_then(serde_json::Value::as_str);
+    Some((kind.clone(), name.unwrap_or_default().to_owned()))
 }
 
 #[cfg(test)]

@@ -98,6 +98,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("Union", TRANSFORM),
 ];
 
+/// Refuses a node of a kind that cannot run.
+pub(super) fn check(kind: &str, name: &str) -> Result<()> {
+    let found = REFUSED.iter().find(|(refused, _)| *refused == kind);
+    found.map_or(Ok(()), |(_, reason)| {
+        let why = format!("node {name:?} is of the kind {kind}: {reason}");
+        Err(Error::Definition(why))
+    })
+}
+
 /// As much of a job as tells its kinds of nodes.
 #[derive(Deserialize)]
 pub(super) struct Kinds {
@@ -116,12 +125,7 @@ impl Kinds {
     pub(super) fn check(&self) -> Result<()> {
         for (id, node) in &self.nodes {
             for (kind, named) in node {
-                if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| refused == kind) {
-                    let name = named.name.as_deref().unwrap_or(id);
-                    return Err(Error::Definition(format!(
-                        "node {name:?} is of the kind {kind}: {reason}"
-                    )));
-                }
+                check(kind, named.name.as_deref().unwrap_or(id))?;
             }
         }
         Ok(())

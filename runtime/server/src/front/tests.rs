@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,8 +20,15 @@ use crate::metrics::Metrics;
 use crate::telemetry::{LogFormat, TelemetryConfig, subscriber};
 use crate::token::Tokens;
 
+/// Two subscribers as long as the process lives. While there is one alone, tracing asks only the thread that meets a span
+/// first whether it is recorded, and keeps the answer for all: a test without a subscriber would switch off the spans of one
+/// that looks at them.
+static SUBSCRIBERS: LazyLock<[tracing::Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| tracing_subscriber::registry().into()));
+
 /// Serves `router` on this test's thread, and answers where and how to stop.
 async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<()>, Arc<Metrics>) {
+    LazyLock::force(&SUBSCRIBERS);
     let (stage, stages) = watch::channel(Stage::Serving);
     let metrics = Arc::new(Metrics::new());
     let ids = Tokens::new([7; 32]);
