@@ -14,15 +14,19 @@
 //! the end by the caller.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, read_all};
+use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::journal::record::{self, ALIGNMENT, Entry, HEAD_BYTES};
 use crate::journal::{HEADER_BYTES, parse_header, segments};
 
 /// The least a disk writes at once, in bytes.
 const SECTOR_BYTES: usize = 512;
+
+/// How much of a segment is read at once: it stays in the processor's cache.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Where the journal ends.
 #[derive(Debug)]
@@ -119,8 +123,9 @@ impl Reading<'_, '_> {
     fn segment(&mut self, disk: &dyn Disk, seq: u64, path: &Path, is_last: bool) -> Result<Tail> {
         let failed = |error| Error::io("read", path, &error);
         let file = disk.open(path).map_err(failed)?;
-        let bytes = read_all(&*file).map_err(failed)?;
-        let header = parse_header(&bytes).map_err(|reason| damaged(path, seq, reason))?;
+        let segment = Segment::read(&*file).map_err(failed)?;
+        let bytes = &segment.bytes;
+        let header = parse_header(bytes).map_err(|reason| damaged(path, seq, reason))?;
         if seq != self.next_seq || header.first_seq != seq {
             let reason = format!("this file begins with record {}", header.first_seq);
             return Err(damaged(path, self.next_seq, reason));
@@ -143,7 +148,7 @@ impl Reading<'_, '_> {
                     rewrite_at: position as u64,
                 });
             }
-            match self.record(&bytes, position) {
+            match self.record(bytes, position) {
                 Ok((entry, size)) => {
                     let durable = entry.stamp.durable;
                     open.push_back((entry.stamp.seq, position));
@@ -160,9 +165,9 @@ impl Reading<'_, '_> {
                 Err(reason) => break reason,
             }
         };
-        self.check_end(path, &bytes, position, header.length, problem, is_last)?;
+        self.check_end(path, &segment, position, header.length, problem, is_last)?;
         let rewrite_at = open.front().map_or(position, |(_, position)| *position);
-        let until = last_used(&bytes).max(position).max(rewrite_at);
+        let until = segment.used.max(position).max(rewrite_at);
         let mut rewrite = bytes[rewrite_at..until].to_vec();
         rewrite[position - rewrite_at..].fill(0);
         Ok(Tail {
@@ -193,36 +198,73 @@ impl Reading<'_, '_> {
     fn check_end(
         &self,
         path: &Path,
-        bytes: &[u8],
+        segment: &Segment,
         position: usize,
         length: u64,
         problem: &str,
         is_last: bool,
     ) -> Result<()> {
         let seq = self.next_seq;
-        if (bytes.len() as u64) < length {
-            let reason = format!("its file has {} of {length} bytes", bytes.len());
+        let has = segment.bytes.len();
+        if (has as u64) < length {
+            let reason = format!("its file has {has} of {length} bytes");
             return Err(damaged(path, seq, reason));
         }
         if !is_last {
             // A full segment ends anywhere; whether it is complete, the next one's header says.
             return Ok(());
         }
-        if let Some(witness) = witness(bytes, position, seq) {
+        if let Some(witness) = witness(segment, position, seq) {
             let reason = format!("{problem}, and record {witness} was written after it was safe");
             return Err(damaged(path, seq, reason));
         }
-        if !can_be_torn(bytes, position) {
+        if !can_be_torn(segment, position) {
             return Err(damaged(path, seq, problem));
         }
         Ok(())
     }
 }
 
+/// The content of a segment's file.
+struct Segment {
+    bytes: Vec<u8>,
+    /// Where the zeros at its end begin.
+    used: usize,
+}
+
+impl Segment {
+    /// Reads a file piece by piece. Most of a segment is zeros that were never written over: memory that holds them is
+    /// never touched, so that what is used is what costs.
+    fn read(file: &dyn DiskFile) -> io::Result<Self> {
+        let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
+        let mut segment = Self {
+            bytes: vec![0; length],
+            used: 0,
+        };
+        let mut piece = vec![0; PIECE_BYTES.min(length)];
+        let mut start = 0;
+        while start < length {
+            let wanted = PIECE_BYTES.min(length - start);
+            let read = file.read_at(start as u64, &mut piece[..wanted])?;
+            if read == 0 {
+                segment.bytes.truncate(start);
+                break;
+            }
+            let used = last_used(&piece[..read]);
+            segment.bytes[start..start + used].copy_from_slice(&piece[..used]);
+            if used > 0 {
+                segment.used = start + used;
+            }
+            start += read;
+        }
+        Ok(segment)
+    }
+}
+
 /// A later record that was written when `seq` was on disk.
-fn witness(bytes: &[u8], position: usize, seq: u64) -> Option<u64> {
-    let used = last_used(bytes);
-    (position..used)
+fn witness(segment: &Segment, position: usize, seq: u64) -> Option<u64> {
+    let Segment { bytes, used } = segment;
+    (position..*used)
         .step_by(ALIGNMENT)
         .filter(|start| bytes[*start..].starts_with(&record::MAGIC))
         .filter_map(|start| record::decode(&bytes[start..]).ok())
@@ -232,14 +274,15 @@ fn witness(bytes: &[u8], position: usize, seq: u64) -> Option<u64> {
 }
 
 /// Whether a sector of the record at `position` is as it was before it was written.
-fn can_be_torn(bytes: &[u8], position: usize) -> bool {
+fn can_be_torn(segment: &Segment, position: usize) -> bool {
+    let Segment { bytes, used } = segment;
     let claimed = bytes.get(position + 4..position + 8).map_or(0, |length| {
         u32::from_be_bytes(crate::envelope::fixed(length)) as usize
     });
     let end = position
         .saturating_add(HEAD_BYTES)
         .saturating_add(claimed)
-        .max(last_used(bytes))
+        .max(*used)
         .min(bytes.len());
     let mut start = position;
     while start < end {
@@ -285,6 +328,49 @@ mod tests {
                 bytes[at] = 1;
                 assert_eq!(last_used(&bytes), at + 1);
                 bytes[at] = 0;
+            }
+        }
+    }
+
+    /// A file whose reads give less than is asked for.
+    struct Short(Vec<u8>, usize);
+
+    impl DiskFile for Short {
+        fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+            unreachable!("it is only read")
+        }
+
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            let rest = &self.0[usize::try_from(offset).unwrap()..];
+            let read = rest.len().min(buffer.len()).min(self.1);
+            buffer[..read].copy_from_slice(&rest[..read]);
+            Ok(read)
+        }
+
+        fn length(&self) -> io::Result<u64> {
+            Ok(self.0.len() as u64)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            unreachable!("it is only read")
+        }
+    }
+
+    #[test]
+    fn a_segment_is_what_its_file_has_whatever_its_pieces() {
+        for used in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1] {
+            // Pieces of zeros in the middle, and a rest that is no whole piece.
+            let mut bytes = vec![0; 3 * PIECE_BYTES + 77];
+            bytes[..used].fill(7);
+            for last in [used, 2 * PIECE_BYTES + 5, bytes.len()] {
+                if last > used {
+                    bytes[last - 1] = 9;
+                }
+                for most in [usize::MAX, PIECE_BYTES / 3] {
+                    let segment = Segment::read(&Short(bytes.clone(), most)).unwrap();
+                    assert!(segment.bytes == bytes, "{used} {last} {most}");
+                    assert_eq!(segment.used, last, "{used} {last} {most}");
+                }
             }
         }
     }
