@@ -260,3 +260,28 @@ fn a_cache_that_was_tampered_with_is_not_loaded() {
     std::fs::write(cached(), b"").unwrap();
     host.load(&wasm).unwrap();
 }
+
+#[test]
+fn what_was_compiled_before_is_loaded_by_its_digest_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = || {
+        Host::new(&HostConfig {
+            cache_dir: Some(folder.path().to_path_buf()),
+            ..HostConfig::default()
+        })
+        .unwrap()
+    };
+    let (wasm, first) = (component("tests/hostile"), host());
+    let digest = first.load(&wasm).unwrap().digest().to_owned();
+    let again = host().load_compiled(&digest).unwrap().unwrap();
+    assert_eq!(again.digest(), digest);
+    assert!(host().load_compiled(&"0".repeat(64)).unwrap().is_none());
+    let entry = std::fs::read_dir(folder.path()).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        path.extension().is_some_and(|e| e == "aot").then_some(path)
+    });
+    let mut bad = std::fs::read(entry.as_ref().unwrap()).unwrap();
+    bad[1000] ^= 1;
+    std::fs::write(entry.unwrap(), bad).unwrap();
+    assert!(host().load_compiled(&digest).unwrap().is_none());
+}

@@ -379,17 +379,25 @@ impl Engine {
         if let Some(plugin) = self.loaded.lock().get(&digest) {
             return Ok((resolved, plugin.clone()));
         }
-        let bytes = self
-            .registry
-            .load(&resolved)
-            .map_err(|e| Error::Io(e.to_string()))?;
-        let host = self.host.clone();
-        let loaded = tokio::task::spawn_blocking(move || host.load(&bytes)).await;
-        let plugin = loaded
-            .map_err(|e| Error::Io(e.to_string()))?
-            .map_err(|e| Error::Definition(format!("plugin {reference}: {e}")))?;
+        let plugin = self.load(reference, &resolved).await?;
         self.loaded.lock().insert(digest, plugin.clone());
         Ok((resolved, plugin))
+    }
+
+    /// Loads a plugin; its bytes are read when it was not compiled before.
+    async fn load(&self, reference: &str, resolved: &Resolved) -> Result<Plugin> {
+        let fail = |e: tenon_host::Error| Error::Definition(format!("plugin {reference}: {e}"));
+        let (host, digest) = (self.host.clone(), resolved.digest.hex());
+        let compiled = tokio::task::spawn_blocking(move || host.load_compiled(&digest)).await;
+        let compiled = compiled.map_err(|e| Error::Io(e.to_string()))?;
+        if let Some(plugin) = compiled.map_err(fail)? {
+            return Ok(plugin);
+        }
+        let bytes = self.registry.load(resolved);
+        let bytes = bytes.map_err(|e| Error::Io(e.to_string()))?;
+        let host = self.host.clone();
+        let loaded = tokio::task::spawn_blocking(move || host.load(&bytes)).await;
+        loaded.map_err(|e| Error::Io(e.to_string()))?.map_err(fail)
     }
 
     fn session(&self) -> Result<SessionContext> {

@@ -124,7 +124,22 @@ impl Host {
     pub fn load(&self, wasm: &[u8]) -> Result<Plugin> {
         let digest = hex(&Sha256::digest(wasm));
         let component = self.component(wasm, &digest)?;
-        let pre = self.linker.instantiate_pre(&component).map_err(|e| {
+        self.link(&component, digest)
+    }
+
+    /// The same for a component that this host has compiled before, without its bytes. `digest` is their SHA-256 in
+    /// hexadecimal digits. Blocks on reading a file. `None` when it is not in the cache.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn load_compiled(&self, digest: &str) -> Result<Option<Plugin>> {
+        let component = self.cached(digest);
+        let plugin = component.map(|component| self.link(&component, digest.to_owned()));
+        plugin.transpose()
+    }
+
+    fn link(&self, component: &Component, digest: String) -> Result<Plugin> {
+        let pre = self.linker.instantiate_pre(component).map_err(|e| {
             Error::NotAPlugin(format!(
                 "it imports what this host does not grant: {}",
                 clip(&format!("{e:#}"), 1_000)
@@ -206,6 +221,8 @@ pub(crate) fn engine_config(meter: Meter) -> Config {
     config.relaxed_simd_deterministic(true);
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
     config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable);
+    // Backtraces name functions; the offsets within them would be an eighth of every compiled component.
+    config.generate_address_map(false);
     // Instances of a run share the pages of the module's initial memory.
     config.memory_init_cow(true);
     config
