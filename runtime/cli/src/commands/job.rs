@@ -1,5 +1,6 @@
-//! `tenon job`: jobs of a running server and their runs, over its REST interface. Jobs are defined over Glue's protocol.
+//! `tenon job`: jobs of a running server and their runs, over its REST interface.
 
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tenon_jobs::{LogLine, RunMetrics};
 
+use super::job_definition::{self, Settings};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::remote::{Remote, ServerArgs, escaped};
@@ -50,9 +52,17 @@ enum Verb {
     /// List jobs.
     #[command(visible_alias = "list")]
     Ls,
+    /// Create a job from a file, or replace what it is.
+    Put {
+        /// A job: .toml, or .json as Glue exports it. Relative paths are those of its folder.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Start a run.
     Submit {
-        /// The job's name.
+        /// The job's name; or a file as for `put`, which is put first.
         job: String,
         /// An argument of the run, such as --arg=--day=2026-01-01; may be repeated.
         #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = pair)]
@@ -83,6 +93,11 @@ enum Verb {
         /// The run's id.
         run: String,
     },
+    /// Delete a job with its runs and its bookmark; what it wrote stays.
+    Rm {
+        /// The job's name.
+        job: String,
+    },
     /// Ask a run to stop.
     Stop {
         /// The job's name.
@@ -92,7 +107,7 @@ enum Verb {
     },
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -141,7 +156,18 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
             job,
             arguments,
             wait,
-        } => submit(shell, &remote, &of(job), arguments, *wait),
+        } => {
+            let name = match job_definition::is_file(job) {
+                true => put(&remote, &jobs, Path::new(job), &Settings::default())?,
+                false => job.clone(),
+            };
+            submit(shell, &remote, &of(&name), arguments, *wait)
+        }
+        Verb::Put { file, settings } => {
+            let name = put(&remote, &jobs, file, settings)?;
+            shell.print(&Report::record().field("job", cell(name)))
+        }
+        Verb::Rm { job } => remote.delete(&format!("{jobs}/{}", escaped(job))),
         Verb::Runs { job, limit } => {
             let page: Runs = remote.get(&format!("{}?limit={limit}", of(job)))?;
             runs(shell, page.runs)
@@ -167,8 +193,17 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// Sends the job in a file; answers what it is called there.
+fn put(remote: &Remote, jobs: &str, file: &Path, settings: &Settings) -> Result<String, Failure> {
+    let (name, definition) = job_definition::read(file, settings)?;
+    let path = format!("{jobs}/{}", escaped(&name));
+    remote.send::<Value>("PUT", &path, &definition)?;
+    Ok(name)
+}
+
 fn list(shell: &Shell, remote: &Remote, jobs: &str) -> Result<(), Failure> {
-    let mut report = Report::list(&["job"]).when_empty("no jobs: CreateJob of Glue makes one");
+    let mut report = Report::list(&["job"])
+        .when_empty("no jobs: `tenon job put FILE` makes one, and so does CreateJob of Glue");
     let mut after = String::new();
     loop {
         let page: Names = remote.get(&format!("{jobs}?limit=1000&after={}", escaped(&after)))?;

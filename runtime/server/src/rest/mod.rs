@@ -14,6 +14,7 @@ mod asked;
 mod audit;
 mod backup;
 mod events;
+mod jobs;
 mod keys;
 mod plugins;
 pub(crate) mod problem;
@@ -55,7 +56,7 @@ use crate::routes;
         keys::list, keys::create, keys::change, keys::delete, keys::find,
         tokens::list, tokens::create, tokens::revoke,
         audit::of_account, audit::of_server,
-        runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop, events::watch,
+        jobs::get, jobs::put, jobs::delete, runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop, events::watch,
         plugins::list, plugins::publish, plugins::get, plugins::change,
         plugins::list_of_account, plugins::publish_for_account, plugins::get_of_account, plugins::change_of_account,
     ),
@@ -132,6 +133,10 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity, runs: Runs) -> Rou
         .with_state(identity.clone());
     let runs = Router::new()
         .route("/v1/accounts/{account}/jobs", get(runs::jobs))
+        .route(
+            "/v1/accounts/{account}/jobs/{job}",
+            get(jobs::get).put(jobs::put).delete(jobs::delete),
+        )
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs",
             get(runs::list).post(runs::start),

@@ -143,7 +143,7 @@ impl Run {
 
 impl Runs {
     /// The jobs of the account in the path.
-    fn of(&self, asked: &Asked) -> Result<(Caller, TenantJobs), Fault> {
+    pub(super) fn of(&self, asked: &Asked) -> Result<(Caller, TenantJobs), Fault> {
         let caller = asked.admin_or_owner(&self.identity)?;
         let account = asked.path("account");
         let tenants = self.identity.tenants(&self.open_account).map_err(fault)?;
@@ -162,7 +162,7 @@ impl Runs {
     }
 
     /// Changes something about the job in the path, with an entry of the audit log.
-    fn change<T>(
+    pub(super) fn change<T>(
         &self,
         asked: &Asked,
         operation: &str,
@@ -190,7 +190,7 @@ impl Runs {
 }
 
 /// Errors of jobs with the status of this interface.
-fn refused(error: tenon_jobs::Error) -> Fault {
+pub(super) fn refused(error: tenon_jobs::Error) -> Fault {
     let fault = Fault::from(error);
     let status = match fault.name {
         "EntityNotFoundException" => 404,
