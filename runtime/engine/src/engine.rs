@@ -22,7 +22,6 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -44,6 +43,7 @@ use crate::grants::{Grant, origins};
 use crate::graph::{DynamicTransform, Job, Node, ParameterType};
 use crate::guest::{GrantedHttp, GuestNode, RunLog, expand};
 use crate::limits::{Layers, LimitCaps, compose};
+use crate::memory::RunMemory;
 use crate::node::{Meter, NodeProvider};
 use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage, peak_memory_bytes};
 use crate::session::{self, Scope};
@@ -697,7 +697,7 @@ impl Planned {
 /// A session in which a run of these settings happens.
 pub(crate) fn session_of(settings: &EngineConfig) -> Result<SessionContext> {
     let fail = |e: DataFusionError| Error::Io(plain_text(&e));
-    let pool = Arc::new(FairSpillPool::new(settings.memory_bytes));
+    let pool = Arc::new(RunMemory::new(settings.memory_bytes));
     let folder = SpillFolder::new(settings.spill_folder.clone(), settings.spill_bytes);
     let disk = DiskManagerMode::Custom(Arc::new(folder));
     let runtime = RuntimeEnvBuilder::new()

@@ -29,6 +29,7 @@ mod grants;
 mod graph;
 mod guest;
 mod limits;
+mod memory;
 mod node;
 mod partitioned;
 mod register;

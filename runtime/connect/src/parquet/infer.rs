@@ -6,10 +6,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef, TimeUnit};
-use datafusion::common::Statistics;
+use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::error::Result as DataFusionResult;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::basic::Type;
 use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::file::metadata::ParquetMetaData;
 
@@ -23,6 +26,9 @@ use crate::parquet::{ParquetKeys, ParquetOptions};
 
 const FILES_AT_ONCE: usize = 8;
 
+/// Bytes at a file's end that are read first. Footers of most files are shorter.
+const FOOTER_BYTES: usize = 64 << 10;
+
 /// What the footers say.
 #[derive(Debug)]
 pub(super) struct Inferred {
@@ -32,9 +38,11 @@ pub(super) struct Inferred {
     pub(super) statistics: Vec<Arc<Statistics>>,
 }
 
+/// What is kept of a footer, which itself takes ten times as much and more: tables have many files.
 struct Footer {
-    metadata: Arc<ParquetMetaData>,
-    schema: Schema,
+    schema: SchemaRef,
+    /// By the columns of `schema`.
+    statistics: Statistics,
 }
 
 pub(super) async fn infer(files: Vec<SourceFile>, options: &ParquetOptions) -> Result<Inferred> {
@@ -63,25 +71,74 @@ pub(super) async fn infer(files: Vec<SourceFile>, options: &ParquetOptions) -> R
         )
     }))
     .buffered(FILES_AT_ONCE)
+    .map_ok(sharing())
     .try_collect()
     .await?;
     let schemas = files.iter().zip(&footers);
-    let schemas = schemas.map(|(file, footer)| (file.name(), &footer.schema));
+    let schemas = schemas.map(|(file, footer)| (file.name(), footer.schema.as_ref()));
     let schema = Arc::new(with_missing_columns(merge(schemas)?, &footers));
-    let statistics = files.iter().zip(&footers).map(|(file, footer)| {
-        guard(&file.name(), || {
-            DFParquetMetadata::statistics_from_parquet_metadata(&footer.metadata, &schema)
-                .map(Arc::new)
-                .map_err(|e| Error::Query(in_file(&file.name(), e)))
-        })
-    });
-    let statistics = statistics.collect::<Result<_>>()?;
+    let statistics = footers
+        .into_iter()
+        .map(|footer| footer.statistics_of(&schema));
+    let statistics = statistics.map(Arc::new).collect();
     Ok(Inferred {
         store,
         files,
         schema,
         statistics,
     })
+}
+
+/// Lets footers that say the same of their columns have one schema between them.
+fn sharing() -> impl FnMut(Footer) -> Footer {
+    let mut last: Option<SchemaRef> = None;
+    move |mut footer| {
+        match &last {
+            Some(last) if *last == footer.schema => footer.schema = Arc::clone(last),
+            _ => last = Some(Arc::clone(&footer.schema)),
+        }
+        footer
+    }
+}
+
+impl Footer {
+    /// Statistics by the columns of a table that has these and perhaps others.
+    fn statistics_of(self, table: &Schema) -> Statistics {
+        if self.schema.fields() == table.fields() {
+            return self.statistics;
+        }
+        let mut of_file = self.statistics.column_statistics;
+        let columns = table.fields().iter().map(|field| {
+            let position = self.schema.index_of(field.name()).ok();
+            position.map_or_else(ColumnStatistics::new_unknown, |position| {
+                std::mem::take(&mut of_file[position])
+            })
+        });
+        Statistics {
+            column_statistics: columns.collect(),
+            ..self.statistics
+        }
+    }
+}
+
+/// The Arrow schema of a file, without its own metadata; the timestamps of Hive and Spark in microseconds.
+async fn schema(
+    reader: &DFParquetMetadata<'_>,
+    metadata: &ParquetMetaData,
+) -> DataFusionResult<Schema> {
+    let file = metadata.file_metadata();
+    let columns = file.schema_descr().columns();
+    if columns
+        .iter()
+        .any(|column| column.physical_type() == Type::INT96)
+    {
+        // It reads the footer again; such files are seldom.
+        return reader.fetch_schema().await;
+    }
+    Ok(parquet_to_arrow_schema(
+        file.schema_descr(),
+        file.key_value_metadata(),
+    )?)
 }
 
 async fn footer(
@@ -93,27 +150,37 @@ async fn footer(
 ) -> Result<Footer> {
     let name = file.name();
     let reader = DFParquetMetadata::new(store, &meta)
+        .with_metadata_size_hint(Some(FOOTER_BYTES))
         .with_decryption_properties(keys)
         .with_coerce_int96(Some(TimeUnit::Microsecond));
     let footer = async {
         let metadata = reader.fetch_metadata().await?;
-        let schema = reader.fetch_schema().await?;
-        Ok(Footer { metadata, schema })
+        let schema = Arc::new(schema(&reader, &metadata).await?);
+        Ok((metadata, schema))
     };
-    let footer = guard_future(&name, async {
+    let (metadata, schema) = guard_future(&name, async {
         footer.await.map_err(|e| unwrapped(in_file(&name, e)))
     })
     .await?;
-    check(&footer, &name, limits)?;
-    Ok(footer)
+    check(&metadata, &schema, &name, limits)?;
+    let statistics = guard(&name, || {
+        DFParquetMetadata::statistics_from_parquet_metadata(&metadata, &schema)
+            .map_err(|e| Error::Query(in_file(&name, e)))
+    })?;
+    Ok(Footer { schema, statistics })
 }
 
 /// Refuses what the footer already says is too much.
-fn check(footer: &Footer, name: &str, limits: &ReadLimits) -> Result<()> {
+fn check(
+    metadata: &ParquetMetaData,
+    schema: &Schema,
+    name: &str,
+    limits: &ReadLimits,
+) -> Result<()> {
     // Only its checks matter here: DataFusion's scan makes the types plain.
-    plain(&footer.schema, name, limits)?;
-    let rows = footer.metadata.file_metadata().num_rows();
-    let groups = footer.metadata.row_groups();
+    plain(schema, name, limits)?;
+    let rows = metadata.file_metadata().num_rows();
+    let groups = metadata.row_groups();
     let of_groups = groups
         .iter()
         .fold(0_i64, |sum, group| sum.saturating_add(group.num_rows()));

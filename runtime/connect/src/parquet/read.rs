@@ -9,7 +9,6 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{ColumnStatistics, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -23,6 +22,7 @@ use parquet::encryption::decrypt::FileDecryptionProperties;
 use crate::guard::GuardExec;
 use crate::hive::{Partitions, is_about};
 use crate::parquet::infer::Inferred;
+use crate::parquet::store::Readers;
 
 /// The timestamps of Hive and Spark. They reach years that nanoseconds do not, and have no digits behind these.
 const INT96_UNIT: &str = "us";
@@ -124,12 +124,10 @@ impl TableProvider for ParquetTable {
             let schema = project_schema(self.schema.table_schema(), projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let store = Arc::new(self.inferred.store.clone());
+        let readers = Readers::new(self.inferred.store.clone());
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(DefaultParquetFileReaderFactory::new(
-                store,
-            )));
+            .with_parquet_file_reader_factory(Arc::new(readers));
         // The URL only satisfies the registry: the factory above reads through the place.
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))

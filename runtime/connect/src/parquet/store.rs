@@ -2,6 +2,9 @@
 //!
 //! Every byte is read through the table's place, which object_store's own `LocalFileSystem` does not
 //! know; of an object in a bucket, as it was when it was found. A location is `<number of the file>/<its name>`, so no two files of a table collide.
+//!
+//! Of a large file a scan reads the footer, then what it needs. A small one is read once and whole ([`Readers`]): its
+//! bytes cost less than the second and the third request.
 
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,6 +13,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::{
+    DefaultParquetFileReaderFactory, ParquetFileReaderFactory,
+};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -19,16 +28,73 @@ use object_store::{
 };
 
 use crate::locate::{Origin, SourceFile};
+use parquet::arrow::async_reader::AsyncFileReader;
+use tokio::sync::OnceCell;
+
+/// Bytes of a file that is read whole.
+const SMALL_BYTES: u64 = 256 << 10;
+
+/// Makes the readers of a scan.
+#[derive(Debug)]
+pub(super) struct Readers {
+    store: PlaceStore,
+}
+
+impl Readers {
+    pub(super) fn new(store: PlaceStore) -> Self {
+        Self { store }
+    }
+}
+
+impl ParquetFileReaderFactory for Readers {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        footer_bytes: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
+        let store = match file.object_meta.size <= SMALL_BYTES {
+            true => self.store.for_one_file(),
+            false => self.store.clone(),
+        };
+        let readers = DefaultParquetFileReaderFactory::new(Arc::new(store));
+        readers.create_reader(partition, file, footer_bytes, metrics)
+    }
+}
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct PlaceStore {
     files: Arc<[SourceFile]>,
+    /// The content of the one file that is read through this, once something of it was asked for.
+    whole: Option<Arc<OnceCell<Bytes>>>,
 }
 
 impl PlaceStore {
     pub(super) fn new(files: Arc<[SourceFile]>) -> Self {
-        Self { files }
+        Self { files, whole: None }
+    }
+
+    /// The same for one file, which is kept whole as long as this lives.
+    fn for_one_file(&self) -> Self {
+        Self {
+            files: Arc::clone(&self.files),
+            whole: Some(Arc::default()),
+        }
+    }
+
+    /// Ranges of the file that is kept whole; `None` where none is.
+    async fn kept(&self, source: &SourceFile, ranges: &[Range<u64>]) -> Option<Result<Vec<Bytes>>> {
+        let whole = self.whole.as_ref()?;
+        let bytes = whole.get_or_try_init(|| read_whole(source.clone())).await;
+        Some(bytes.and_then(|bytes| {
+            let cut = |range: &Range<u64>| {
+                let (start, end) = checked(range, bytes.len() as u64)?;
+                Ok(bytes.slice(start..end))
+            };
+            ranges.iter().map(cut).collect()
+        }))
     }
 
     pub(super) fn meta(&self, index: usize) -> ObjectMeta {
@@ -79,7 +145,16 @@ impl ObjectStore for PlaceStore {
             Some(range) => range.as_range(meta.size).map_err(generic)?,
             None => 0..meta.size,
         };
-        let payload = payload(source, range.clone(), options.head).await?;
+        let kept = match options.head {
+            true => None,
+            false => self.kept(&source, std::slice::from_ref(&range)).await,
+        };
+        let payload = match kept.transpose()? {
+            Some(bytes) => {
+                GetResultPayload::Stream(stream::iter(bytes.into_iter().map(Ok)).boxed())
+            }
+            None => payload(source, range.clone(), options.head).await?,
+        };
         Ok(GetResult {
             payload,
             meta,
@@ -90,6 +165,9 @@ impl ObjectStore for PlaceStore {
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (source, meta) = self.find(location)?;
+        if let Some(kept) = self.kept(&source, ranges).await {
+            return kept;
+        }
         if let Origin::Remote(file) = &source.origin {
             let fetch = |range: Range<u64>| async move { file.fetch(range).await.map_err(generic) };
             return coalesce_ranges(ranges, fetch, OBJECT_STORE_COALESCE_DEFAULT).await;
@@ -166,16 +244,30 @@ async fn payload(source: SourceFile, range: Range<u64>, is_head: bool) -> Result
     }
 }
 
-fn read_range(input: &mut (impl Read + Seek), range: Range<u64>, size: u64) -> Result<Bytes> {
-    // A damaged footer may ask for anything: no allocation beyond the file.
+async fn read_whole(source: SourceFile) -> Result<Bytes> {
+    let range = 0..source.size;
+    if let Origin::Remote(file) = &source.origin {
+        return file.fetch(range).await.map_err(generic);
+    }
+    blocking(move || read_range(&mut source.open().map_err(generic)?, range, source.size)).await
+}
+
+/// A range of a file of this size. A damaged footer may ask for anything.
+fn checked(range: &Range<u64>, size: u64) -> Result<(usize, usize)> {
     if range.start > range.end || range.end > size {
         return Err(generic(format!(
             "bytes {}..{} are asked for, the file has {size}",
             range.start, range.end
         )));
     }
-    let length = usize::try_from(range.end - range.start).map_err(generic)?;
-    let mut bytes = vec![0; length];
+    let place = |at: u64| usize::try_from(at).map_err(generic);
+    Ok((place(range.start)?, place(range.end)?))
+}
+
+fn read_range(input: &mut (impl Read + Seek), range: Range<u64>, size: u64) -> Result<Bytes> {
+    // No allocation beyond the file.
+    let (start, end) = checked(&range, size)?;
+    let mut bytes = vec![0; end - start];
     input
         .seek(SeekFrom::Start(range.start))
         .and_then(|_| input.read_exact(&mut bytes))
