@@ -13,6 +13,7 @@ pub(crate) mod data_root;
 pub(crate) mod doctor;
 pub(crate) mod find_matches;
 pub(crate) mod job;
+pub(crate) mod job_file;
 pub(crate) mod job_runner;
 pub(crate) mod key;
 pub(crate) mod rows;
