@@ -274,7 +274,7 @@ impl Job {
         let why = match node {
             _ if outputs == 0 => format!("reads {input:?}, which is a target and has no output"),
             Node::SelectFromCollection(n) if n.index >= outputs => format!(
-                "reads {input:?}, which has {outputs} outputs; there is no number {}, they begin with 0",
+                "reads output {} of {input:?}, which has {outputs}; they are counted from 0",
                 n.index
             ),
             Node::SelectFromCollection(_) => return Ok(()),
@@ -429,6 +429,44 @@ mod tests {
             refused(&limited.replace("call_time", "calltime"))
                 .contains("there is no limit \"calltime\"")
         );
+    }
+
+    /// A source behind a split whose first output is read twice, and its second once.
+    const SPLIT: &str = r#"
+        name = "split"
+        nodes.a.S3CsvSource = { Name = "The A", Paths = ["a.csv"] }
+        nodes.s.SplitFields = { Name = "s", Inputs = ["a"], Paths = [["x"]] }
+        nodes.x.SelectFromCollection = { Name = "x", Inputs = ["s"], Index = 0 }
+        nodes.x2.SelectFromCollection = { Name = "x2", Inputs = ["s"], Index = 0 }
+        nodes.y.SelectFromCollection = { Name = "y", Inputs = ["s"], Index = 1 }
+        nodes.u.Union = { Name = "u", Inputs = ["x", "x2"], UnionType = "ALL" }
+        nodes.out.S3DirectTarget = { Name = "out", Inputs = ["u"], Path = "out", Format = "csv" }
+        nodes.other.S3DirectTarget = { Name = "other", Inputs = ["y"], Path = "other", Format = "csv" }
+    "#;
+
+    #[test]
+    fn outputs_are_counted_one_by_one_and_inputs_for_each_output_that_is_read() {
+        let job = Job::from_toml(SPLIT).unwrap();
+        assert_eq!((job.readers("s", 0), job.readers("s", 1)), (2, 1));
+        assert_eq!(job.readers("a", 0), 2);
+        let one = SPLIT.replace("Index = 1", "Index = 0");
+        let job = Job::from_toml(&one).unwrap();
+        assert_eq!((job.readers("s", 0), job.readers("s", 1)), (3, 0));
+        assert_eq!(job.readers("a", 0), 1);
+    }
+
+    #[test]
+    fn a_part_of_a_job_is_what_its_last_node_needs() {
+        let job = Job::from_toml(SPLIT).unwrap();
+        let nodes = |node: &str| {
+            let (part, id) = job.up_to(node).unwrap();
+            (part.nodes.into_keys().collect::<Vec<_>>().join(" "), id)
+        };
+        assert_eq!(nodes("y"), ("a s y".to_owned(), "y".to_owned()));
+        assert_eq!(nodes("other"), ("a s y".to_owned(), "y".to_owned()));
+        assert_eq!(nodes("The A"), ("a".to_owned(), "a".to_owned()));
+        let unknown = job.up_to("z").unwrap_err();
+        assert!(unknown.to_string().contains("there is no node \"z\""));
     }
 
     #[test]

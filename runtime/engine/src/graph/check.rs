@@ -183,8 +183,8 @@ fn filters(place: &str, filters: &[FilterExpression]) -> Result<(), String> {
         let (wanted, found) = (operands(filter.operation), filter.values.len());
         if wanted != found {
             return Err(format!(
-                "{place}: {:?} takes {wanted} Values, not {found}",
-                filter.operation
+                "{place}: {} takes {wanted} Values, not {found}",
+                format!("{:?}", filter.operation).to_uppercase()
             ));
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! summary      counts, mean, deviation, smallest and largest value; those of each predictor
 //! products     of the standardised predictors with each other and with the column       (numbers only)
-//! plan         the input, and  case when age is null then 3.1 + 0.4 * height else age end
+//! plan         the input, and  case when age is null then 41.5 + 3.1 * (height - 1.7) else age end
 //! ```
 //!
 //! A number is estimated by linear regression on the other columns that are numbers or booleans; a value that a predictor
@@ -32,7 +32,7 @@ use crate::graph::FillMissingValues;
 const MAX_PREDICTORS: usize = 32;
 
 /// Decimal digits of a weight.
-const DIGITS: usize = 10;
+const DIGITS: usize = 12;
 
 /// Numbers of the summary before those of the predictors.
 const OWN: usize = 6;
@@ -64,8 +64,9 @@ enum Estimate {
     Nothing,
     Value(ScalarValue),
     Linear {
+        /// The estimate where every predictor has its mean.
         start: f64,
-        /// Predictor, its weight, and what stands for a value that it misses.
+        /// Predictor, its weight, and its mean, which stands for a value that it misses.
         terms: Vec<(String, f64, f64)>,
         least: f64,
         most: f64,
@@ -227,7 +228,6 @@ impl<'a> Filling<'a> {
                 )
             })
             .collect();
-        let centre: f64 = weighed.iter().map(|(_, weight, mean)| weight * mean).sum();
         let names: Vec<&str> = predictors.iter().map(|p| p.name).collect();
         let text = format!(
             "{counts}; filled by linear regression on {} (explains {:.1} % of the variance)",
@@ -235,7 +235,7 @@ impl<'a> Filling<'a> {
             fitted.explained * 100.0
         );
         let estimate = Estimate::Linear {
-            start: rounded(mean - centre),
+            start: rounded(mean),
             terms: weighed,
             least: own(LEAST).unwrap_or(mean),
             most: own(MOST).unwrap_or(mean),
@@ -268,9 +268,10 @@ impl<'a> Filling<'a> {
                 least: lowest,
                 most,
             } => {
+                // From the mean of each predictor, so that one that is missing adds exactly nothing.
                 let term = |(name, weight, mean): &(String, f64, f64)| {
-                    let known = nanvl(self.predictor(name), lit(*mean));
-                    lit(*weight) * coalesce(vec![known, lit(*mean)])
+                    let distance = nanvl(self.predictor(name), lit(*mean)) - lit(*mean);
+                    lit(*weight) * coalesce(vec![distance, lit(0.0)])
                 };
                 let sum = terms
                     .iter()
@@ -435,7 +436,7 @@ mod tests {
     #[test]
     fn the_last_bits_of_a_sum_do_not_show() {
         assert_eq!(rounded(0.1 + 0.2), 0.3);
-        assert_eq!(rounded(-1234.567_890_123_4), -1234.567_890);
+        assert_eq!(rounded(-1234.567_890_123_4), -1234.567_890_12);
         assert_eq!(rounded(0.0), 0.0);
     }
 }

@@ -6,6 +6,9 @@
 /// Added to the diagonal of the standardised products.
 const RIDGE: f64 = 1e-9;
 
+/// Rows that it takes to learn one number.
+const ROWS_A_WEIGHT: f64 = 2.0;
+
 /// The weights of standardised predictors, and how much of the variance they explain.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fit {
@@ -26,13 +29,14 @@ pub(super) struct Products {
     pub(super) variance: f64,
 }
 
-/// The fit, unless the mean alone is as good: fewer rows than it takes, or what is explained is no more than as many
-/// random columns would explain.
+/// The fit, unless the mean alone is as good: there are less than [`ROWS_A_WEIGHT`] rows for each weight, or no more is
+/// explained than as many random columns would explain.
 pub(super) fn fit(products: &Products) -> Option<Fit> {
     let count = products.target.len();
     #[expect(clippy::cast_precision_loss, reason = "there are a few predictors")]
-    let free = products.rows - count as f64 - 1.0;
-    if count == 0 || free < 1.0 || products.variance <= 0.0 {
+    let learnt = count as f64 + 1.0;
+    let free = products.rows - learnt;
+    if count == 0 || products.rows < ROWS_A_WEIGHT * learnt || products.variance <= 0.0 {
         return None;
     }
     let weights = solve(&products.predictors, &products.target)?;
@@ -117,7 +121,8 @@ mod tests {
     #[test]
     fn the_mean_is_as_good_where_nothing_is_explained_or_rows_are_few() {
         assert_eq!(fit(&products(100.0, 0.0, [0.01, 0.01])), None);
-        assert_eq!(fit(&products(3.0, 0.0, [0.6, 0.8])), None);
+        assert_eq!(fit(&products(5.0, 0.0, [0.6, 0.8])), None);
+        assert!(fit(&products(6.0, 0.0, [0.6, 0.8])).is_some());
         let none = Products {
             variance: 0.0,
             ..products(100.0, 0.0, [0.0, 0.0])
