@@ -6,6 +6,7 @@
 //!              job.toml, ...  the graphs; .json as Glue exports them
 //!              in/            what they read
 //!              expected.txt   what comes of it
+//!              duckdb.sql     of some: what another engine makes of the inputs, see `engines.rs`
 //! ```
 //!
 //! `TENON_UPDATE_CASES=1` writes what comes out instead of comparing it; look at the difference before it is committed.
@@ -23,12 +24,12 @@ use tenon_tests::World;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
+pub(crate) struct Case {
     /// What it shows.
     what: String,
     /// Run one after the other.
     #[serde(default = "one_job")]
-    jobs: Vec<String>,
+    pub(crate) jobs: Vec<String>,
     /// Whether each reads only files that those before have not read.
     #[serde(default)]
     only_new: bool,
@@ -62,7 +63,7 @@ async fn jobs_do_what_their_cases_say() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-fn folders(cases: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(cases: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(cases).unwrap();
     let mut folders: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     folders.sort();
@@ -107,9 +108,9 @@ async fn outcome(case_folder: &Path, case: &Case) -> String {
 }
 
 /// Nodes and the files that they have read.
-type Read = BTreeSet<(String, String)>;
+pub(crate) type Read = BTreeSet<(String, String)>;
 
-async fn run(
+pub(crate) async fn run(
     world: &World,
     job: &Path,
     number: usize,
@@ -182,6 +183,7 @@ fn written(root: &Path, folder: &Path, text: &mut String) {
         let is_given = below.components().count() == 1
             && (name == "in"
                 || name.ends_with(".txt")
+                || name.ends_with(".sql")
                 || name.ends_with(".toml")
                 || name.ends_with(".json"));
         let is_hidden = path
@@ -240,7 +242,7 @@ fn table_text(world: &World, name: &str) -> String {
     text
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for path in folders(from) {
         let target = to.join(path.file_name().unwrap());

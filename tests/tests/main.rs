@@ -12,6 +12,7 @@ mod compile;
 mod conformance;
 mod decoders;
 mod deterministic;
+mod engines;
 #[path = "../clients/environment.rs"]
 mod environment;
 mod evils;

@@ -7,6 +7,9 @@
 
 mod apply;
 mod files;
+mod look;
+mod plan;
+mod plugin_node;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,42 +18,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
-use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use tenon_catalog::TenantCatalog;
-use tenon_connect::{ListedFile, Listing, Place};
-use tenon_host::{Host, Kind, LimitSettings, Limits, Plugin};
+use tenon_connect::{ListedFile, Place};
+use tenon_host::{Host, LimitSettings, Limits, Plugin};
 use tenon_registry::{Registry, Resolved};
 use tokio::sync::oneshot;
 
-use self::files::Places;
+pub use self::look::NodeColumns;
+use self::plan::{Planned, physical};
+use self::plugin_node::missing_plugin;
 use crate::bridge::Bridge;
 use crate::connections::Vault;
 use crate::error::{Error, Result, plain_text};
 use crate::grants::{Grant, origins};
-use crate::graph::{DynamicTransform, Job, Node, ParameterType};
-use crate::guest::{GrantedHttp, GuestNode, RunLog, expand};
+use crate::graph::{Job, Node};
+use crate::guest::{GrantedHttp, GuestNode, RunLog};
 use crate::limits::{Layers, LimitCaps, compose};
 use crate::memory::RunMemory;
-use crate::node::{Meter, NodeProvider};
+use crate::node::Meter;
 use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage, peak_memory_bytes};
 use crate::session::{self, Scope};
-use crate::shared::SharedProvider;
 use crate::spill::SpillFolder;
 use crate::target::{Staged, TargetSpec};
-use crate::transform::{self, closest};
+use crate::transform::closest;
 
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone)]
@@ -205,23 +207,6 @@ const CATALOG: &str = "tenon";
 /// The database of tables that are named without one.
 const DATABASE: &str = "default";
 
-/// A job whose nodes are plans.
-struct Planned {
-    context: SessionContext,
-    meters: BTreeMap<String, Arc<Meter>>,
-    targets: Vec<(String, TargetSpec, LogicalPlan)>,
-    plugins: BTreeMap<String, PluginReport>,
-    places: Places,
-    scope: Scope,
-    /// Which files are to be read; all without it.
-    is_new: Option<IsNew>,
-    /// Files that sources read, when only some are to be read.
-    read: BTreeMap<String, Vec<ListedFile>>,
-}
-
-/// The outputs of a node: the result first.
-type Outputs = Vec<Arc<dyn TableProvider>>;
-
 impl Engine {
     /// Puts an engine together. `place` is where relative paths and locations of tables are looked up.
     #[must_use]
@@ -291,13 +276,16 @@ impl Engine {
             self.check(job, true)?;
         }
         let planned = self.plan(job, progress, is_new).await?;
-        let _cancels = planned.scope.cancellation.guard();
         let mut usage = Usage::default();
+        planned.add_usage(&mut usage);
         let mut staged = Vec::with_capacity(planned.targets.len());
         for (id, spec, plan) in &planned.targets {
             let (output, physical) = self.stage(&planned, id, spec, plan, run).await?;
             usage.add(id, &physical);
             staged.push(output);
+        }
+        for sample in &planned.samples {
+            staged.push(self.stage_sample(&planned, sample, run).await?);
         }
         staged.extend(self.stage_quarantines(&planned.places, run).await?);
         let targets = self.publish(staged, progress).await?;
@@ -461,113 +449,6 @@ impl Engine {
         })
     }
 
-    async fn plan(&self, job: &Job, progress: &Progress, is_new: Option<IsNew>) -> Result<Planned> {
-        let context = self.session()?;
-        let mut planned = Planned {
-            scope: Scope {
-                job_limits: job.limits.clone(),
-                run_limits: job.run_limits.clone(),
-                ..Scope::of(&context)
-            },
-            context,
-            meters: BTreeMap::new(),
-            targets: Vec::new(),
-            plugins: BTreeMap::new(),
-            places: Places::new(&self.place),
-            is_new,
-            read: BTreeMap::new(),
-        };
-        *progress.log.lock() = planned.scope.log.clone();
-        let mut outputs: BTreeMap<&str, Outputs> = BTreeMap::new();
-        for id in job.order()? {
-            let node = &job.nodes[id];
-            let inputs: Vec<&Outputs> = node
-                .inputs()
-                .iter()
-                .filter_map(|input| outputs.get(input.as_str()))
-                .collect();
-            if let Some(mut spec) = self.target(job, id, node, &mut planned.places).await? {
-                if planned.is_new.is_some() {
-                    spec.append();
-                }
-                let plan = scan(id, inputs.first().and_then(|outputs| outputs.first()))?;
-                spec.check_schema(plan.schema().as_arrow())?;
-                planned.targets.push((id.to_owned(), spec, plan));
-                continue;
-            }
-            let plans = self.node(job, id, node, &inputs, &mut planned).await?;
-            let made = plans
-                .into_iter()
-                .enumerate()
-                .map(|(i, plan)| planned.boundary(job, id, i, plan, progress));
-            outputs.insert(id, made.collect::<Result<_>>()?);
-        }
-        Ok(planned)
-    }
-
-    /// The plans of a node's outputs.
-    async fn node(
-        &self,
-        job: &Job,
-        id: &str,
-        node: &Node,
-        inputs: &[&Outputs],
-        planned: &mut Planned,
-    ) -> Result<Vec<LogicalPlan>> {
-        let results: Vec<Arc<dyn TableProvider>> = inputs
-            .iter()
-            .filter_map(|outputs| outputs.first().cloned())
-            .collect();
-        let input = || scan(id, results.first());
-        let plan = match node {
-            Node::ApplyMapping(node) => transform::apply_mapping(node, input()?)?,
-            Node::Filter(node) => transform::filter(node, input()?)?,
-            Node::DropDuplicates(node) => transform::drop_duplicates(node, input()?)?,
-            Node::SparkSQL(node) => {
-                let context = transform::sql_session();
-                self.add_functions(&context, &node.sql_query, &node.name, &planned.scope)
-                    .await
-                    .map_err(|e| e.at(&node.name))?;
-                transform::sql(node, &context, &results).await?
-            }
-            Node::DynamicTransform(node) => {
-                let guest = self.guest_of(&node.path, &node.name, &planned.scope).await;
-                let (guest, report) = guest.map_err(|e| missing_plugin(e, &node.name))?;
-                planned.plugins.insert(id.to_owned(), report);
-                return dynamic(id, node, &results, &guest).await;
-            }
-            Node::SelectFromCollection(node) => {
-                let outputs = inputs.first().map_or(&[][..], |outputs| outputs.as_slice());
-                let Some(chosen) = outputs.get(node.index) else {
-                    return Err(Error::node(
-                        &node.name,
-                        format!(
-                            "its input has {} outputs; there is no number {}",
-                            outputs.len(),
-                            node.index
-                        ),
-                    ));
-                };
-                scan(id, Some(chosen))?
-            }
-            Node::S3CsvSource(_)
-            | Node::S3JsonSource(_)
-            | Node::S3ParquetSource(_)
-            | Node::S3ExcelSource(_)
-            | Node::S3DirectSource(_) => self.files(job, id, node, planned).await?,
-            Node::CatalogSource(source) | Node::S3CatalogSource(source) => {
-                self.table(id, node, source, &mut planned.places).await?
-            }
-            Node::S3GlueParquetTarget(_)
-            | Node::S3DirectTarget(_)
-            | Node::CatalogTarget(_)
-            | Node::S3CatalogTarget(_) => {
-                return Err(Error::node(node.name(), "a target has no output"));
-            }
-        };
-        Ok(vec![plan])
-    }
-
     /// Checks what can be checked of a job without its data: its graph, its targets, its plugins; with `for_new` also
     /// whether it can run by [`Self::run_new`].
     ///
@@ -580,6 +461,10 @@ impl Engine {
             if for_new {
                 crate::source::check_for_new(node, job)?;
                 target.map_or(Ok(()), |target| target.check_for_new())?;
+                if let Node::Spigot(spigot) = node {
+                    let path = job.path(&spigot.path);
+                    TargetSpec::of_sample(&spigot.name, path).check_for_new()?;
+                }
             }
         }
         self.limits(job).map(drop)
@@ -592,13 +477,14 @@ impl Engine {
     pub fn limits(&self, job: &Job) -> Result<Vec<(String, PluginReport)>> {
         let mut limits = Vec::new();
         for id in job.order()? {
-            let Node::DynamicTransform(node) = &job.nodes[id] else {
+            let node = &job.nodes[id];
+            let Some(plugin) = node.plugin() else {
                 continue;
             };
-            let resolved = self.registry.resolve(&node.path).map_err(Error::not_found);
-            let resolved = resolved.map_err(|e| missing_plugin(e, &node.name))?;
+            let resolved = self.registry.resolve(plugin).map_err(Error::not_found);
+            let resolved = resolved.map_err(|e| missing_plugin(e, node.name()))?;
             let report = self.plugin_report(&job.limits, &job.run_limits, &resolved);
-            limits.push((id.to_owned(), report.map_err(|e| e.at(&node.name))?));
+            limits.push((id.to_owned(), report.map_err(|e| e.at(node.name()))?));
         }
         Ok(limits)
     }
@@ -649,48 +535,6 @@ impl Engine {
             )
             .await?;
         Ok((staged, physical))
-    }
-}
-
-impl Planned {
-    /// Leaves the files that a source is to read, and notes them. When there are none, one stays to tell the columns.
-    fn choose(&mut self, id: &str, listing: &mut Listing) -> bool {
-        let Some(is_new) = &self.is_new else {
-            return true;
-        };
-        let new: Vec<_> = listing.files().filter(|file| is_new(id, file)).collect();
-        let has_new = !new.is_empty();
-        match has_new {
-            true => listing.retain(|file| is_new(id, file)),
-            false => {
-                let newest = listing.files().max_by_key(|file| file.modified);
-                listing.retain(|file| Some(file) == newest.as_ref());
-            }
-        }
-        self.read.insert(id.to_owned(), new);
-        has_new
-    }
-
-    /// Makes a node's plan a table: metered, and computed once when several nodes read it.
-    fn boundary(
-        &mut self,
-        job: &Job,
-        id: &str,
-        output: usize,
-        plan: LogicalPlan,
-        progress: &Progress,
-    ) -> Result<Arc<dyn TableProvider>> {
-        let meter = Arc::new(Meter::default());
-        if output == 0 {
-            self.meters.insert(id.to_owned(), Arc::clone(&meter));
-            let metered = (id.to_owned(), Arc::clone(&meter));
-            progress.nodes.lock().push(metered);
-        }
-        let node: Arc<dyn TableProvider> = Arc::new(NodeProvider::new(id, plan, meter));
-        if output > 0 || job.readers(id) < 2 {
-            return Ok(node);
-        }
-        Ok(Arc::new(SharedProvider::new(id, scan(id, Some(&node))?)))
     }
 }
 
@@ -771,105 +615,6 @@ fn near<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
         .collect()
 }
 
-fn scan(id: &str, provider: Option<&Arc<dyn TableProvider>>) -> Result<LogicalPlan> {
-    let provider = provider.ok_or_else(|| Error::node(id, "it has no input"))?;
-    let plan = LogicalPlanBuilder::scan(id, provider_as_source(Arc::clone(provider)), None)
-        .and_then(LogicalPlanBuilder::build);
-    plan.map_err(|e| Error::of_datafusion(id, &e))
-}
-
-async fn physical(
-    context: &SessionContext,
-    id: &str,
-    plan: &LogicalPlan,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    context
-        .state()
-        .create_physical_plan(plan)
-        .await
-        .map_err(|e| Error::of_datafusion(id, &e))
-}
-
-fn missing_plugin(error: Error, node: &str) -> Error {
-    let hint = "see what there is: `tenon plugin ls`; `tenon plugin install` adds one";
-    error.at(node).or_hint(Some(hint.to_owned()))
-}
-
-/// The plans of a plugin's outputs.
-async fn dynamic(
-    id: &str,
-    node: &DynamicTransform,
-    inputs: &[Arc<dyn TableProvider>],
-    guest: &GuestNode,
-) -> Result<Vec<LogicalPlan>> {
-    let config = parameters(node)?;
-    let name = Some(node.function_name.as_str()).filter(|name| !name.is_empty());
-    let fail = |e: DataFusionError| Error::of_datafusion(&node.name, &e);
-    let function = guest.function(name).await.map_err(|e| fail(e.into()))?;
-    if inputs.is_empty() && function.kind != Kind::Source {
-        let kind = function.kind;
-        return Err(Error::node(
-            &node.name,
-            format!("a {kind} function reads other nodes: name them in Inputs"),
-        ));
-    }
-    if function.kind == Kind::Plan {
-        let outputs = expand(guest, &function.name, &config, inputs).await?;
-        return Ok(outputs.into_iter().map(|(_, plan)| plan).collect());
-    }
-    let plans = inputs
-        .iter()
-        .map(|input| scan(id, Some(input)))
-        .collect::<Result<Vec<_>>>()?;
-    let count = plans.len();
-    let bound = crate::guest::bound(guest, &function.name, function.kind, &config, plans).await;
-    let provider = bound.map_err(|e| fail(guest.error(&function.name, e).into()))?;
-    let provider = provider.ok_or_else(|| {
-        Error::node(
-            &node.name,
-            match function.kind {
-                Kind::Source => format!("a source function takes no input, not {count}"),
-                kind => format!("a {kind} function takes one input, not {count}"),
-            },
-        )
-    })?;
-    Ok(vec![scan(id, Some(&provider))?])
-}
-
-/// A node's settings as one JSON object.
-fn parameters(node: &DynamicTransform) -> Result<String> {
-    let mut object = serde_json::Map::new();
-    for parameter in &node.parameters {
-        let value = parameter_value(parameter.r#type, &parameter.value);
-        let value = value.ok_or_else(|| {
-            Error::node(
-                &node.name,
-                format!(
-                    "parameter {:?}: {:?} is not of type {:?}",
-                    parameter.name, parameter.value, parameter.r#type
-                ),
-            )
-        })?;
-        object.insert(parameter.name.clone(), value);
-    }
-    Ok(serde_json::Value::Object(object).to_string())
-}
-
-fn parameter_value(kind: ParameterType, value: &[String]) -> Option<serde_json::Value> {
-    let one = match value {
-        [one] => Some(one.as_str()),
-        _ => None,
-    };
-    match kind {
-        ParameterType::Null => Some(serde_json::Value::Null),
-        ParameterType::List => Some(value.into()),
-        ParameterType::Str => one.map(Into::into),
-        ParameterType::Int => one?.parse::<i64>().ok().map(Into::into),
-        ParameterType::Float => one?.parse::<f64>().ok().map(Into::into),
-        ParameterType::Bool => one?.parse::<bool>().ok().map(Into::into),
-    }
-}
-
 fn node_reports(
     job: &Job,
     planned: &Planned,
@@ -888,13 +633,18 @@ fn node_reports(
             .get(id)
             .map_or_else(|| written(id), |meter| meter.rows())
     };
+    let rows_in = |id: &str, node: &Node| match node {
+        // Of several outputs it reads one, and passes it on.
+        Node::SelectFromCollection(_) => rows(id),
+        _ => node.inputs().iter().map(|input| rows(input)).sum(),
+    };
     let report = |id: &str| {
         let node = &job.nodes[id];
         let used = usage.of(id);
         NodeReport {
             id: id.to_owned(),
             kind: node.kind(),
-            rows_in: node.inputs().iter().map(|input| rows(input)).sum(),
+            rows_in: rows_in(id, node),
             rows_out: rows(id),
             cpu: used.cpu,
             spilled_bytes: used.spilled_bytes,

@@ -167,6 +167,7 @@ pub(crate) fn plain_text(error: &DataFusionError) -> String {
         "Cast error: ",
         "Parser error: ",
         "Resources exhausted: ",
+        "This feature is not implemented: ",
     ];
     let mut text = text.as_str();
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {

@@ -21,9 +21,12 @@
 //! Relative paths are relative to the file that the job was read from. Members that Glue has and this
 //! version does not act on are refused rather than ignored, so that a job never does less than it says.
 
+mod check;
 mod files;
+mod node;
 mod outputs;
 mod refused;
+mod transforms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,7 +34,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tenon_host::LimitSettings;
 
+pub(crate) use check::MAX_TOPK;
 pub use files::*;
+pub use node::Node;
+pub use transforms::*;
 
 use crate::error::{Error, Result};
 use refused::Kinds;
@@ -57,354 +63,6 @@ pub struct Job {
     /// What relative paths are relative to.
     #[serde(skip)]
     pub folder: PathBuf,
-}
-
-/// One node: exactly one kind, as in Glue's `CodeGenConfigurationNode`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the kinds are Glue's; their members are documented on their types"
-)]
-pub enum Node {
-    S3CsvSource(CsvSource),
-    S3JsonSource(JsonSource),
-    S3ParquetSource(ParquetSource),
-    S3ExcelSource(ExcelSource),
-    S3DirectSource(DirectSource),
-    CatalogSource(CatalogSource),
-    S3CatalogSource(CatalogSource),
-    ApplyMapping(ApplyMapping),
-    Filter(Filter),
-    SparkSQL(SparkSql),
-    DropDuplicates(DropDuplicates),
-    DynamicTransform(DynamicTransform),
-    SelectFromCollection(SelectFromCollection),
-    S3GlueParquetTarget(ParquetTarget),
-    S3DirectTarget(DirectTarget),
-    CatalogTarget(CatalogTarget),
-    S3CatalogTarget(CatalogTarget),
-}
-
-/// Renames, casts, reorders and drops columns: what is not mapped is dropped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct ApplyMapping {
-    /// The node's name.
-    pub name: String,
-    /// One node.
-    pub inputs: Vec<String>,
-    /// In output order.
-    pub mapping: Vec<Mapping>,
-}
-
-/// One column of an [`ApplyMapping`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Mapping {
-    /// The column's name afterwards.
-    pub to_key: String,
-    /// Where it is: a column, then fields of structs.
-    pub from_path: Vec<String>,
-    /// Its type before, for information; what the input really has counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_type: Option<String>,
-    /// Its type afterwards, in Glue's words. Default: unchanged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_type: Option<String>,
-    /// Whether it is left out.
-    #[serde(default)]
-    pub dropped: bool,
-}
-
-/// Keeps rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Filter {
-    /// The node's name.
-    pub name: String,
-    /// One node.
-    pub inputs: Vec<String>,
-    /// Whether all filters must hold, or one.
-    pub logical_operator: LogicalOperator,
-    /// At least one.
-    pub filters: Vec<FilterExpression>,
-}
-
-/// How filters combine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum LogicalOperator {
-    /// All must hold.
-    And,
-    /// One must hold.
-    Or,
-}
-
-/// One condition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct FilterExpression {
-    /// The comparison.
-    pub operation: Operation,
-    /// Whether it must not hold.
-    #[serde(default)]
-    pub negated: bool,
-    /// A column, and for all but `ISNULL` something to compare it with.
-    pub values: Vec<FilterValue>,
-}
-
-/// A comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "Glue's words, which say it all")]
-pub enum Operation {
-    Eq,
-    Lt,
-    Gt,
-    Lte,
-    Gte,
-    Regex,
-    IsNull,
-}
-
-/// An operand.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct FilterValue {
-    /// What it is.
-    pub r#type: FilterValueType,
-    /// The path of a column, or one constant as text.
-    pub value: Vec<String>,
-}
-
-/// What an operand is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "Glue's words, which say it all")]
-pub enum FilterValueType {
-    ColumnExtracted,
-    Constant,
-}
-
-/// One query over its inputs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct SparkSql {
-    /// The node's name.
-    pub name: String,
-    /// The nodes that it reads.
-    pub inputs: Vec<String>,
-    /// The query, in DataFusion's SQL.
-    pub sql_query: String,
-    /// The names by which it knows its inputs.
-    pub sql_aliases: Vec<SqlAlias>,
-}
-
-/// The name of an input in a query.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct SqlAlias {
-    /// A node's id.
-    pub from: String,
-    /// The table's name in the query.
-    pub alias: String,
-}
-
-/// Keeps one row of those that agree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct DropDuplicates {
-    /// The node's name.
-    pub name: String,
-    /// One node.
-    pub inputs: Vec<String>,
-    /// The columns that must agree. Default: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub columns: Vec<Vec<String>>,
-}
-
-/// A plugin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct DynamicTransform {
-    /// The node's name.
-    pub name: String,
-    /// What people call the transform.
-    pub transform_name: String,
-    /// The nodes that it reads; none where the plugin is a source.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inputs: Vec<String>,
-    /// Its settings.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parameters: Vec<Parameter>,
-    /// The plugin's function.
-    pub function_name: String,
-    /// The plugin: `tenon:find-matches@1`.
-    pub path: String,
-}
-
-/// One setting of a plugin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Parameter {
-    /// Its key.
-    pub name: String,
-    /// What its text means.
-    pub r#type: ParameterType,
-    /// One text, or several for a list.
-    #[serde(default)]
-    pub value: Vec<String>,
-}
-
-/// What a setting's text means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "Glue's words, which say it all")]
-pub enum ParameterType {
-    Str,
-    Int,
-    Float,
-    Bool,
-    List,
-    Null,
-}
-
-/// One of the outputs of a node that has several, such as a plugin's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct SelectFromCollection {
-    /// The node's name.
-    pub name: String,
-    /// One node.
-    pub inputs: Vec<String>,
-    /// Which output, from 0.
-    pub index: usize,
-}
-
-impl Node {
-    /// The kind, in Glue's word.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::S3CsvSource(_) => "S3CsvSource",
-            Self::S3JsonSource(_) => "S3JsonSource",
-            Self::S3ParquetSource(_) => "S3ParquetSource",
-            Self::S3ExcelSource(_) => "S3ExcelSource",
-            Self::S3DirectSource(_) => "S3DirectSource",
-            Self::CatalogSource(_) => "CatalogSource",
-            Self::S3CatalogSource(_) => "S3CatalogSource",
-            Self::ApplyMapping(_) => "ApplyMapping",
-            Self::Filter(_) => "Filter",
-            Self::SparkSQL(_) => "SparkSQL",
-            Self::DropDuplicates(_) => "DropDuplicates",
-            Self::DynamicTransform(_) => "DynamicTransform",
-            Self::SelectFromCollection(_) => "SelectFromCollection",
-            Self::S3GlueParquetTarget(_) => "S3GlueParquetTarget",
-            Self::S3DirectTarget(_) => "S3DirectTarget",
-            Self::CatalogTarget(_) => "CatalogTarget",
-            Self::S3CatalogTarget(_) => "S3CatalogTarget",
-        }
-    }
-
-    /// The name that its author gave it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::S3CsvSource(n) => &n.name,
-            Self::S3JsonSource(n) => &n.name,
-            Self::S3ParquetSource(n) => &n.name,
-            Self::S3ExcelSource(n) => &n.name,
-            Self::S3DirectSource(n) => &n.name,
-            Self::CatalogSource(n) | Self::S3CatalogSource(n) => &n.name,
-            Self::ApplyMapping(n) => &n.name,
-            Self::Filter(n) => &n.name,
-            Self::SparkSQL(n) => &n.name,
-            Self::DropDuplicates(n) => &n.name,
-            Self::DynamicTransform(n) => &n.name,
-            Self::SelectFromCollection(n) => &n.name,
-            Self::S3GlueParquetTarget(n) => &n.name,
-            Self::S3DirectTarget(n) => &n.name,
-            Self::CatalogTarget(n) | Self::S3CatalogTarget(n) => &n.name,
-        }
-    }
-
-    /// The ids of the nodes that it reads.
-    #[must_use]
-    pub fn inputs(&self) -> &[String] {
-        match self {
-            Self::S3CsvSource(_)
-            | Self::S3JsonSource(_)
-            | Self::S3ParquetSource(_)
-            | Self::S3ExcelSource(_)
-            | Self::S3DirectSource(_)
-            | Self::CatalogSource(_)
-            | Self::S3CatalogSource(_) => &[],
-            Self::ApplyMapping(n) => &n.inputs,
-            Self::Filter(n) => &n.inputs,
-            Self::SparkSQL(n) => &n.inputs,
-            Self::DropDuplicates(n) => &n.inputs,
-            Self::DynamicTransform(n) => &n.inputs,
-            Self::SelectFromCollection(n) => &n.inputs,
-            Self::S3GlueParquetTarget(n) => &n.inputs,
-            Self::S3DirectTarget(n) => &n.inputs,
-            Self::CatalogTarget(n) | Self::S3CatalogTarget(n) => &n.inputs,
-        }
-    }
-
-    /// How often it reads that node.
-    fn reads(&self, id: &str) -> usize {
-        match self {
-            Self::SparkSQL(sql) => {
-                let aliases = sql.sql_aliases.iter().filter(|alias| alias.from == id);
-                aliases
-                    .map(|alias| crate::transform::mentions(&sql.sql_query, &alias.alias))
-                    .sum()
-            }
-            other => other.inputs().iter().filter(|input| *input == id).count(),
-        }
-    }
-
-    /// Whether it writes.
-    #[must_use]
-    pub fn is_target(&self) -> bool {
-        matches!(
-            self,
-            Self::S3GlueParquetTarget(_)
-                | Self::S3DirectTarget(_)
-                | Self::CatalogTarget(_)
-                | Self::S3CatalogTarget(_)
-        )
-    }
-
-    /// Refuses what cannot be acted on, as far as the node alone shows it.
-    fn check(&self) -> Result<()> {
-        if let Some((member, reason)) = files::unserved(self) {
-            return Err(Error::node(self.name(), format!("{member}: {reason}")));
-        }
-        if self.file_members().is_some() {
-            crate::source::FileReading::of(self)?;
-        }
-        match self.is_target() {
-            true => crate::target::check(self),
-            false => Ok(()),
-        }
-    }
-
-    /// How many inputs its kind takes.
-    fn arity(&self) -> std::ops::RangeInclusive<usize> {
-        match self {
-            Self::S3CsvSource(_)
-            | Self::S3JsonSource(_)
-            | Self::S3ParquetSource(_)
-            | Self::S3ExcelSource(_)
-            | Self::S3DirectSource(_)
-            | Self::CatalogSource(_)
-            | Self::S3CatalogSource(_) => 0..=0,
-            Self::SparkSQL(_) => 1..=64,
-            Self::DynamicTransform(_) => 0..=16,
-            _ => 1..=1,
-        }
-    }
 }
 
 impl Job {
@@ -493,14 +151,27 @@ impl Job {
                 Node::S3DirectSource(n) => (&mut n.paths, None),
                 Node::S3GlueParquetTarget(n) => (std::slice::from_mut(&mut n.path), None),
                 Node::S3DirectTarget(n) => (std::slice::from_mut(&mut n.path), None),
+                Node::Spigot(n) => (std::slice::from_mut(&mut n.path), None),
                 Node::CatalogSource(_)
                 | Node::S3CatalogSource(_)
                 | Node::CatalogTarget(_)
                 | Node::S3CatalogTarget(_)
                 | Node::ApplyMapping(_)
+                | Node::SelectFields(_)
+                | Node::DropFields(_)
+                | Node::RenameField(_)
+                | Node::Join(_)
+                | Node::SplitFields(_)
+                | Node::FillMissingValues(_)
                 | Node::Filter(_)
                 | Node::SparkSQL(_)
+                | Node::CustomCode(_)
                 | Node::DropDuplicates(_)
+                | Node::DropNullFields(_)
+                | Node::Merge(_)
+                | Node::Union(_)
+                | Node::Aggregate(_)
+                | Node::Route(_)
                 | Node::DynamicTransform(_)
                 | Node::SelectFromCollection(_) => (&mut [], None),
             };
@@ -511,6 +182,7 @@ impl Job {
 
     fn validated(self) -> Result<Self> {
         self.order()?;
+        self.check_chosen()?;
         self.check_outputs()?;
         if !self.nodes.values().any(Node::is_target) {
             return Err(Error::Definition(
@@ -585,10 +257,95 @@ impl Job {
         }
     }
 
-    /// How often this node is read: a query that names it twice reads it twice.
+    /// Refuses readers of outputs that are not there, and readers of several outputs that do not say which.
+    fn check_chosen(&self) -> Result<()> {
+        for (id, node) in &self.nodes {
+            for input in node.inputs() {
+                self.check_choice(id, node, input)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_choice(&self, id: &str, node: &Node, input: &str) -> Result<()> {
+        let Some(outputs) = self.nodes.get(input).and_then(Node::outputs) else {
+            return Ok(());
+        };
+        let why = match node {
+            _ if outputs == 0 => format!("reads {input:?}, which is a target and has no output"),
+            Node::SelectFromCollection(n) if n.index >= outputs => format!(
+                "reads output {} of {input:?}, which has {outputs}; they are counted from 0",
+                n.index
+            ),
+            Node::SelectFromCollection(_) => return Ok(()),
+            _ if outputs > 1 => format!(
+                "reads {input:?}, which has {outputs} outputs; put a SelectFromCollection node between, which says which one"
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::Definition(format!("node {id:?} {why}")))
+    }
+
+    /// How often an output of this node is read: a query that names it twice reads it twice, and a node reads its
+    /// inputs for each of its own outputs that is read.
     #[must_use]
-    pub fn readers(&self, id: &str) -> usize {
-        self.nodes.values().map(|node| node.reads(id)).sum()
+    pub fn readers(&self, id: &str, output: usize) -> usize {
+        let name = self.nodes.get(id).map_or(id, Node::name);
+        let reading = self.nodes.iter();
+        let reading = reading.filter(|(_, node)| node.chosen_output() == output);
+        reading
+            .map(|(reader, node)| node.reads(id, name) * self.outputs_read(reader, node))
+            .sum()
+    }
+
+    /// How many outputs of a node somebody reads; 1 where there is one.
+    fn outputs_read(&self, id: &str, node: &Node) -> usize {
+        if node.outputs().is_none_or(|outputs| outputs < 2) {
+            return 1;
+        }
+        let readers = self.nodes.values();
+        let readers = readers.filter(|reader| reader.inputs().iter().any(|input| input == id));
+        let outputs: BTreeSet<usize> = readers.map(Node::chosen_output).collect();
+        outputs.len()
+    }
+
+    /// The part of the job that a node's output is made by: it and the nodes that it reads, directly or not. Of a
+    /// target it is what it would write.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]: no node has that id or, just one, that name.
+    pub fn up_to(&self, node: &str) -> Result<(Self, String)> {
+        let mut id = self.node_id(node)?;
+        if let (true, [input]) = (self.nodes[&id].is_target(), self.nodes[&id].inputs()) {
+            id.clone_from(input);
+        }
+        let (mut nodes, mut waiting) = (BTreeMap::new(), vec![id.clone()]);
+        while let Some(next) = waiting.pop() {
+            let node = &self.nodes[&next];
+            waiting.extend(node.inputs().iter().cloned());
+            nodes.insert(next, node.clone());
+        }
+        let part = Self {
+            nodes,
+            ..self.clone()
+        };
+        Ok((part, id))
+    }
+
+    /// The id of a node that is given by its id or its name.
+    fn node_id(&self, node: &str) -> Result<String> {
+        if self.nodes.contains_key(node) {
+            return Ok(node.to_owned());
+        }
+        let mut named = self.nodes.iter().filter(|(_, n)| n.name() == node);
+        if let (Some((id, _)), None) = (named.next(), named.next()) {
+            return Ok(id.clone());
+        }
+        let known: Vec<&str> = self.nodes.keys().map(String::as_str).collect();
+        let near = crate::transform::closest(node, &known);
+        let known = known.join(", ");
+        let missing = Error::not_found(format!("there is no node {node:?}; the job has {known}"));
+        Err(missing.or_hint(near.map(|near| format!("did you mean {near:?}?"))))
     }
 
     /// A path of the job's as a path of the machine; a URL of a bucket or of the web stays one.
@@ -672,6 +429,44 @@ mod tests {
             refused(&limited.replace("call_time", "calltime"))
                 .contains("there is no limit \"calltime\"")
         );
+    }
+
+    /// A source behind a split whose first output is read twice, and its second once.
+    const SPLIT: &str = r#"
+        name = "split"
+        nodes.a.S3CsvSource = { Name = "The A", Paths = ["a.csv"] }
+        nodes.s.SplitFields = { Name = "s", Inputs = ["a"], Paths = [["x"]] }
+        nodes.x.SelectFromCollection = { Name = "x", Inputs = ["s"], Index = 0 }
+        nodes.x2.SelectFromCollection = { Name = "x2", Inputs = ["s"], Index = 0 }
+        nodes.y.SelectFromCollection = { Name = "y", Inputs = ["s"], Index = 1 }
+        nodes.u.Union = { Name = "u", Inputs = ["x", "x2"], UnionType = "ALL" }
+        nodes.out.S3DirectTarget = { Name = "out", Inputs = ["u"], Path = "out", Format = "csv" }
+        nodes.other.S3DirectTarget = { Name = "other", Inputs = ["y"], Path = "other", Format = "csv" }
+    "#;
+
+    #[test]
+    fn outputs_are_counted_one_by_one_and_inputs_for_each_output_that_is_read() {
+        let job = Job::from_toml(SPLIT).unwrap();
+        assert_eq!((job.readers("s", 0), job.readers("s", 1)), (2, 1));
+        assert_eq!(job.readers("a", 0), 2);
+        let one = SPLIT.replace("Index = 1", "Index = 0");
+        let job = Job::from_toml(&one).unwrap();
+        assert_eq!((job.readers("s", 0), job.readers("s", 1)), (3, 0));
+        assert_eq!(job.readers("a", 0), 1);
+    }
+
+    #[test]
+    fn a_part_of_a_job_is_what_its_last_node_needs() {
+        let job = Job::from_toml(SPLIT).unwrap();
+        let nodes = |node: &str| {
+            let (part, id) = job.up_to(node).unwrap();
+            (part.nodes.into_keys().collect::<Vec<_>>().join(" "), id)
+        };
+        assert_eq!(nodes("y"), ("a s y".to_owned(), "y".to_owned()));
+        assert_eq!(nodes("other"), ("a s y".to_owned(), "y".to_owned()));
+        assert_eq!(nodes("The A"), ("a".to_owned(), "a".to_owned()));
+        let unknown = job.up_to("z").unwrap_err();
+        assert!(unknown.to_string().contains("there is no node \"z\""));
     }
 
     #[test]

@@ -44,7 +44,7 @@ mod transform;
 
 pub use bridge::MAX_PARTITIONS;
 pub use connections::Vault;
-pub use engine::{Engine, EngineConfig, IsNew, Progress, Publication, first_rows};
+pub use engine::{Engine, EngineConfig, IsNew, NodeColumns, Progress, Publication, first_rows};
 pub use error::{Error, Result};
 pub use grants::{Grant, GrantsFile};
 pub use graph::*;

@@ -199,6 +199,14 @@ impl TargetSpec {
 
     /// Where the rows go that a source puts in quarantine.
     pub(crate) fn of_quarantine(node: &str, path: PathBuf) -> Self {
+        Self {
+            is_quarantine: true,
+            ..Self::of_sample(node, path)
+        }
+    }
+
+    /// Where a sample goes: lines of JSON, unless the path is a file of another format.
+    pub(crate) fn of_sample(node: &str, path: PathBuf) -> Self {
         let by_name = Format::from_path(&path);
         Self {
             name: node.to_owned(),
@@ -209,7 +217,7 @@ impl TargetSpec {
             tasks: None,
             table: None,
             fits: None,
-            is_quarantine: true,
+            is_quarantine: false,
         }
     }
 

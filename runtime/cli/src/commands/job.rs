@@ -1,4 +1,5 @@
-//! `tenon job`: jobs of a running server and their runs, over its REST interface.
+//! `tenon job`: jobs of a running server and their runs, over its REST interface. What is done with jobs in files is in
+//! `job_file.rs` and `job_definition.rs`.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -49,6 +50,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(flatten)]
+    File(super::job_file::Verb),
     /// List jobs.
     #[command(visible_alias = "list")]
     Ls,
@@ -143,6 +146,9 @@ struct Run {
 
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
+    if let Verb::File(verb) = &args.verb {
+        return super::job_file::run(shell, verb);
+    }
     let remote = args.server.remote(shell)?.ok_or_else(|| {
         Failure::new("jobs run in a server")
             .with_exit(Exit::Usage)
@@ -151,6 +157,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let jobs = format!("/v1/accounts/{}/jobs", escaped(&args.account));
     let of = |job: &str| format!("{jobs}/{}/runs", escaped(job));
     match &args.verb {
+        Verb::File(verb) => super::job_file::run(shell, verb),
         Verb::Ls => list(shell, &remote, &jobs),
         Verb::Submit {
             job,

@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod find_matches;
 pub(crate) mod job;
 pub(crate) mod job_definition;
+pub(crate) mod job_file;
 pub(crate) mod job_runner;
 pub(crate) mod key;
 pub(crate) mod rows;

@@ -13,7 +13,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use tenon_host::Kind;
 
-use super::{Engine, scan};
+use super::Engine;
+use super::plan::scan;
 use crate::error::{Error, Result};
 use crate::guest::bound;
 use crate::session::Scope;

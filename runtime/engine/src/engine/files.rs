@@ -8,16 +8,19 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::ExecutionPlanProperties;
 use tenon_catalog::{Error as CatalogError, Table};
 use tenon_connect::{Error as ConnectError, Listing, Place, Quarantine};
 
-use super::{Engine, Planned, no_table, scan};
+use super::plan::{Planned, physical, scan};
+use super::{Engine, no_table};
 use crate::bridge::Bridge;
 use crate::connections;
 use crate::error::{Error, Result, plain_text};
-use crate::graph::{CatalogSource, Job, Node};
+use crate::graph::{CatalogSource, Job, Node, Spigot};
 use crate::source::FileReading;
 use crate::target::{Staged, TargetSpec};
+use crate::transform::Sampling;
 
 /// The places of a run's nodes, and the rows that its sources put in quarantine.
 pub(super) struct Places {
@@ -30,6 +33,15 @@ struct Quarantined {
     id: String,
     rows: Quarantine,
     target: TargetSpec,
+}
+
+/// What a spigot writes.
+pub(super) struct Sample {
+    id: String,
+    target: TargetSpec,
+    /// The rows that it is drawn from.
+    rows: LogicalPlan,
+    sampling: Sampling,
 }
 
 impl Places {
@@ -190,6 +202,51 @@ impl Engine {
         let path = [spec.path().clone()];
         self.place(places, id, node, &path).await?;
         Ok(Some(spec))
+    }
+
+    /// What a spigot is to write of `rows`, with its place.
+    pub(super) async fn sample(
+        &self,
+        job: &Job,
+        id: &str,
+        node: &Node,
+        spigot: &Spigot,
+        rows: LogicalPlan,
+        planned: &mut Planned,
+    ) -> Result<Sample> {
+        let path = job.path(&spigot.path);
+        let mut target = TargetSpec::of_sample(&spigot.name, path.clone());
+        if planned.is_new.is_some() {
+            target.append();
+        }
+        self.place(&mut planned.places, id, node, &[path]).await?;
+        Ok(Sample {
+            id: id.to_owned(),
+            target,
+            rows,
+            sampling: Sampling::of(spigot),
+        })
+    }
+
+    /// Draws a sample and stages it.
+    pub(super) async fn stage_sample(
+        &self,
+        planned: &Planned,
+        sample: &Sample,
+        run: &str,
+    ) -> Result<Staged> {
+        let (id, target) = (sample.id.as_str(), &sample.target);
+        let plan = physical(&planned.context, id, &sample.rows).await?;
+        let task = planned.context.task_ctx();
+        let partitions = 0..plan.output_partitioning().partition_count();
+        let partitions = partitions.map(|i| plan.execute(i, Arc::clone(&task)));
+        let partitions = partitions.collect::<Result<Vec<_>, _>>();
+        let partitions = partitions.map_err(|e| Error::of_datafusion(id, &e))?;
+        let schema = plan.schema();
+        let rows = sample.sampling.sampled(Arc::clone(&schema), partitions);
+        let sink = target.open(planned.places.of(id).unwrap_or(&self.place), run)?;
+        let preview = self.config.preview_rows;
+        target.stage(id, sink, schema, vec![rows], preview).await
     }
 
     /// Stages the rows that the sources put in quarantine, once everything is read.

@@ -7,11 +7,12 @@ use super::{Job, Node, SchemaChangePolicy, UpdateBehavior};
 use crate::error::{Error, Result};
 
 impl Node {
-    /// Where its files go: those of a target, or the bad rows of a source.
+    /// Where its files go: those of a target, the bad rows of a source, or a sample.
     fn writes_to(&self) -> Option<&String> {
         match self {
             Self::S3GlueParquetTarget(n) => Some(&n.path),
             Self::S3DirectTarget(n) => Some(&n.path),
+            Self::Spigot(n) => Some(&n.path),
             other => other.quarantine(),
         }
     }

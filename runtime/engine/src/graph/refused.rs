@@ -10,12 +10,10 @@ const DATABASES: &str = "databases cannot be reached yet; export the table to fi
 const STREAMS: &str = "streams cannot be read yet; let them be written to files and read those";
 const TABLE_FORMATS: &str = "tables of Hudi, Delta Lake and Iceberg cannot be read or written yet; use S3CatalogSource or S3GlueParquetTarget with Parquet";
 const GOVERNED: &str = "governed tables are no more; use S3CatalogSource or S3CatalogTarget";
-const TRANSFORM: &str = "this transform is not built in yet; write it as a SparkSQL node";
 const QUALITY: &str = "there are no rules of data quality yet; check in a SparkSQL node";
 
 /// Kind and reason.
 const REFUSED: &[(&str, &str)] = &[
-    ("Aggregate", TRANSFORM),
     ("AmazonRedshiftSource", DATABASES),
     ("AmazonRedshiftTarget", DATABASES),
     ("AthenaConnectorSource", DATABASES),
@@ -26,36 +24,27 @@ const REFUSED: &[(&str, &str)] = &[
     ("CatalogKinesisSource", STREAMS),
     ("ConnectorDataSource", DATABASES),
     ("ConnectorDataTarget", DATABASES),
-    (
-        "CustomCode",
-        "code for Spark cannot run here; write it as a SparkSQL node, or as a plugin for a DynamicTransform node",
-    ),
     ("DirectJDBCSource", DATABASES),
     ("DirectKafkaSource", STREAMS),
     ("DirectKinesisSource", STREAMS),
-    (
-        "DropFields",
-        "it is not built in yet; an ApplyMapping node drops what it does not map",
-    ),
-    ("DropNullFields", TRANSFORM),
     ("DynamoDBCatalogSource", DATABASES),
     ("DynamoDBELTConnectorSource", DATABASES),
     ("EvaluateDataQuality", QUALITY),
     ("EvaluateDataQualityMultiFrame", QUALITY),
-    ("FillMissingValues", TRANSFORM),
     ("GovernedCatalogSource", GOVERNED),
     ("GovernedCatalogTarget", GOVERNED),
     ("JDBCConnectorSource", DATABASES),
     ("JDBCConnectorTarget", DATABASES),
-    ("Join", TRANSFORM),
-    ("Merge", TRANSFORM),
     ("MicrosoftSQLServerCatalogSource", DATABASES),
     ("MicrosoftSQLServerCatalogTarget", DATABASES),
     ("MySQLCatalogSource", DATABASES),
     ("MySQLCatalogTarget", DATABASES),
     ("OracleSQLCatalogSource", DATABASES),
     ("OracleSQLCatalogTarget", DATABASES),
-    ("PIIDetection", TRANSFORM),
+    (
+        "PIIDetection",
+        "personal data is not found out yet; drop or mask columns in a SparkSQL node",
+    ),
     ("PostgreSQLCatalogSource", DATABASES),
     ("PostgreSQLCatalogTarget", DATABASES),
     (
@@ -65,11 +54,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("RedshiftSource", DATABASES),
     ("RedshiftTarget", DATABASES),
     ("RelationalCatalogSource", DATABASES),
-    (
-        "RenameField",
-        "it is not built in yet; an ApplyMapping node renames",
-    ),
-    ("Route", TRANSFORM),
     ("S3CatalogDeltaSource", TABLE_FORMATS),
     ("S3CatalogHudiSource", TABLE_FORMATS),
     ("S3CatalogIcebergSource", TABLE_FORMATS),
@@ -85,17 +69,10 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("S3IcebergCatalogTarget", TABLE_FORMATS),
     ("S3IcebergDirectTarget", TABLE_FORMATS),
-    (
-        "SelectFields",
-        "it is not built in yet; an ApplyMapping node keeps what it maps",
-    ),
     ("SnowflakeSource", DATABASES),
     ("SnowflakeTarget", DATABASES),
     ("SparkConnectorSource", DATABASES),
     ("SparkConnectorTarget", DATABASES),
-    ("SplitFields", TRANSFORM),
-    ("Spigot", TRANSFORM),
-    ("Union", TRANSFORM),
 ];
 
 /// Refuses a node of a kind that cannot run.

@@ -35,7 +35,7 @@ use tenon_host::{Kind, Limits, LogLine, Plugin};
 
 use crate::error::PluginError;
 
-pub(crate) use drive::Cancellation;
+pub(crate) use drive::{CancelOnDrop, Cancellation};
 pub(crate) use expand::{bound, expand, plan_sql};
 pub(crate) use functions::{register, sql_name};
 pub(crate) use http::GrantedHttp;

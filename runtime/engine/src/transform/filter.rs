@@ -7,30 +7,35 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, lit,
 };
 
-use super::column;
+use super::{built, column};
 use crate::error::{Error, Result};
 use crate::graph::{
     Filter, FilterExpression, FilterValue, FilterValueType, LogicalOperator, Operation,
 };
 
 pub(crate) fn filter(node: &Filter, input: LogicalPlan) -> Result<LogicalPlan> {
-    let conditions = node
-        .filters
-        .iter()
-        .map(|f| condition(&node.name, input.schema(), f))
-        .collect::<Result<Vec<_>>>()?;
-    let combined = conditions
-        .into_iter()
-        .reduce(|a, b| match node.logical_operator {
-            LogicalOperator::And => a.and(b),
-            LogicalOperator::Or => a.or(b),
-        });
-    let combined =
-        combined.ok_or_else(|| Error::node(&node.name, "a filter needs at least one condition"))?;
-    let plan = LogicalPlanBuilder::from(input)
-        .filter(combined)
-        .and_then(LogicalPlanBuilder::build);
-    plan.map_err(|e| Error::of_datafusion(&node.name, &e))
+    let schema = input.schema();
+    let condition = combined(&node.name, schema, node.logical_operator, &node.filters)?;
+    built(
+        &node.name,
+        LogicalPlanBuilder::from(input).filter(condition),
+    )
+}
+
+/// The conditions as one.
+pub(super) fn combined(
+    node: &str,
+    schema: &DFSchema,
+    operator: LogicalOperator,
+    filters: &[FilterExpression],
+) -> Result<Expr> {
+    let conditions = filters.iter().map(|f| condition(node, schema, f));
+    let conditions = conditions.collect::<Result<Vec<_>>>()?;
+    let combined = conditions.into_iter().reduce(|a, b| match operator {
+        LogicalOperator::And => a.and(b),
+        LogicalOperator::Or => a.or(b),
+    });
+    combined.ok_or_else(|| Error::node(node, "a filter needs at least one condition"))
 }
 
 fn condition(node: &str, schema: &DFSchema, filter: &FilterExpression) -> Result<Expr> {

@@ -1,0 +1,442 @@
+//! FillMissingValues: a column that has the values of another one, and estimates where that has none.
+//!
+//! ```text
+//! summary      counts, mean, deviation, smallest and largest value; those of each predictor
+//! products     of the standardised predictors with each other and with the column       (numbers only)
+//! plan         the input, and  case when age is null then 41.5 + 3.1 * (height - 1.7) else age end
+//! ```
+//!
+//! A number is estimated by linear regression on the other columns that are numbers or booleans; a value that a predictor
+//! misses counts as its mean. Where that explains nothing the estimate is the mean. It stays between the smallest and the
+//! largest value. Text, booleans, dates and times get their most frequent value. Glue trains a model of its own choice,
+//! so numbers differ from Glue's.
+//!
+//! Sums are made in whatever order partitions come in: weights are rounded to [`DIGITS`] digits so that the last bits of
+//! a sum do not show.
+
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
+use datafusion::functions::core::expr_fn::{coalesce, greatest, least};
+use datafusion::functions::expr_fn::{btrim, nanvl, round};
+use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, stddev_pop};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
+
+use super::regression::{Products, fit};
+use super::{built, names, projected, typed_column};
+use crate::error::{Error, Result};
+use crate::graph::FillMissingValues;
+
+/// Predictors, at most; the first ones are taken.
+const MAX_PREDICTORS: usize = 32;
+
+/// Decimal digits of a weight.
+const DIGITS: usize = 12;
+
+/// Numbers of the summary before those of the predictors.
+const OWN: usize = 6;
+
+/// A node of this kind over its input.
+pub(crate) struct Filling<'a> {
+    node: &'a FillMissingValues,
+    input: LogicalPlan,
+    column: Expr,
+    data_type: DataType,
+    /// What it is called, in words.
+    path: String,
+    filled: String,
+    /// Names of columns.
+    predictors: Vec<String>,
+}
+
+/// Where the estimates come from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Model {
+    estimate: Estimate,
+    /// For the log of the run.
+    pub(crate) sentence: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Estimate {
+    /// There is nothing to learn from.
+    Nothing,
+    Value(ScalarValue),
+    Linear {
+        /// The estimate where every predictor has its mean.
+        start: f64,
+        /// Predictor, its weight, and its mean, which stands for a value that it misses.
+        terms: Vec<(String, f64, f64)>,
+        least: f64,
+        most: f64,
+    },
+}
+
+/// A predictor with its mean and deviation.
+struct Predictor<'a> {
+    name: &'a str,
+    mean: f64,
+    deviation: f64,
+}
+
+impl<'a> Filling<'a> {
+    pub(crate) fn of(node: &'a FillMissingValues, input: LogicalPlan) -> Result<Self> {
+        let known = names(input.schema());
+        let path = path(&node.imputed_path, &known);
+        let (column, data_type) = typed_column(&node.name, input.schema(), &path)?;
+        if data_type.is_nested() {
+            return Err(Error::node(
+                &node.name,
+                format!(
+                    "ImputedPath {:?} is {data_type}; numbers, text, booleans, dates and times can be filled",
+                    node.imputed_path
+                ),
+            ));
+        }
+        let last = &path[path.len() - 1];
+        let filled = node.filled_path.as_deref().filter(|path| !path.is_empty());
+        let filled = filled.map_or_else(
+            || format!("{last}_filled"),
+            |name| without_root(name).to_owned(),
+        );
+        if known.contains(&filled.as_str()) {
+            return Err(Error::Node {
+                node: node.name.clone(),
+                message: format!("there is a column {filled:?} already"),
+                hint: Some("give the new one another name in FilledPath".to_owned()),
+            });
+        }
+        let fields = input.schema().fields().iter();
+        let predictors = fields
+            .filter(|f| f.data_type().is_numeric() || *f.data_type() == DataType::Boolean)
+            .filter(|f| path.len() > 1 || *f.name() != path[0])
+            .map(|f| f.name().clone());
+        let predictors = predictors.take(MAX_PREDICTORS).collect();
+        Ok(Self {
+            path: path.join("."),
+            node,
+            column,
+            data_type,
+            filled,
+            predictors,
+            input,
+        })
+    }
+
+    /// One row: of a number its summary, of anything else its most frequent value, or no row where there is no value.
+    pub(crate) fn summary(&self) -> Result<LogicalPlan> {
+        let input = LogicalPlanBuilder::from(self.input.clone());
+        if !self.data_type.is_numeric() {
+            let found = input
+                .filter(self.is_present())
+                .and_then(|b| {
+                    b.aggregate(
+                        [self.column.clone().alias("value")],
+                        [count(lit(1_i64)).alias("rows")],
+                    )
+                })
+                .and_then(|b| {
+                    b.sort([
+                        datafusion::logical_expr::col("rows").sort(false, false),
+                        datafusion::logical_expr::col("value").sort(true, false),
+                    ])
+                })
+                .and_then(|b| b.limit(0, Some(1)));
+            return built(&self.node.name, found);
+        }
+        let own = number(self.column.clone());
+        let mut answers = vec![
+            number(count(lit(1_i64))),
+            number(count(own.clone())),
+            avg(own.clone()),
+            stddev_pop(own.clone()),
+            min(own.clone()),
+            max(own),
+        ];
+        for name in &self.predictors {
+            let value = self.where_present(self.predictor(name))?;
+            answers.extend([avg(value.clone()), stddev_pop(value)]);
+        }
+        self.asked(answers)
+    }
+
+    /// What a regression is made of; none where there is nothing to make one of.
+    pub(crate) fn products(&self, summary: &RecordBatch) -> Result<Option<LogicalPlan>> {
+        if !self.data_type.is_numeric() {
+            return Ok(None);
+        }
+        let predictors = self.useful(summary);
+        if predictors.is_empty() {
+            return Ok(None);
+        }
+        let target = number(self.column.clone()) - lit(value(summary, MEAN).unwrap_or_default());
+        let mut standardised = Vec::with_capacity(predictors.len());
+        for predictor in &predictors {
+            let z =
+                (self.predictor(predictor.name) - lit(predictor.mean)) / lit(predictor.deviation);
+            standardised.push(self.where_present(coalesce(vec![z, lit(0.0)]))?);
+        }
+        let mut answers = Vec::new();
+        for (i, z) in standardised.iter().enumerate() {
+            answers.push(avg(z.clone() * target.clone()));
+            answers.extend(
+                standardised[..=i]
+                    .iter()
+                    .map(|other| avg(z.clone() * other.clone())),
+            );
+        }
+        self.asked(answers).map(Some)
+    }
+
+    /// The model, from the answers to both questions.
+    pub(crate) fn model(&self, summary: &RecordBatch, products: Option<&RecordBatch>) -> Model {
+        if !self.data_type.is_numeric() {
+            return self.most_frequent(summary);
+        }
+        let own = |i| value(summary, i).filter(|value| value.is_finite());
+        let (Some(mean), Some(deviation)) = (own(MEAN), own(DEVIATION)) else {
+            return self.told(Estimate::Nothing, "no value to learn from");
+        };
+        let counts = format!(
+            "{} of {} values missing",
+            own(ROWS).unwrap_or_default() - own(PRESENT).unwrap_or_default(),
+            own(ROWS).unwrap_or_default()
+        );
+        let predictors = self.useful(summary);
+        let fitted = products.and_then(|products| {
+            let products = read_products(products, predictors.len());
+            fit(&Products {
+                rows: own(PRESENT)?,
+                variance: deviation * deviation,
+                ..products?
+            })
+        });
+        let Some(fitted) = fitted else {
+            let mean = rounded(mean);
+            let text = format!("{counts}; filled with the mean {mean}");
+            return self.told(Estimate::Value(ScalarValue::from(mean)), &text);
+        };
+        let weighed: Vec<_> = predictors
+            .iter()
+            .zip(fitted.weights)
+            .map(|(p, weight)| {
+                (
+                    p.name.to_owned(),
+                    rounded(weight / p.deviation),
+                    rounded(p.mean),
+                )
+            })
+            .collect();
+        let names: Vec<&str> = predictors.iter().map(|p| p.name).collect();
+        let text = format!(
+            "{counts}; filled by linear regression on {} (explains {:.1} % of the variance)",
+            names.join(", "),
+            fitted.explained * 100.0
+        );
+        let estimate = Estimate::Linear {
+            start: rounded(mean),
+            terms: weighed,
+            least: own(LEAST).unwrap_or(mean),
+            most: own(MOST).unwrap_or(mean),
+        };
+        self.told(estimate, &text)
+    }
+
+    /// The input with the new column at its end.
+    pub(crate) fn plan(&self, model: &Model) -> Result<LogicalPlan> {
+        let fail = |e| Error::of_datafusion(&self.node.name, &e);
+        let columns = self.input.schema().columns().into_iter().map(Expr::Column);
+        let mut columns: Vec<Expr> = columns.collect();
+        let filled = match self.estimate(&model.estimate) {
+            None => self.column.clone(),
+            Some(estimate) => when(self.is_present(), self.column.clone())
+                .otherwise(estimate)
+                .map_err(fail)?,
+        };
+        columns.push(filled.alias(&self.filled));
+        projected(&self.node.name, self.input.clone(), columns)
+    }
+
+    fn estimate(&self, estimate: &Estimate) -> Option<Expr> {
+        let estimate = match estimate {
+            Estimate::Nothing => return None,
+            Estimate::Value(value) => Expr::Literal(value.clone(), None),
+            Estimate::Linear {
+                start,
+                terms,
+                least: lowest,
+                most,
+            } => {
+                // From the mean of each predictor, so that one that is missing adds exactly nothing.
+                let term = |(name, weight, mean): &(String, f64, f64)| {
+                    let distance = nanvl(self.predictor(name), lit(*mean)) - lit(*mean);
+                    lit(*weight) * coalesce(vec![distance, lit(0.0)])
+                };
+                let sum = terms
+                    .iter()
+                    .map(term)
+                    .fold(lit(*start), |sum, term| sum + term);
+                least(vec![greatest(vec![sum, lit(*lowest)]), lit(*most)])
+            }
+        };
+        let estimate = match self.data_type.is_integer() {
+            true => round(vec![estimate]),
+            false => estimate,
+        };
+        Some(cast(estimate, self.data_type.clone()))
+    }
+
+    fn most_frequent(&self, answer: &RecordBatch) -> Model {
+        let found = (answer.num_rows() > 0)
+            .then(|| ScalarValue::try_from_array(answer.column(0), 0).ok())
+            .flatten();
+        match found {
+            None => self.told(Estimate::Nothing, "no value to learn from"),
+            Some(value) => {
+                let text = format!("filled with the most frequent value {value}");
+                self.told(Estimate::Value(value), &text)
+            }
+        }
+    }
+
+    fn told(&self, estimate: Estimate, text: &str) -> Model {
+        Model {
+            estimate,
+            sentence: format!("{:?}: {text}", self.path),
+        }
+    }
+
+    /// Predictors that differ from row to row.
+    fn useful(&self, summary: &RecordBatch) -> Vec<Predictor<'_>> {
+        let mut useful = Vec::new();
+        for (i, name) in self.predictors.iter().enumerate() {
+            let (mean, deviation) = (value(summary, OWN + 2 * i), value(summary, OWN + 2 * i + 1));
+            let (Some(mean), Some(deviation)) = (mean, deviation) else {
+                continue;
+            };
+            if mean.is_finite() && deviation.is_finite() && deviation > 0.0 {
+                useful.push(Predictor {
+                    name,
+                    mean,
+                    deviation,
+                });
+            }
+        }
+        useful
+    }
+
+    fn predictor(&self, name: &str) -> Expr {
+        let column = self.input.schema().columns();
+        let column = column.into_iter().find(|column| column.name == name);
+        number(column.map_or_else(|| lit(ScalarValue::Null), Expr::Column))
+    }
+
+    fn is_present(&self) -> Expr {
+        let there = self.column.clone().is_not_null();
+        match self.data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                there.and(btrim(vec![self.column.clone()]).not_eq(lit("")))
+            }
+            _ => there,
+        }
+    }
+
+    fn where_present(&self, value: Expr) -> Result<Expr> {
+        let masked = when(self.is_present(), value).end();
+        masked.map_err(|e| Error::of_datafusion(&self.node.name, &e))
+    }
+
+    /// One row of numbers.
+    fn asked(&self, answers: Vec<Expr>) -> Result<LogicalPlan> {
+        let answers = answers.into_iter().enumerate();
+        let answers = answers.map(|(i, answer)| answer.alias(i.to_string()));
+        let none: Vec<Expr> = Vec::new();
+        let asked = LogicalPlanBuilder::from(self.input.clone()).aggregate(none, answers);
+        built(&self.node.name, asked)
+    }
+}
+
+/// Places in the summary.
+const ROWS: usize = 0;
+const PRESENT: usize = 1;
+const MEAN: usize = 2;
+const DEVIATION: usize = 3;
+const LEAST: usize = 4;
+const MOST: usize = 5;
+
+fn number(value: Expr) -> Expr {
+    cast(value, DataType::Float64)
+}
+
+fn value(answer: &RecordBatch, i: usize) -> Option<f64> {
+    let column = answer.column(i).as_primitive_opt::<Float64Type>()?;
+    (!column.is_empty() && column.is_valid(0)).then(|| column.value(0))
+}
+
+/// The products of so many predictors, with rows and variance left at 0.
+fn read_products(answer: &RecordBatch, count: usize) -> Option<Products> {
+    let mut products = Products {
+        rows: 0.0,
+        predictors: vec![vec![0.0; count]; count],
+        target: Vec::with_capacity(count),
+        variance: 0.0,
+    };
+    let mut place = 0;
+    let mut next = || {
+        place += 1;
+        value(answer, place - 1)
+    };
+    for i in 0..count {
+        products.target.push(next()?);
+        for j in 0..=i {
+            let product = next()?;
+            products.predictors[i][j] = product;
+            products.predictors[j][i] = product;
+        }
+    }
+    Some(products)
+}
+
+/// `$.person.age` is a field, unless there is a column of the whole name.
+fn path(text: &str, known: &[&str]) -> Vec<String> {
+    let text = if known.contains(&text) {
+        text
+    } else {
+        without_root(text)
+    };
+    match known.contains(&text) {
+        true => vec![text.to_owned()],
+        false => text.split('.').map(str::to_owned).collect(),
+    }
+}
+
+fn without_root(path: &str) -> &str {
+    path.strip_prefix("$.").unwrap_or(path)
+}
+
+/// The number with [`DIGITS`] digits.
+fn rounded(number: f64) -> f64 {
+    let text = format!("{number:.*e}", DIGITS - 1);
+    text.parse().unwrap_or(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_columns_before_they_are_fields() {
+        assert_eq!(path("a.b", &["a.b", "a"]), ["a.b"]);
+        assert_eq!(path("$.a.b", &["a"]), ["a", "b"]);
+        assert_eq!(path("$.a", &["a"]), ["a"]);
+        assert_eq!(path("$.a", &["$.a"]), ["$.a"]);
+    }
+
+    #[test]
+    fn the_last_bits_of_a_sum_do_not_show() {
+        assert_eq!(rounded(0.1 + 0.2), 0.3);
+        assert_eq!(rounded(-1234.567_890_123_4), -1234.567_890_12);
+        assert_eq!(rounded(0.0), 0.0);
+    }
+}
