@@ -90,7 +90,7 @@ fails("InvalidInputException", glue.start_job_run, JobName="jobs_a", Arguments={
 failed = glue.start_job_run(JobName="jobs_b", Arguments={"--script": "fail"})["JobRunId"]
 for run, previous in [(failed, None), (f"{failed}_attempt_1", failed)]:
     found = wait("jobs_b", run, "FAILED")
-    assert found["ErrorMessage"] == 'node "in": in.csv:3:2: expected a number', found
+    assert found["ErrorMessage"] == 'node "in": in.csv:3:2: expected a number; try: mend the file', found
     assert found.get("PreviousRunId") == previous, found
 again = glue.start_job_run(JobName="jobs_b", JobRunId=failed)["JobRunId"]
 assert wait("jobs_b", again, "FAILED")["Arguments"] == {"--script": "fail"}

@@ -1,17 +1,20 @@
 //! The virtual environment of real clients from PyPI, for every test binary that runs some. It lies below cargo's target
 //! folder, named by the hash of `requirements.txt`, so it is made once for each set of versions.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
-/// The environment's Python, made once for all tests of this process; `clients` is the folder of `requirements.txt`.
+/// The environment's Python, made once for all tests of this process; `clients` is a folder with a `requirements.txt`.
 /// `None` where pip cannot install them.
 pub(crate) fn python(clients: &Path) -> Option<PathBuf> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    PYTHON.get_or_init(|| install(clients)).clone()
+    static PYTHONS: Mutex<BTreeMap<PathBuf, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
+    let mut pythons = PYTHONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = pythons.entry(clients.to_owned());
+    made.or_insert_with(|| install(clients)).clone()
 }
 
 /// Makes the environment unless it is there. A mark in the folder says that everything was installed, also when a test was

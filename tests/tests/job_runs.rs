@@ -556,6 +556,15 @@ fn what_a_run_did_is_kept_and_shown() {
     let shown = json_of(job(&["show", "quick", id, "--output", "json"]));
     let nodes = shown["nodes"].as_array().unwrap();
     let node = |id: &str| nodes.iter().find(|node| node["node"] == id).unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    let size = csv(0..1000).len() as f64;
+    assert!(number(&node("in")["bytes_read"]) >= size, "{shown}");
+    assert!(node("out")["bytes_read"].is_null());
+    for id in ["in", "out"] {
+        assert!(number(&node(id)["cpu_micros"]) > 0.0, "{shown}");
+        assert_eq!(node(id)["rows_dropped"], 0);
+    }
+    assert!(number(&shown["memory_byte_seconds"]) > 0.0, "{shown}");
     assert_eq!(
         (&node("in")["kind"], &node("in")["rows_out"]),
         (&json!("S3CsvSource"), &json!(1000))
@@ -579,6 +588,7 @@ fn what_a_run_did_is_kept_and_shown() {
         (runs.as_array().unwrap().len(), &runs[0]["run"]),
         (1, &json!(id))
     );
+    assert_eq!(runs[0]["rows_written"], 1000);
     // A run while it runs.
     let watched = served.start_job("quick", json!({}));
     let path = format!("/v1/accounts/{ACCOUNT}/jobs/quick/runs/{watched}/events");
@@ -646,14 +656,24 @@ fn a_plugin_that_spins_is_stopped_within_a_second() {
 
 #[test]
 fn boto3_runs_jobs() {
+    a_client_runs_jobs("", "runs/boto3_runs.py");
+}
+
+#[test]
+fn airflow_runs_a_job_and_shows_its_log() {
+    a_client_runs_jobs("airflow", "airflow/airflow_glue.py");
+}
+
+/// Runs a script against a server, in the environment that the requirements of `folder` make.
+fn a_client_runs_jobs(folder: &str, script: &str) {
     let clients = tenon_tests::root().join("tests/clients");
-    let Some(python) = environment::python(&clients) else {
-        println!("skipped: pip cannot install tests/clients/requirements.txt here");
+    let Some(python) = environment::python(&clients.join(folder)) else {
+        println!("skipped: pip cannot install the requirements.txt of {script} here");
         return;
     };
     let served = Served::new();
     let output = Command::new(python)
-        .arg(clients.join("runs/boto3_runs.py"))
+        .arg(clients.join(script))
         .arg(format!("http://{}", served.address))
         .arg(served.lake(""))
         .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -177,6 +177,11 @@ pub(crate) fn bytes(size: u64) -> Cell {
     cell_as(size, human_bytes(size))
 }
 
+/// What something cost, in whatever money the operator counts.
+pub(crate) fn cost(cost: f64) -> Cell {
+    cell_as(cost, format!("{cost:.6}"))
+}
+
 /// A time of day: RFC 3339 in UTC, milliseconds since 1970 given.
 pub(crate) fn time(unix_millis: u64) -> Cell {
     let time = i64::try_from(unix_millis)

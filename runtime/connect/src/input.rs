@@ -6,7 +6,9 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 
+use crate::remote::traffic::Counters;
 use crate::remote::upload::Upload;
 
 /// What an [`Input`] reads from.
@@ -17,11 +19,26 @@ impl<T: Read + Seek + Send> Source for T {}
 /// The bytes of a file that is read. Opened as often as it is read: each has its own position.
 ///
 /// Not buffered for small reads: read it in chunks of 64 KiB and more.
-pub(crate) struct Input(Box<dyn Source>);
+pub(crate) struct Input {
+    source: Box<dyn Source>,
+    /// Where what is read counts, if it is not counted below.
+    counters: Option<Arc<Counters>>,
+}
 
 impl Input {
     pub(crate) fn new(source: impl Read + Seek + Send + 'static) -> Self {
-        Self(Box::new(source))
+        Self {
+            source: Box::new(source),
+            counters: None,
+        }
+    }
+
+    /// The same, where `counters` count what is read.
+    pub(crate) fn counted(self, counters: &Arc<Counters>) -> Self {
+        Self {
+            counters: Some(Arc::clone(counters)),
+            ..self
+        }
     }
 }
 
@@ -33,13 +50,17 @@ impl fmt::Debug for Input {
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        let read = self.source.read(buffer)?;
+        if let Some(counters) = &self.counters {
+            counters.read(read);
+        }
+        Ok(read)
     }
 }
 
 impl Seek for Input {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.0.seek(position)
+        self.source.seek(position)
     }
 }
 

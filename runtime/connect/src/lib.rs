@@ -31,6 +31,7 @@
 
 mod adapt;
 mod avro;
+mod busy;
 mod cells;
 mod compress;
 mod csv;

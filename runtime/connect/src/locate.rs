@@ -59,7 +59,10 @@ impl SourceFile {
     /// Its bytes, from the beginning. Blocks; must be called where a Tokio runtime is.
     pub(crate) fn open(&self) -> Result<Input> {
         match &self.origin {
-            Origin::Local(place) => self.open_local(place).map(Input::new),
+            Origin::Local(place) => {
+                let input = self.open_local(place).map(Input::new)?;
+                Ok(input.counted(place.remote().counters()))
+            }
             Origin::Remote(file) => Ok(Input::new(file.open())),
             Origin::Spool(spool) => Ok(Input::new(spool.open())),
         }

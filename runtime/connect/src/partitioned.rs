@@ -433,7 +433,8 @@ impl PartitionedSink {
             let target = Target::Directory(self.folder.join(folder));
             return FileSink::open(&self.place, &target, &self.format, mode, run);
         }
-        FileSink::open_below(&self.root()?, folder, &self.format, mode, run)
+        let sink = FileSink::open_below(&self.root()?, folder, &self.format, mode, run)?;
+        Ok(sink.counted(&self.place))
     }
 
     fn root(&self) -> Result<Arc<HeldRoot>> {

@@ -29,6 +29,7 @@ use datafusion::physical_plan::{
 };
 use tokio::sync::mpsc::Sender;
 
+use crate::busy::timed;
 use crate::error::{Error, Result};
 use crate::evidence::Evidence;
 use crate::guard::guard;
@@ -283,8 +284,11 @@ impl ExecutionPlan for FileScanExec {
         let builder = || MetricBuilder::new(&self.metrics);
         let dropped = builder().counter("rows_dropped", partition);
         let quarantined = builder().counter("rows_quarantined", partition);
+        let cpu = builder().elapsed_compute(partition);
         stream.spawn_blocking(move || {
-            let read = pieces.read(partition);
+            // Decoding stays on this thread; what it waits for a slow reader is no CPU time.
+            let (read, took) = timed(|| pieces.read(partition));
+            cpu.add_duration(took);
             dropped.add(pieces.rejected.dropped.load(Ordering::Relaxed) as usize);
             quarantined.add(pieces.rejected.quarantined.load(Ordering::Relaxed) as usize);
             Ok(read?)

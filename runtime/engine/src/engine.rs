@@ -46,13 +46,15 @@ use crate::grants::{Grant, origins};
 use crate::graph::{Job, Node};
 use crate::guest::{GrantedHttp, GuestNode, RunLog};
 use crate::limits::{Layers, LimitCaps, compose};
-use crate::memory::RunMemory;
+use crate::memory::{Held, MeteredPool, within};
 use crate::node::Meter;
-use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage, peak_memory_bytes};
+use crate::report::{NodeReport, PluginReport, RunReport, TargetReport, Usage};
 use crate::session::{self, Scope};
 use crate::spill::SpillFolder;
+use crate::system::{SystemTable, WithSystem};
 use crate::target::{Staged, TargetSpec};
 use crate::transform::closest;
+use crate::usage::{RunUsage, Used, peak_memory_bytes};
 
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone)]
@@ -105,6 +107,7 @@ pub struct Engine {
     catalog: Option<TenantCatalog>,
     place: Place,
     vault: Option<Arc<dyn Vault>>,
+    system: Vec<SystemTable>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
 }
 
@@ -123,6 +126,7 @@ pub struct Progress {
     publishing: Arc<AtomicBool>,
     gate: Arc<Mutex<Option<Gate>>>,
     log: Arc<Mutex<RunLog>>,
+    usage: Arc<Mutex<Option<RunUsage>>>,
 }
 
 /// Where a run waits, its results complete and invisible, until it may make them visible.
@@ -182,10 +186,23 @@ impl Progress {
             .collect()
     }
 
+    /// What the run used so far of the process it runs in. It is there also when the run fails.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        let usage = self.usage.lock();
+        usage.as_ref().map(RunUsage::so_far).unwrap_or_default()
+    }
+
     /// What plugins have logged so far: node, level, message. It is there also when the run fails.
     #[must_use]
     pub fn log(&self) -> Vec<(String, &'static str, String)> {
-        let lines = self.log.lock().lines().into_iter();
+        self.log_after(0)
+    }
+
+    /// The same without so many lines that came first.
+    #[must_use]
+    pub fn log_after(&self, seen: usize) -> Vec<(String, &'static str, String)> {
+        let lines = self.log.lock().lines_after(seen).into_iter();
         lines
             .map(|(node, line)| (node.to_string(), line.level, line.message))
             .collect()
@@ -224,6 +241,7 @@ impl Engine {
             catalog,
             place,
             vault: None,
+            system: Vec::new(),
             loaded: Mutex::default(),
         }
     }
@@ -235,6 +253,12 @@ impl Engine {
             vault: Some(vault),
             ..self
         }
+    }
+
+    /// The same with tables about the system, which queries find as `system.<name>`.
+    #[must_use]
+    pub fn with_system(self, system: Vec<SystemTable>) -> Self {
+        Self { system, ..self }
     }
 
     /// Runs a job to its end. `run` names the run: letters, digits, `-` and `_`.
@@ -271,6 +295,20 @@ impl Engine {
         progress: &Progress,
         is_new: Option<IsNew>,
     ) -> Result<RunReport> {
+        let usage = RunUsage::begin();
+        *progress.usage.lock() = Some(usage.clone());
+        usage
+            .during(self.run_measured(job, run, progress, is_new))
+            .await
+    }
+
+    async fn run_measured(
+        &self,
+        job: &Job,
+        run: &str,
+        progress: &Progress,
+        is_new: Option<IsNew>,
+    ) -> Result<RunReport> {
         let started = Instant::now();
         if is_new.is_some() {
             self.check(job, true)?;
@@ -297,6 +335,7 @@ impl Engine {
             read: planned.read,
             elapsed: started.elapsed(),
             peak_memory_bytes: peak_memory_bytes(),
+            used: progress.used(),
             log: progress.log(),
         })
     }
@@ -329,9 +368,9 @@ impl Engine {
             .catalog
             .as_ref()
             .map(|catalog| Arc::new(Bridge::new(catalog.clone(), self.place.clone())));
-        if let Some(bridge) = &bridge {
-            context.register_catalog(CATALOG, Arc::clone(bridge) as _);
-        }
+        let databases = bridge.clone().map(|bridge| bridge as _);
+        let tables = self.system.clone();
+        context.register_catalog(CATALOG, Arc::new(WithSystem { databases, tables }));
         let scope = Scope::of(&context);
         self.add_functions(&context, query, "query", &scope).await?;
         let options = SQLOptions::new()
@@ -519,11 +558,10 @@ impl Engine {
         let task = planned.context.task_ctx();
         let mut partitions = Vec::new();
         for partition in 0..physical.output_partitioning().partition_count() {
-            partitions.push(
-                physical
-                    .execute(partition, Arc::clone(&task))
-                    .map_err(|e| Error::of_datafusion(id, &e))?,
-            );
+            let stream = within(&id.into(), || {
+                physical.execute(partition, Arc::clone(&task))
+            });
+            partitions.push(stream.map_err(|e| Error::of_datafusion(id, &e))?);
         }
         let staged = spec
             .stage(
@@ -541,7 +579,7 @@ impl Engine {
 /// A session in which a run of these settings happens.
 pub(crate) fn session_of(settings: &EngineConfig) -> Result<SessionContext> {
     let fail = |e: DataFusionError| Error::Io(plain_text(&e));
-    let pool = Arc::new(RunMemory::new(settings.memory_bytes));
+    let pool = Arc::new(MeteredPool::new(settings.memory_bytes));
     let folder = SpillFolder::new(settings.spill_folder.clone(), settings.spill_bytes);
     let disk = DiskManagerMode::Custom(Arc::new(folder));
     let runtime = RuntimeEnvBuilder::new()
@@ -638,27 +676,45 @@ fn node_reports(
         Node::SelectFromCollection(_) => rows(id),
         _ => node.inputs().iter().map(|input| rows(input)).sum(),
     };
+    let held = held(&planned.context);
     let report = |id: &str| {
         let node = &job.nodes[id];
         let used = usage.of(id);
+        let traffic = planned
+            .places
+            .of(id)
+            .map(Place::traffic)
+            .unwrap_or_default();
+        let memory = held.get(id).copied().unwrap_or_default();
         NodeReport {
             id: id.to_owned(),
             kind: node.kind(),
+            is_source: node.inputs().is_empty(),
             rows_in: rows_in(id, node),
             rows_out: rows(id),
-            cpu: used.cpu,
+            bytes_read: match node.inputs().is_empty() {
+                true => traffic.read_bytes + traffic.received_bytes,
+                false => 0,
+            },
+            cpu: used.cpu + traffic.encoding,
+            memory_bytes: memory.peak_bytes,
+            memory_byte_seconds: memory.byte_seconds,
             spilled_bytes: used.spilled_bytes,
             rows_dropped: used.rows_dropped,
             rows_quarantined: used.rows_quarantined,
-            retries: planned
-                .places
-                .of(id)
-                .map_or(0, |place| place.traffic().retries),
+            retries: traffic.retries,
             plugin: planned.plugins.get(id).cloned(),
             guest: used.guest,
         }
     };
     Ok(job.order()?.into_iter().map(report).collect())
+}
+
+/// What each node held of the session's memory.
+fn held(context: &SessionContext) -> BTreeMap<String, Held> {
+    let runtime = context.runtime_env();
+    let pool = runtime.memory_pool.downcast_ref::<MeteredPool>();
+    pool.map(MeteredPool::held).unwrap_or_default()
 }
 
 /// The first rows of a stream, and whether there are more.

@@ -116,6 +116,26 @@ impl Error {
         }
     }
 
+    /// What to try about it, always: [`Self::hint`] where there is one, else what helps with its kind.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let by_kind = match self {
+            Self::Definition(_) => "mend the job's definition: the message says where",
+            Self::NotFound { .. } => {
+                "check the name, and that what it names is there and may be read"
+            }
+            Self::Refused { .. } => "ask the operator to allow it, or ask for less",
+            Self::Query(_) => "mend the query",
+            Self::Node { message, .. } => remedy_at_node(message),
+            Self::Cancelled => "run it again",
+            Self::Conflict(_) => "wait for the other run to end, and run it again",
+            Self::Io(_) => {
+                "look whether the machine's disks are there and have room, and run it again"
+            }
+        };
+        self.hint().unwrap_or(by_kind).to_owned()
+    }
+
     /// An error of DataFusion's while `node` was planned or run. Where the node that it passed first, or a
     /// plugin, is known, that one is named.
     pub(crate) fn of_datafusion(node: &str, error: &DataFusionError) -> Self {
@@ -134,6 +154,37 @@ impl Error {
         let hint = find::<std::io::Error>(error).and_then(|e| full_disk_hint(e, SPILL_FOLDER));
         failure.or_hint(hint)
     }
+}
+
+/// What helps with a node that failed, by what it says; what says nothing of these is about its rows or its settings.
+fn remedy_at_node(message: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["spill_bytes"]) {
+        return "let it keep more on disk: more workers, or less to sort, join and group at once";
+    }
+    if says(&[
+        "Failed to allocate",
+        "memory_bytes",
+        "memory pool",
+        "at once, the limit is",
+    ]) {
+        return "give it more memory: a larger WorkerType, more NumberOfWorkers, --run-memory of the server or --memory of \
+                `tenon run`";
+    }
+    if message.starts_with("plugin ") {
+        return "look at what the plugin said (`tenon job logs`), tell its author, or name another version in Path";
+    }
+    if says(&[
+        "no files",
+        "does not exist",
+        "No such file",
+        "no file matches",
+        "the folder holds no data",
+    ]) {
+        return "check the path, and that the files are there";
+    }
+    "look at the rows or the file that it names and mend them; BadRows = \"drop\" or \"quarantine\" leaves out rows that \
+     cannot be read"
 }
 
 /// Where operators keep what does not fit into memory.

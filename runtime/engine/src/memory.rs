@@ -1,227 +1,206 @@
-//! [`RunMemory`]: the memory of one run, shared by what can spill and what cannot.
+//! Memory by node: [`MeteredPool`] is the run's pool, and keeps for each node how much it held and for how long.
 //!
-//! ```text
-//! ├──────────── spillers: each an equal part ────────────┤├── headroom ──┤
-//! ├───────────────────────────── total ───────────────────────────────────┤
-//!                          ◄── those that cannot spill take what is free ──┤
-//! ```
-//!
-//! DataFusion's own `FairSpillPool` lets spillers have everything. A sort that is to spill must first merge what it holds,
-//! and asks for memory to do so when the other sorts have taken the last of it: it fails instead of spilling
-//! (apache/datafusion issue 24739). Here a part is out of reach for spillers. A merge needs at most the keys of what it
-//! merges, and a sort counts what it holds twice: so a third of the whole is enough for all sorts at once, and a little
-//! more is kept for hash tables and plugins.
-//!
-//! A spiller's part is that of the consumer with all of its reservations together.
+//! DataFusion's consumers do not say which node of a job they work for. They are registered while their operator is
+//! executed or polled, always below the node's [`MeterExec`](crate::node::MeterExec), which says on that thread whose
+//! turn it is ([`within`]). What is registered outside of all nodes counts for none.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
 
-use datafusion::common::human_readable_size;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 use parking_lot::Mutex;
 
-/// The part of the whole, in eighths, that only those get who cannot spill.
-const HEADROOM_EIGHTHS: usize = 3;
+use crate::headroom::HeadroomPool;
 
-/// See the module.
+thread_local! {
+    /// The node that is worked on.
+    static NODE: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
+}
+
+/// Does `work` for a node: memory that is asked for meanwhile is the node's.
+pub(crate) fn within<T>(node: &Arc<str>, work: impl FnOnce() -> T) -> T {
+    let _turn = Turn {
+        before: NODE.replace(Some(Arc::clone(node))),
+    };
+    work()
+}
+
+/// Gives the turn back when it is dropped, also when the work panics.
+struct Turn {
+    before: Option<Arc<str>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        NODE.set(self.before.take());
+    }
+}
+
+/// What a node held of the pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Held {
+    /// Bytes at once, at most.
+    pub(crate) peak_bytes: u64,
+    /// Bytes, each times the seconds for which it was held.
+    pub(crate) byte_seconds: f64,
+}
+
+/// A [`HeadroomPool`] that remembers who held what.
 #[derive(Debug)]
-pub(crate) struct RunMemory {
-    total: usize,
-    held: Mutex<Held>,
+pub(crate) struct MeteredPool {
+    pool: HeadroomPool,
+    ledger: Mutex<Ledger>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    /// Consumers that can spill, by their id, with what each holds.
-    spillers: HashMap<usize, usize>,
-    /// By all of those together.
-    spillable: usize,
-    /// By those that cannot spill.
-    unspillable: usize,
+struct Ledger {
+    /// Whose consumer is whose, by its id.
+    owners: HashMap<usize, Arc<str>>,
+    accounts: BTreeMap<Arc<str>, Account>,
 }
 
-impl Held {
-    /// What one spiller may hold of `total`.
-    fn part(&self, total: usize) -> usize {
-        let headroom = (total / 8 * HEADROOM_EIGHTHS).max(self.unspillable);
-        total.saturating_sub(headroom) / self.spillers.len().max(1)
-    }
+/// One node's memory.
+#[derive(Debug)]
+struct Account {
+    bytes: u64,
+    since: Instant,
+    held: Held,
+}
 
-    fn add(&mut self, consumer: &MemoryConsumer, bytes: usize) {
-        if consumer.can_spill() {
-            *self.spillers.entry(consumer.id()).or_default() += bytes;
-            self.spillable += bytes;
-        } else {
-            self.unspillable += bytes;
-        }
+impl Account {
+    fn change(&mut self, bytes: u64, now: Instant) {
+        let lasted = now.saturating_duration_since(self.since).as_secs_f64();
+        self.held.byte_seconds += self.bytes as f64 * lasted;
+        self.held.peak_bytes = self.held.peak_bytes.max(bytes);
+        (self.bytes, self.since) = (bytes, now);
     }
 }
 
-impl RunMemory {
-    /// For a run that may hold `total` bytes.
-    pub(crate) fn new(total: usize) -> Self {
+impl MeteredPool {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self {
-            total,
-            held: Mutex::default(),
+            pool: HeadroomPool::new(bytes),
+            ledger: Mutex::default(),
         }
     }
 
-    fn exhausted(&self, consumer: &MemoryConsumer, wanted: usize, left: usize) -> DataFusionError {
-        DataFusionError::ResourcesExhausted(format!(
-            "{} needs {} more memory, and of the {} that the run may hold it can get {}",
-            consumer.name(),
-            human_readable_size(wanted),
-            human_readable_size(self.total),
-            human_readable_size(left),
-        ))
+    /// What each node held so far.
+    pub(crate) fn held(&self) -> BTreeMap<String, Held> {
+        let now = Instant::now();
+        let mut ledger = self.ledger.lock();
+        let accounts = ledger.accounts.iter_mut().map(|(node, account)| {
+            account.change(account.bytes, now);
+            (node.to_string(), account.held)
+        });
+        accounts.collect()
+    }
+
+    fn change(&self, reservation: &MemoryReservation, to: impl FnOnce(u64) -> u64) {
+        let mut ledger = self.ledger.lock();
+        let ledger = &mut *ledger;
+        let Some(owner) = ledger.owners.get(&reservation.consumer().id()) else {
+            return;
+        };
+        let now = Instant::now();
+        let fresh = || Account {
+            bytes: 0,
+            since: now,
+            held: Held::default(),
+        };
+        let account = ledger
+            .accounts
+            .entry(Arc::clone(owner))
+            .or_insert_with(fresh);
+        account.change(to(account.bytes), now);
     }
 }
 
-impl MemoryPool for RunMemory {
-    fn name(&self) -> &'static str {
-        "run"
+impl fmt::Display for MeteredPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.pool, f)
+    }
+}
+
+impl MemoryPool for MeteredPool {
+    fn name(&self) -> &str {
+        self.pool.name()
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        if consumer.can_spill() {
-            self.held.lock().spillers.insert(consumer.id(), 0);
+        if let Some(node) = NODE.with_borrow(Clone::clone) {
+            self.ledger.lock().owners.insert(consumer.id(), node);
         }
+        self.pool.register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        if consumer.can_spill() {
-            self.held.lock().spillers.remove(&consumer.id());
-        }
+        self.ledger.lock().owners.remove(&consumer.id());
+        self.pool.unregister(consumer);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.held.lock().add(reservation.consumer(), additional);
+        self.pool.grow(reservation, additional);
+        self.change(reservation, |bytes| bytes.saturating_add(additional as u64));
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        let mut held = self.held.lock();
-        let consumer = reservation.consumer();
-        if consumer.can_spill() {
-            held.spillable -= shrink;
-            if let Some(bytes) = held.spillers.get_mut(&consumer.id()) {
-                *bytes -= shrink;
-            }
-        } else {
-            held.unspillable -= shrink;
-        }
+        self.pool.shrink(reservation, shrink);
+        self.change(reservation, |bytes| bytes.saturating_sub(shrink as u64));
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        let mut held = self.held.lock();
-        let consumer = reservation.consumer();
-        let free = self.total.saturating_sub(held.spillable + held.unspillable);
-        let left = if consumer.can_spill() {
-            let holds = held.spillers.get(&consumer.id()).copied();
-            let part = held.part(self.total);
-            part.saturating_sub(holds.unwrap_or_default()).min(free)
-        } else {
-            free
-        };
-        if additional > left {
-            return Err(self.exhausted(consumer, additional, left));
-        }
-        held.add(consumer, additional);
+        self.pool.try_grow(reservation, additional)?;
+        self.change(reservation, |bytes| bytes.saturating_add(additional as u64));
         Ok(())
     }
 
     fn reserved(&self) -> usize {
-        let held = self.held.lock();
-        held.spillable + held.unspillable
+        self.pool.reserved()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        MemoryLimit::Finite(self.total)
-    }
-}
-
-impl fmt::Display for RunMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run(total: {})", human_readable_size(self.total))
+        self.pool.memory_limit()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
 
-    fn pool(total: usize) -> Arc<dyn MemoryPool> {
-        Arc::new(RunMemory::new(total))
-    }
-
-    fn consumer(pool: &Arc<dyn MemoryPool>, can_spill: bool) -> MemoryReservation {
-        MemoryConsumer::new("c")
-            .with_can_spill(can_spill)
-            .register(pool)
-    }
-
     #[test]
-    fn spillers_share_what_is_not_headroom() {
-        let pool = pool(800);
-        let first = consumer(&pool, true);
-        assert!(first.try_grow(501).is_err());
-        first.try_grow(250).unwrap();
-        let second = consumer(&pool, true);
-        assert!(first.try_grow(1).is_err(), "its part is half of 500 now");
-        second.try_grow(250).unwrap();
-        // What cannot spill has the headroom, whatever the others do.
-        let merge = consumer(&pool, false);
-        assert!(merge.try_grow(301).is_err());
-        merge.try_grow(300).unwrap();
-        assert_eq!(pool.reserved(), 800);
-        merge.free();
-        assert!(second.try_grow(1).is_err(), "and others do not take it");
-        drop(second);
-        first.try_grow(250).unwrap();
-    }
-
-    #[test]
-    fn a_reservation_in_pieces_is_of_one_consumer() {
-        let pool = pool(800);
-        let whole = consumer(&pool, true);
-        whole.try_grow(500).unwrap();
-        let piece = whole.split(400);
-        assert!(whole.try_grow(1).is_err());
-        drop(piece);
-        whole.try_grow(400).unwrap();
-        drop(whole);
-        assert_eq!(pool.reserved(), 0);
-    }
-
-    #[test]
-    fn who_cannot_spill_may_take_all_and_spillers_get_the_rest() {
-        let pool = pool(800);
-        let table = consumer(&pool, false);
-        table.try_grow(700).unwrap();
-        let sort = consumer(&pool, true);
-        assert!(sort.try_grow(101).is_err());
-        sort.try_grow(100).unwrap();
-        let said = sort.try_grow(50).unwrap_err().to_string();
-        assert!(
-            said.contains("c needs 50.0 B more memory")
-                && said.contains("800.0 B that the run may hold it can get 0.0 B"),
-            "{said}"
-        );
-        table.free();
-        sort.try_grow(400).unwrap();
-    }
-
-    #[test]
-    fn what_may_not_fail_is_counted() {
-        let pool = pool(8);
-        let sort = consumer(&pool, true);
-        sort.grow(100);
-        assert_eq!(pool.reserved(), 100);
-        assert!(consumer(&pool, false).try_grow(1).is_err());
+    fn memory_is_the_nodes_whose_turn_it_is() {
+        let metered = Arc::new(MeteredPool::new(1000));
+        let pool: Arc<dyn MemoryPool> = Arc::clone(&metered) as _;
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let register = |name: &str| MemoryConsumer::new(name).register(&pool);
+        let nobodys = register("nobody's");
+        let (of_a, of_b) = within(&a, || {
+            let of_b = within(&b, || register("inner"));
+            (register("outer"), of_b)
+        });
+        nobodys.grow(500);
+        of_a.grow(100);
+        of_b.try_grow(60).unwrap();
+        of_a.shrink(70);
+        of_b.try_grow(1000).unwrap_err();
+        std::thread::sleep(Duration::from_millis(50));
+        let held = metered.held();
+        assert_eq!((held["a"].peak_bytes, held["b"].peak_bytes), (100, 60));
+        assert_eq!(held.len(), 2);
+        // 30 and 60 bytes for 50 ms and what the machine adds.
+        let (a, b) = (held["a"].byte_seconds, held["b"].byte_seconds);
+        assert!(a >= 1.5 && b >= 3.0 && b > 1.9 * a, "{held:?}");
+        drop((of_a, of_b));
+        let later = metered.held();
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(metered.held(), later, "what is given back costs nothing");
     }
 }

@@ -24,6 +24,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::{Stream, StreamExt};
 
 use crate::error::NodeError;
+use crate::memory::within;
 
 /// What a node did, counted while it runs.
 #[derive(Debug, Default)]
@@ -169,7 +170,7 @@ impl ExecutionPlan for MeterExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, context)?;
+        let input = within(&self.id, || self.input.execute(partition, context))?;
         Ok(Box::pin(MeterStream {
             id: Arc::clone(&self.id),
             input,
@@ -187,16 +188,18 @@ struct MeterStream {
 impl Stream for MeterStream {
     type Item = Result<RecordBatch>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.input.poll_next_unpin(context) {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = self.get_mut();
+        match within(&stream.id, || stream.input.poll_next_unpin(context)) {
             Poll::Ready(Some(Ok(batch))) => {
-                self.meter
+                stream
+                    .meter
                     .rows
                     .fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                 Poll::Ready(Some(Ok(batch)))
             }
             Poll::Ready(Some(Err(error))) => {
-                Poll::Ready(Some(Err(NodeError::wrap(&self.id, error))))
+                Poll::Ready(Some(Err(NodeError::wrap(&stream.id, error))))
             }
             other => other,
         }

@@ -13,6 +13,7 @@ use tenon_connect::ListedFile;
 use crate::limits::NodeLimits;
 use crate::node::{MeterExec, downcast};
 use crate::shared::SharedExec;
+use crate::usage::Used;
 
 /// The outcome of a run that succeeded.
 #[derive(Debug)]
@@ -31,23 +32,34 @@ pub struct RunReport {
     pub elapsed: Duration,
     /// Peak resident memory of the process, in bytes, where the system tells.
     pub peak_memory_bytes: Option<u64>,
+    /// What the run used as a whole.
+    pub used: Used,
     /// Lines that plugins logged: node, level, message.
     pub log: Vec<(String, &'static str, String)>,
 }
 
 /// One node of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct NodeReport {
     /// Its id in the job.
     pub id: String,
     /// Glue's word for what it is.
     pub kind: &'static str,
+    /// Whether it reads no other node.
+    pub is_source: bool,
     /// Rows that its inputs gave; 0 for a source.
     pub rows_in: u64,
     /// Rows that it gave, or wrote.
     pub rows_out: u64,
-    /// CPU time of its operators, over all threads.
+    /// Bytes that it read from files and received from elsewhere, those that told its columns included; 0 unless it
+    /// is a source.
+    pub bytes_read: u64,
+    /// CPU time of its operators, over all threads, and of encoding what it wrote.
     pub cpu: Duration,
+    /// Memory that its operators and plugin held at once, at most, in bytes.
+    pub memory_bytes: u64,
+    /// That memory, each byte times the seconds for which it was held.
+    pub memory_byte_seconds: f64,
     /// Bytes that its operators wrote to disk because memory was short.
     pub spilled_bytes: u64,
     /// Rows that it left out because they could not be read.
@@ -155,10 +167,7 @@ impl Usage {
     }
 
     fn record(&mut self, owner: &str, plan: &dyn ExecutionPlan, metrics: &MetricsSet) {
-        let cpu = metrics
-            .elapsed_compute()
-            .and_then(|nanos| u64::try_from(nanos).ok())
-            .map_or(Duration::ZERO, Duration::from_nanos);
+        let cpu = cpu_of(metrics);
         let usage = self.nodes.entry(owner.to_owned()).or_default();
         usage.cpu += cpu;
         usage.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
@@ -184,6 +193,14 @@ impl Usage {
     }
 }
 
+/// CPU time of an operator. DataFusion's scans of files do not count theirs as such: what they count is the time of their
+/// polls, in which they decode and do not wait.
+fn cpu_of(metrics: &MetricsSet) -> Duration {
+    let polls = metrics.sum_by_name("time_elapsed_processing");
+    let nanos = metrics.elapsed_compute().unwrap_or(0) + polls.map_or(0, |time| time.as_usize());
+    Duration::from_nanos(nanos as u64)
+}
+
 /// The largest value that a gauge has in any partition.
 fn largest(metrics: &MetricsSet, name: &str) -> u64 {
     let values = metrics.iter().map(|metric| metric.value());
@@ -192,14 +209,4 @@ fn largest(metrics: &MetricsSet, name: &str) -> u64 {
         .map(|value| value.as_usize() as u64)
         .max()
         .unwrap_or(0)
-}
-
-/// Peak resident memory of this process, in bytes.
-pub(crate) fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

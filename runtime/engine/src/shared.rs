@@ -40,6 +40,8 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
+use crate::memory::within;
+
 /// A plan's output as a table that may be scanned any number of times.
 #[derive(Debug)]
 pub(crate) struct SharedProvider {
@@ -146,7 +148,8 @@ impl Shared {
 
     async fn compute(&self, context: &Arc<TaskContext>) -> Result<Kept> {
         let consumer = MemoryConsumer::new(format!("kept result {}", self.name));
-        let memory = Arc::new(consumer.register(context.memory_pool()));
+        let memory = within(&self.name, || consumer.register(context.memory_pool()));
+        let memory = Arc::new(memory);
         let mut tasks = JoinSet::new();
         let count = self.plan.output_partitioning().partition_count();
         for partition in 0..count {

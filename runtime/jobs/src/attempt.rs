@@ -9,6 +9,7 @@ use crate::job::{Arguments, Job, reads_what_is_new};
 use crate::jobs::TenantJobs;
 use crate::metrics::RunMetrics;
 use crate::port::{RunKey, Success};
+use crate::problem::Problem;
 use crate::run::{JobRun, Phase, RunState};
 use crate::stored::{self, Lease, Place, SCHEMA, StoredRun, Tally};
 use crate::time::Timestamp;
@@ -27,7 +28,7 @@ pub(crate) struct Change<'a> {
     /// Whether being in that state already is no fault.
     lenient: bool,
     /// Why it did not succeed.
-    message: Option<String>,
+    problem: Option<Problem>,
     /// Whether it is tried again, if its retries allow.
     retry: bool,
     /// How many runs of its job may be under way with it.
@@ -57,9 +58,9 @@ impl<'a> Change<'a> {
         }
     }
 
-    pub(crate) fn because(self, message: impl Into<String>) -> Self {
+    pub(crate) fn because(self, problem: Problem) -> Self {
         Self {
-            message: Some(message.into()),
+            problem: Some(problem),
             ..self
         }
     }
@@ -143,18 +144,16 @@ impl TenantJobs {
             )));
         }
         new.run.job_run_state = next;
-        new.run.error_message.clone_from(&change.message);
+        let mut problem = change.problem.clone();
         if old.publishing && next == RunState::Failed {
             let then = match is_tried_again(old, change) {
                 true => "while its results were made visible; it is repeated",
-                false => {
-                    "while its results were made visible, of which a part may be there: run the job again"
-                }
+                false => "while its results were made visible, of which a part may be there",
             };
-            let message = new.run.error_message.get_or_insert_default();
-            message.push_str(", ");
-            message.push_str(then);
+            problem = problem.map(|problem| problem.and(&format!(", {then}")));
         }
+        new.run.error_message = problem.as_ref().map(Problem::to_string);
+        new.problem = problem;
         if next.is_final() {
             new.run.completed_on = Some(now);
             let ran = old
@@ -272,6 +271,7 @@ impl TenantJobs {
             running_since: None,
             publishing: false,
             metrics: RunMetrics::default(),
+            problem: None,
             ..failed.clone()
         }
     }
@@ -286,7 +286,10 @@ impl TenantJobs {
             Ok(job) if job.value.number == place.job => job.value.job,
             Ok(_) | Err(Error::NotFound { .. }) => {
                 let change = || {
-                    Change::to(RunState::Error).because("the job was deleted before the run began")
+                    Change::to(RunState::Error).because(Problem::new(
+                        "the job was deleted before the run began",
+                        "create the job again and start it",
+                    ))
                 };
                 let _ = self.change_run(place, |_| Ok(change()));
                 return Ok(Claim::Gone);
@@ -400,26 +403,36 @@ impl TenantJobs {
     }
 
     /// The run has failed, and is tried again if its retries allow; one that was asked to stop is stopped.
-    pub(crate) fn fail(&self, key: RunKey, message: &str, metrics: &RunMetrics) -> Result<()> {
-        self.end_held(key, metrics, |run| failure(run, message))
+    pub(crate) fn fail(&self, key: RunKey, problem: &Problem, metrics: &RunMetrics) -> Result<()> {
+        self.end_held(key, metrics, |run| failure(run, problem))
     }
 
     /// The run took too long; one that was asked to stop is stopped.
-    pub(crate) fn time_out(&self, key: RunKey, message: &str, metrics: &RunMetrics) -> Result<()> {
+    pub(crate) fn time_out(
+        &self,
+        key: RunKey,
+        problem: &Problem,
+        metrics: &RunMetrics,
+    ) -> Result<()> {
         self.end_held(key, metrics, |run| match run.run.job_run_state {
             RunState::Stopping => Change::to(RunState::Stopped),
-            _ => Change::to(RunState::Timeout).because(message),
+            _ => Change::to(RunState::Timeout).because(problem.clone()),
         })
     }
 
     /// Ends a run whose lease has ended; with `all`, whenever it ends: nobody else can hold one.
-    pub(crate) fn take_from_holder(&self, place: Place, all: bool, message: &str) -> Result<bool> {
+    pub(crate) fn take_from_holder(
+        &self,
+        place: Place,
+        all: bool,
+        problem: &Problem,
+    ) -> Result<bool> {
         let now = self.now();
         let taken = self.change_run(place, |run| {
             let is_over = run.lease.as_ref().is_none_or(|lease| lease.until <= now);
             match run.run.job_run_state {
                 state if state.phase() != Phase::Active || !(all || is_over) => Err(lost(run)),
-                _ => Ok(failure(run, message)),
+                _ => Ok(failure(run, problem)),
             }
         });
         match taken {
@@ -430,9 +443,9 @@ impl TenantJobs {
     }
 
     /// A run that waited too long.
-    pub(crate) fn expire(&self, place: Place, message: &str) -> Result<()> {
+    pub(crate) fn expire(&self, place: Place, problem: &Problem) -> Result<()> {
         let expired = self.change_run(place, |run| match run.run.job_run_state {
-            RunState::Waiting => Ok(Change::to(RunState::Expired).because(message)),
+            RunState::Waiting => Ok(Change::to(RunState::Expired).because(problem.clone())),
             _ => Err(lost(run)),
         });
         match expired {
@@ -477,12 +490,12 @@ fn is_tried_again(run: &StoredRun, change: &Change<'_>) -> bool {
 
 /// What becomes of a run that cannot go on. Results that were being made visible must be completed, even if nobody wants
 /// them any more.
-fn failure<'a>(run: &StoredRun, message: &str) -> Change<'a> {
+fn failure<'a>(run: &StoredRun, problem: &Problem) -> Change<'a> {
     match run.run.job_run_state {
         RunState::Stopping if !run.publishing => Change::to(RunState::Stopped),
         _ => Change {
             retry: true,
-            ..Change::to(RunState::Failed).because(message)
+            ..Change::to(RunState::Failed).because(problem.clone())
         },
     }
 }

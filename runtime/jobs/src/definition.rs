@@ -203,6 +203,7 @@ impl TenantJobs {
             (Tree::Bookmark, stored::node_bookmarks(job)),
             (Tree::Idempotency, stored::tokens(job)),
             (Tree::Run, stored::run_ids(job)),
+            (Tree::Run, stored::logs(job)),
         ] {
             unnoted.remove_below(tree, &below)?;
         }
@@ -242,7 +243,6 @@ fn without_run(transaction: Transaction, run: &StoredRun) -> Transaction {
     let place: Place = run.place;
     transaction
         .delete(Tree::Run, stored::run(place))
-        .delete(Tree::Run, stored::run_log(place))
         .delete(Tree::Run, stored::run_id(place.job, &run.run.id))
         .delete(Tree::Due, stored::waiting(run))
         .delete(Tree::Due, stored::active(place))

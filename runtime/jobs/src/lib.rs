@@ -23,6 +23,9 @@
 //! | `scheduler` | [`Scheduler`]: claims runs, watches them, recovers them |
 //! | `port` | [`Planner`], [`Runner`], [`Running`], [`Report`] |
 //! | `log`, `live` | what plugins of a run said; how far runs are that this process sees through |
+//! | `story` | [`Told`]: what is said of a run, line by line |
+//! | `problem` | [`Problem`]: why a run did not succeed, and what to try |
+//! | `prices` | [`Prices`]: what runs cost |
 //! | `capacity`, `metrics` | [`Capacity`]: what workers are; [`RunMetrics`]: what a run did |
 //! | `stored` | keys and payloads |
 //!
@@ -77,10 +80,13 @@ mod live;
 mod log;
 mod metrics;
 mod port;
+mod prices;
+mod problem;
 mod run;
 mod scheduler;
 mod start;
 mod stored;
+mod story;
 mod time;
 
 #[cfg(test)]
@@ -93,10 +99,14 @@ pub use job::{
     Arguments, ExecutionProperty, Job, JobCommand, JobDefinition, Nodes, Tags, reads_what_is_new,
 };
 pub use jobs::{Jobs, Page, TenantJobs};
+pub use list::WholeRun;
 pub use log::LogLine;
 pub use metrics::{NodeMetrics, PluginMetrics, RunMetrics};
 pub use port::{Also, Outcome, Planner, Report, Reporter, RunRequest, Runner, Running, Success};
+pub use prices::Prices;
+pub use problem::Problem;
 pub use run::{JobRun, RunState};
 pub use scheduler::{Scheduler, SchedulerConfig};
 pub use start::StartRun;
+pub use story::{Channel, Line, Told};
 pub use time::Timestamp;

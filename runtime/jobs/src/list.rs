@@ -6,8 +6,20 @@ use crate::attempt::Change;
 use crate::error::{Error, Kind, Result};
 use crate::jobs::{Page, Stored, TenantJobs};
 use crate::metrics::RunMetrics;
+use crate::problem::Problem;
 use crate::run::{JobRun, Phase, RunState};
 use crate::stored::{self, Place, StoredRun};
+
+/// A run with all that is kept of it but its log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WholeRun {
+    /// The run.
+    pub run: JobRun,
+    /// What it did; of a run under way as it reported last.
+    pub metrics: RunMetrics,
+    /// Why it did not succeed, and what to try.
+    pub problem: Option<Problem>,
+}
 
 impl TenantJobs {
     /// The run with this id.
@@ -24,10 +36,27 @@ impl TenantJobs {
     /// # Errors
     /// As [`TenantJobs::get_run`].
     pub fn get_run_with_metrics(&self, job: &str, id: &str) -> Result<(JobRun, RunMetrics)> {
+        let whole = self.get_whole_run(job, id)?;
+        Ok((whole.run, whole.metrics))
+    }
+
+    /// The same with why it did not succeed.
+    ///
+    /// # Errors
+    /// As [`TenantJobs::get_run`].
+    pub fn get_whole_run(&self, job: &str, id: &str) -> Result<WholeRun> {
         let number = self.stored_job(job)?.value.number;
         let stored = self.stored_run(number, job, id)?.value;
+        Ok(self.whole(stored))
+    }
+
+    fn whole(&self, stored: StoredRun) -> WholeRun {
         let live = self.jobs.live.get(self.tenant, stored.place);
-        Ok((stored.run, live.unwrap_or(stored.metrics)))
+        WholeRun {
+            metrics: live.unwrap_or(stored.metrics),
+            problem: stored.problem,
+            run: stored.run,
+        }
     }
 
     /// Runs of a job, newest first, at most `limit`, after `after`.
@@ -35,6 +64,23 @@ impl TenantJobs {
     /// # Errors
     /// [`Error::NotFound`] for the job, [`Error::InvalidInput`] for an `after` that no page gave, [`Error::Store`].
     pub fn list_runs(&self, job: &str, after: Option<&str>, limit: usize) -> Result<Page<JobRun>> {
+        let page = self.list_whole_runs(job, after, limit)?;
+        Ok(Page {
+            items: page.items.into_iter().map(|whole| whole.run).collect(),
+            next: page.next,
+        })
+    }
+
+    /// The same with what each run did so far.
+    ///
+    /// # Errors
+    /// As [`TenantJobs::list_runs`].
+    pub fn list_whole_runs(
+        &self,
+        job: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<WholeRun>> {
         let number = self.stored_job(job)?.value.number;
         let newest = after.map(str::parse).transpose();
         let newest = newest.map_err(|_| Error::invalid("the page is not one of this list"))?;
@@ -49,7 +95,10 @@ impl TenantJobs {
             self.list::<StoredRun>(Tree::Run, &stored::runs(number), after.as_ref(), limit)?;
         let last = found.last().map(|(_, run)| run.place.number.to_string());
         Ok(Page {
-            items: found.into_iter().map(|(_, stored)| stored.run).collect(),
+            items: found
+                .into_iter()
+                .map(|(_, stored)| self.whole(stored))
+                .collect(),
             next: next.and(last),
         })
     }

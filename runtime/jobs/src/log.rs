@@ -1,12 +1,12 @@
-//! The log of a run: what its plugins said, kept with the run.
+//! The log of a run: what its plugins said, kept with the run piece by piece as it comes.
 
 use serde::{Deserialize, Serialize};
 use tenon_store::Tree;
 
 use crate::error::Result;
-use crate::jobs::TenantJobs;
+use crate::jobs::{MAX_PAGE, TenantJobs};
 use crate::port::RunKey;
-use crate::stored::{self, SCHEMA};
+use crate::stored::{self, Place, SCHEMA};
 
 /// Bytes of messages that are kept of a run, about.
 const MAX_BYTES: usize = 256 << 10;
@@ -23,25 +23,58 @@ pub struct LogLine {
     pub level: String,
     /// What it said.
     pub message: String,
+    /// When it was heard, in milliseconds since 1970; 0 where that is not known.
+    #[serde(default)]
+    pub time_unix_millis: u64,
+}
+
+/// How much of a run's log is kept so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LogTally {
+    pieces: u64,
+    bytes: usize,
+    is_full: bool,
 }
 
 impl TenantJobs {
-    /// What plugins said in a run, in the order in which it came; nothing before the run has ended.
+    /// What plugins said in a run, in the order in which it came; of a run under way, so far.
     ///
     /// # Errors
     /// As [`TenantJobs::get_run`].
     pub fn run_log(&self, job: &str, id: &str) -> Result<Vec<LogLine>> {
         let number = self.stored_job(job)?.value.number;
         let place = self.stored_run(number, job, id)?.value.place;
-        let found = self.read::<Vec<LogLine>>(Tree::Run, &stored::run_log(place))?;
-        Ok(found.map(|found| found.value).unwrap_or_default())
+        self.log_of(place)
     }
 
-    /// Keeps the log of a run that is held under this token.
-    pub(crate) fn keep_log(&self, key: RunKey, lines: Vec<LogLine>) -> Result<()> {
+    pub(crate) fn log_of(&self, place: Place) -> Result<Vec<LogLine>> {
+        let (mut lines, mut after) = (Vec::new(), None);
+        loop {
+            let below = stored::run_log(place);
+            let (found, next) =
+                self.list::<Vec<LogLine>>(Tree::Run, &below, after.as_ref(), MAX_PAGE)?;
+            lines.extend(found.into_iter().flat_map(|(_, piece)| piece));
+            after = next;
+            if after.is_none() {
+                return Ok(lines);
+            }
+        }
+    }
+
+    /// Keeps more of the log of a run that is held under this token, after what `tally` counts.
+    pub(crate) fn keep_log(
+        &self,
+        key: RunKey,
+        lines: Vec<LogLine>,
+        tally: &mut LogTally,
+    ) -> Result<()> {
         self.held_run(key)?;
-        let lines = bounded(lines);
-        let record = stored::run_log(key.place);
+        let lines = tally.fitting(lines);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        tally.pieces += 1;
+        let record = stored::log_piece(key.place, tally.pieces);
         let transaction =
             self.transaction()
                 .put(Tree::Run, record, SCHEMA, stored::encode(&lines)?);
@@ -49,24 +82,32 @@ impl TenantJobs {
     }
 }
 
-/// The first lines within the limit; the last says that there were more.
-fn bounded(mut lines: Vec<LogLine>) -> Vec<LogLine> {
-    let mut bytes = 0;
-    let fits = |line: &&LogLine| {
-        bytes += line.message.len() + line.node.len() + LINE_BYTES;
-        bytes <= MAX_BYTES
-    };
-    let kept = lines.iter().take_while(fits).count();
-    let dropped = lines.len() - kept;
-    lines.truncate(kept);
-    if dropped > 0 {
-        lines.push(LogLine {
-            node: String::new(),
-            level: "warn".to_owned(),
-            message: format!("the log is full at {MAX_BYTES} bytes: {dropped} lines are dropped"),
-        });
+impl LogTally {
+    /// The first lines within what is left of the limit; the last says that there were more.
+    fn fitting(&mut self, mut lines: Vec<LogLine>) -> Vec<LogLine> {
+        if self.is_full {
+            return Vec::new();
+        }
+        let mut bytes = self.bytes;
+        let fits = |line: &&LogLine| {
+            bytes += line.message.len() + line.node.len() + LINE_BYTES;
+            bytes <= MAX_BYTES
+        };
+        let kept = lines.iter().take_while(fits).count();
+        self.bytes = bytes;
+        if kept < lines.len() {
+            self.is_full = true;
+            let time_unix_millis = lines[kept].time_unix_millis;
+            lines.truncate(kept);
+            lines.push(LogLine {
+                node: String::new(),
+                level: "warn".to_owned(),
+                message: format!("the log is full at {MAX_BYTES} bytes: what follows is dropped"),
+                time_unix_millis,
+            });
+        }
+        lines
     }
-    lines
 }
 
 #[cfg(test)]
@@ -79,15 +120,25 @@ mod tests {
             node: "n".to_owned(),
             level: "info".to_owned(),
             message: message.to_owned(),
+            time_unix_millis: 7,
         };
+        let mut tally = LogTally::default();
         let few = vec![line("a"), line("b")];
-        assert_eq!(bounded(few.clone()), few);
-        let many = bounded(vec![line(&"x".repeat(1000)); 1000]);
+        assert_eq!(tally.fitting(few.clone()), few);
+        let many = tally.fitting(vec![line(&"x".repeat(1000)); 1000]);
         let last = &many.last().unwrap().message;
         assert!(
             last.starts_with("the log is full at 262144 bytes"),
             "{last}"
         );
         assert!(many.len() > 200 && many.len() < 300);
+        assert_eq!(tally.fitting(few), [], "it says so once");
+    }
+
+    #[test]
+    fn lines_of_earlier_releases_have_no_time() {
+        let old = r#"{"node":"n","level":"info","message":"m"}"#;
+        let line: LogLine = serde_json::from_str(old).unwrap();
+        assert_eq!(line.time_unix_millis, 0);
     }
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What a run did so far.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunMetrics {
     /// Its nodes, each after its inputs.
@@ -13,10 +13,19 @@ pub struct RunMetrics {
     /// Peak resident memory of the worker, where the system tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// CPU time of the worker from the run's begin on, all threads together, in microseconds.
+    pub cpu_micros: u64,
+    /// Resident bytes of the worker, each times the seconds for which it was.
+    pub memory_byte_seconds: f64,
+    /// Bytes that were kept on disk because memory was short, all nodes together.
+    pub spilled_bytes: u64,
+    /// What it cost, where prices are known; shown, not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
 }
 
 /// What a node did.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NodeMetrics {
     /// Its id.
@@ -28,13 +37,29 @@ pub struct NodeMetrics {
     pub rows_in: u64,
     /// Rows that left it, or that it wrote.
     pub rows_out: u64,
+    /// Rows that it left out because they could not be read.
+    pub rows_dropped: u64,
+    /// Rows that it put in quarantine because they could not be read.
+    pub rows_quarantined: u64,
+    /// How often requests of its place failed in a way that is tried again.
+    pub retries: u64,
+    /// Bytes that it read, where it is a source; those that told its columns included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_read: Option<u64>,
     /// Bytes that it wrote, where it is a target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_written: Option<u64>,
-    /// CPU time of its operators over all threads, in microseconds.
+    /// CPU time of its operators over all threads, and of encoding what it wrote, in microseconds.
     pub cpu_micros: u64,
+    /// Memory that its operators and plugin held at once, at most.
+    pub memory_bytes: u64,
+    /// That memory, each byte times the seconds for which it was held.
+    pub memory_byte_seconds: f64,
     /// Bytes that its operators kept on disk because memory was short.
     pub spilled_bytes: u64,
+    /// What it cost, where prices are known; shown, not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// What its plugin used, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginMetrics>,
@@ -65,6 +90,31 @@ impl RunMetrics {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Rows that its targets wrote.
+    #[must_use]
+    pub fn rows_written(&self) -> u64 {
+        let targets = self
+            .nodes
+            .iter()
+            .filter(|node| node.bytes_written.is_some());
+        targets.map(|node| node.rows_out).sum()
+    }
+
+    /// Bytes that its targets wrote.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.nodes
+            .iter()
+            .filter_map(|node| node.bytes_written)
+            .sum()
+    }
+
+    /// Bytes that its sources read.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.nodes.iter().filter_map(|node| node.bytes_read).sum()
     }
 
     /// Rows that left each node, as a line for people.

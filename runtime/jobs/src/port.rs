@@ -13,6 +13,7 @@ use crate::job::{Arguments, Nodes};
 use crate::jobs::Bell;
 use crate::log::LogLine;
 use crate::metrics::RunMetrics;
+use crate::problem::Problem;
 use crate::stored::Place;
 
 /// Says whether a definition can run. Called once for each job that is created or changed; may block.
@@ -69,7 +70,7 @@ pub struct RunRequest {
     pub bookmarks: Option<BTreeMap<String, NodeBookmark>>,
 }
 
-/// What happens to a run, in this order: `Started`, any number of `Progress`, at most one `Ready`, at most one `Log`,
+/// What happens to a run, in this order: `Started`, any number of `Progress` and `Log`, among them at most one `Ready`,
 /// `Ended`.
 #[derive(Debug)]
 pub enum Report {
@@ -77,7 +78,7 @@ pub enum Report {
     Started,
     /// How far it is.
     Progress(RunMetrics),
-    /// What plugins said; at most once.
+    /// What plugins said since the last time.
     Log(Vec<LogLine>),
     /// Results are complete and invisible: [`Running::publish`] follows, or the run is cancelled.
     Ready,
@@ -90,8 +91,8 @@ pub enum Report {
 pub enum Outcome {
     /// Its results are where they belong.
     Succeeded(Success),
-    /// Nothing was published; one sentence says why.
-    Failed(String),
+    /// Nothing was published.
+    Failed(Problem),
     /// It was cancelled; nothing was published.
     Cancelled,
 }

@@ -152,7 +152,7 @@ pub struct JobRun {
     /// Its own arguments, without the job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
-    /// Why it did not succeed, in one sentence.
+    /// Why it did not succeed, and what to try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// Kept and shown.

@@ -18,10 +18,12 @@ use crate::attempt::{Claim, Claimed, capacity_of, millis_between};
 use crate::error::{Error, Result};
 use crate::job::{BookmarkUse, bookmark_use};
 use crate::jobs::Jobs;
+use crate::log::LogTally;
 use crate::metrics::RunMetrics;
 use crate::port::{
     Mailbox, Outcome, Report, Reporter, RunKey, RunRequest, Runner, Running, Success,
 };
+use crate::problem::Problem;
 use crate::run::RunState;
 use crate::stored::{self, Lease, Started};
 use crate::time::Timestamp;
@@ -37,6 +39,9 @@ const PUBLISH_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// How long to wait after the store refused.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+/// What to try about a run that was cut off.
+const AGAIN: &str = "run the job again; with MaxRetries that happens by itself";
 
 /// Characters of a run's id that name what it writes: enough to differ, and names of files stay short.
 const OUTPUT_CHARS: usize = 32;
@@ -103,6 +108,7 @@ struct Active {
     publishing: bool,
     moves_bookmark: bool,
     metrics: RunMetrics,
+    log: LogTally,
 }
 
 impl Scheduler {
@@ -131,7 +137,10 @@ impl Scheduler {
     /// # Errors
     /// [`Error::Store`].
     pub fn recover(&mut self) -> Result<usize> {
-        self.take_up(true, "the server ended while the run was under way")
+        self.take_up(
+            true,
+            &Problem::new("the server ended while the run was under way", AGAIN),
+        )
     }
 
     /// Ticks until `stop` is set, then gives up what is under way. Call [`Jobs::wake`] after setting it.
@@ -143,7 +152,10 @@ impl Scheduler {
             });
             self.jobs.bell.wait(wait);
         }
-        self.give_up("the server was stopped while the run was under way");
+        self.give_up(&Problem::new(
+            "the server was stopped while the run was under way",
+            AGAIN,
+        ));
     }
 
     /// Does what is to be done now, and says after how long it wants to be called again without a bell.
@@ -194,7 +206,7 @@ impl Scheduler {
                 active.metrics = metrics;
             }
             Report::Log(lines) => {
-                let kept = jobs.keep_log(key, lines);
+                let kept = jobs.keep_log(key, lines, &mut active.log);
                 self.drop_if_lost(key, kept)?;
             }
             Report::Ready => {
@@ -222,8 +234,11 @@ impl Scheduler {
         let metrics = &active.metrics;
         let ended = match &outcome {
             Outcome::Succeeded(success) => succeed(&jobs, key, success, active.moves_bookmark),
-            Outcome::Failed(message) => jobs.fail(key, message, metrics),
-            Outcome::Cancelled => jobs.fail(key, "the run was cancelled by its worker", metrics),
+            Outcome::Failed(problem) => jobs.fail(key, problem, metrics),
+            Outcome::Cancelled => {
+                let problem = Problem::new("the run was cancelled by its worker", AGAIN);
+                jobs.fail(key, &problem, metrics)
+            }
         };
         let ended = self.drop_if_lost(key, ended);
         self.forget(key);
@@ -278,12 +293,18 @@ impl Scheduler {
         };
         let ended = if active.publishing {
             let limit = PUBLISH_LIMIT.as_secs() / 60;
-            let message = format!("the run took longer than {limit} minutes");
-            jobs.fail(key, &message, &active.metrics)
+            let problem = Problem::new(
+                format!("the run took longer than {limit} minutes"),
+                "look whether the disk that the results lie on is slow or full, and run the job again",
+            );
+            jobs.fail(key, &problem, &active.metrics)
         } else {
             let limit = active.timeout_minutes;
-            let message = format!("the run took longer than its Timeout of {limit} minutes");
-            jobs.time_out(key, &message, &active.metrics)
+            let problem = Problem::new(
+                format!("the run took longer than its Timeout of {limit} minutes"),
+                "raise Timeout, or ask for more workers; `tenon job show` says which node took the time",
+            );
+            jobs.time_out(key, &problem, &active.metrics)
         };
         let ended = self.drop_if_lost(key, ended);
         self.forget(key);
@@ -296,7 +317,10 @@ impl Scheduler {
         if now < self.chores_due {
             return Ok(());
         }
-        self.take_up(false, "the worker of the run was not heard of any more")?;
+        self.take_up(
+            false,
+            &Problem::new("the worker of the run was not heard of any more", AGAIN),
+        )?;
         for tenant in self.jobs.tenants()? {
             self.expire_waiting(tenant)?;
             self.forget_tokens(tenant)?;
@@ -308,7 +332,7 @@ impl Scheduler {
     }
 
     /// Ends runs that nobody works on; returns how many.
-    fn take_up(&mut self, all: bool, message: &str) -> Result<usize> {
+    fn take_up(&mut self, all: bool, problem: &Problem) -> Result<usize> {
         let mut taken = 0;
         for tenant in self.jobs.tenants()? {
             let jobs = self.jobs.tenant(tenant);
@@ -316,7 +340,7 @@ impl Scheduler {
             loop {
                 let (keys, more) = jobs.keys(Tree::Due, &stored::all_active(), next.as_ref())?;
                 for place in keys.iter().filter_map(stored::of_active) {
-                    taken += usize::from(jobs.take_from_holder(place, all, message)?);
+                    taken += usize::from(jobs.take_from_holder(place, all, problem)?);
                 }
                 next = more;
                 if next.is_none() {
@@ -332,14 +356,17 @@ impl Scheduler {
         let jobs = self.jobs.tenant(tenant);
         let (now, limit) = (self.now(), self.config.queue_limit);
         let hours = limit.as_secs() / 3600;
-        let message = format!("the run waited longer than {hours} hours for its turn");
+        let problem = Problem::new(
+            format!("the run waited longer than {hours} hours for its turn"),
+            "let more runs be under way: MaxConcurrentRuns of the job, --runs of the server",
+        );
         let mut next = None;
         loop {
             let (keys, more) = jobs.keys(Tree::Due, &stored::queue(), next.as_ref())?;
             let waiting = keys.iter().filter_map(stored::of_waiting);
             for (place, since) in waiting {
                 if after(since, limit) <= now {
-                    jobs.expire(place, &message)?;
+                    jobs.expire(place, &problem)?;
                 }
             }
             next = more;
@@ -482,17 +509,18 @@ impl Scheduler {
             publishing: false,
             moves_bookmark: bookmark_use == BookmarkUse::Moves,
             metrics: RunMetrics::default(),
+            log: LogTally::default(),
         };
         self.active.insert(key, active);
         Ok(())
     }
 
     /// Ends what is under way, as [`Scheduler::recover`] would after a kill.
-    fn give_up(&mut self, message: &str) {
+    fn give_up(&mut self, problem: &Problem) {
         for (key, active) in std::mem::take(&mut self.active) {
             drop(active.running);
             let jobs = self.jobs.tenant(key.tenant);
-            if let Err(error) = jobs.fail(key, message, &active.metrics) {
+            if let Err(error) = jobs.fail(key, problem, &active.metrics) {
                 tracing::warn!(%error, "a run is taken up at the next start");
             }
         }
@@ -546,8 +574,11 @@ fn succeed(
 ) -> Result<()> {
     match jobs.succeed(key, success, moves_bookmark) {
         Err(Error::InvalidInput { reason }) => {
-            let message = format!("the results cannot be registered: {reason}");
-            jobs.fail(key, &message, &success.metrics)
+            let problem = Problem::new(
+                format!("the results cannot be registered: {reason}"),
+                "mend the table in the catalog, or give the target another one, and run the job again",
+            );
+            jobs.fail(key, &problem, &success.metrics)
         }
         outcome => outcome,
     }

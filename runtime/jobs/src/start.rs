@@ -15,8 +15,14 @@ use crate::stored::{self, Place, SCHEMA, Started, StoredJob, StoredRun, Tally};
 /// Runs of one job that may wait.
 const MAX_WAITING: u64 = 10_000;
 
-/// Where Glue says that logs of runs are.
+/// Where logs of runs are, in CloudWatch's words, unless [`LOG_GROUP_ARGUMENT`] says otherwise.
 const LOG_GROUP: &str = "/aws-glue/jobs";
+
+/// Glue's argument that names another log group.
+const LOG_GROUP_ARGUMENT: &str = "--custom-logGroup-prefix";
+
+/// Characters of its name, at most: CloudWatch has 512, and one of two words comes behind.
+const MAX_LOG_GROUP: usize = 500;
 
 /// What a caller asks for. What is left out is as the job says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -180,7 +186,7 @@ impl TenantJobs {
                 .security_configuration
                 .clone()
                 .or_else(|| definition.security_configuration.clone()),
-            log_group_name: LOG_GROUP.to_owned(),
+            log_group_name: log_group(&effective)?,
             notification_property: start
                 .notification_property
                 .clone()
@@ -203,6 +209,7 @@ impl TenantJobs {
             running_since: None,
             publishing: false,
             metrics: RunMetrics::default(),
+            problem: None,
         })
     }
 
@@ -216,6 +223,20 @@ impl TenantJobs {
         hash.update(job);
         format!("jr_{}", hex(&hash.finalize()))
     }
+}
+
+/// The log group that a run's streams are in.
+fn log_group(arguments: &Arguments) -> Result<String> {
+    let Some(name) = arguments.get(LOG_GROUP_ARGUMENT) else {
+        return Ok(LOG_GROUP.to_owned());
+    };
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#".contains(&byte);
+    if (1..=MAX_LOG_GROUP).contains(&name.len()) && name.bytes().all(fits) {
+        return Ok(name.clone());
+    }
+    Err(Error::invalid(format!(
+        "{LOG_GROUP_ARGUMENT}: a log group has 1 to {MAX_LOG_GROUP} letters, digits and characters of .-_/#"
+    )))
 }
 
 /// Whether one more run may wait.

@@ -8,7 +8,7 @@
 //! run  1|job|MAX - number                       StoredRun; newest first
 //! run  2|job|run id                             its number
 //! run  3|job                                    Tally
-//! run  4|job|number                             LogLine, all of a run's
+//! run  4|job|number[|piece]                     LogLine, those of a run that came together
 //! due  1|9 - priority|millis|job|number         empty; a waiting run, in the order in which they begin
 //! due  2|job|number                             empty; a run that is under way
 //! mark 1|job                                    BookmarkHead
@@ -24,6 +24,7 @@ use tenon_store::{Key, Record, Tenant, Tree};
 use crate::error::Result;
 use crate::job::{Job, Tags};
 use crate::metrics::RunMetrics;
+use crate::problem::Problem;
 use crate::run::JobRun;
 use crate::time::Timestamp;
 
@@ -67,6 +68,9 @@ pub(crate) struct StoredRun {
     /// What it did.
     #[serde(default, skip_serializing_if = "RunMetrics::is_empty")]
     pub(crate) metrics: RunMetrics,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<Problem>,
 }
 
 /// Which run, among the tenant's.
@@ -154,11 +158,18 @@ pub(crate) fn tally(job: u64) -> Key {
     Key::new().with_u8(3).with_u64(job)
 }
 
+/// Below which the logs of all runs of a job lie.
+pub(crate) fn logs(job: u64) -> Key {
+    Key::new().with_u8(4).with_u64(job)
+}
+
+/// Below which the log of a run lies; earlier releases kept all of it there.
 pub(crate) fn run_log(place: Place) -> Key {
-    Key::new()
-        .with_u8(4)
-        .with_u64(place.job)
-        .with_u64(place.number)
+    logs(place.job).with_u64(place.number)
+}
+
+pub(crate) fn log_piece(place: Place, piece: u64) -> Key {
+    run_log(place).with_u64(piece)
 }
 
 /// Below which all waiting runs lie.

@@ -65,7 +65,10 @@ impl Given {
     }
 
     fn fail(&self, why: &str) {
-        self.report(Report::Ended(Outcome::Failed(why.to_owned())));
+        self.report(Report::Ended(Outcome::Failed(crate::Problem::new(
+            why,
+            "what helps",
+        ))));
     }
 }
 

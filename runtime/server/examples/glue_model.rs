@@ -9,6 +9,7 @@
 //! * `... --example glue_model -- service-2.json CreateUnicorn` reads a published model and takes operations in
 //!   that have no function yet, so that there are shapes to write it with. Once it is written, the command above
 //!   makes the page.
+//! * `... --example glue_model -- logs service-2.json` makes `src/model/logs.json` of the model of CloudWatch Logs.
 
 #[path = "../src/glue/shapes/generate.rs"]
 mod generate;
@@ -30,7 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         here.join("src/model/answers.json"),
     );
     let mut arguments = std::env::args().skip(1);
-    if let Some(source) = arguments.next() {
+    let first = arguments.next();
+    if first.as_deref() == Some("logs") {
+        let source = arguments.next().ok_or("name the service model of logs")?;
+        let service: Value = serde_json::from_str(&fs::read_to_string(source)?)?;
+        let rules = subset(&service, &tenon_server::supported_logs(), "input", RULES);
+        return Ok(fs::write(here.join("src/model/logs.json"), rules)?);
+    }
+    if let Some(source) = first {
         let service: Value = serde_json::from_str(&fs::read_to_string(source)?)?;
         let mut operations: Vec<_> = tenon_server::supported();
         let added: Vec<_> = arguments.collect();

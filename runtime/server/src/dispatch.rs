@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! X-Amz-Target: AWSGlue.<Operation>          glue, JSON
+//! X-Amz-Target: Logs_20140328.<Operation>    logs, JSON
 //! no target, credential scope of sts or iam  query, XML
 //!
 //! authenticate ── rate ── seat ── input ── quota ── operation ── audit ── answer
@@ -32,6 +33,7 @@ use crate::front::{Held, RequestId, Told};
 use crate::glue::{self, Context};
 use crate::identity::sigv4::{Request, Scope, Signed};
 use crate::identity::{Caller, Denied, Identity, Quotas};
+use crate::logs;
 use crate::model::Model;
 use crate::query::{self, Service};
 use crate::quota::Wanted;
@@ -59,6 +61,7 @@ pub(crate) struct Dispatch {
     reach: Arc<Reach>,
     tasks: Tasks,
     model: Arc<Model>,
+    logs_model: Model,
     lists: Tokens,
     seats: Seats<tenon_catalog::Tenant>,
 }
@@ -97,6 +100,7 @@ enum Begun {
 /// What a request is for.
 enum Target {
     Glue(String),
+    Logs(String),
     Query(Service, String),
     /// The words of what is not here, and how.
     Unknown(String, u16),
@@ -106,6 +110,8 @@ enum Target {
 pub(crate) struct DispatchParts {
     pub(crate) identity: Identity,
     pub(crate) model: Model,
+    /// The rules of CloudWatch Logs.
+    pub(crate) logs_model: Model,
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) reach: Reach,
@@ -126,6 +132,7 @@ impl Dispatch {
             reach: Arc::new(parts.reach),
             tasks: parts.tasks,
             model: Arc::new(parts.model),
+            logs_model: parts.logs_model,
             lists: Tokens::new(parts.lists),
             seats: Seats::new(SEATS),
         }
@@ -187,6 +194,7 @@ impl Dispatch {
         let told = Told {
             operation: match &target {
                 Target::Query(_, operation) => query::known(operation),
+                Target::Logs(operation) => logs::known(operation),
                 Target::Glue(_) | Target::Unknown(..) => None,
             },
             account: call.account.get().cloned(),
@@ -196,7 +204,9 @@ impl Dispatch {
             Target::Query(service, operation) => {
                 query::answer(service, &operation, outcome, &call.id)
             }
-            Target::Glue(_) | Target::Unknown(..) => wire::answer(outcome, &call.id),
+            Target::Glue(_) | Target::Logs(_) | Target::Unknown(..) => {
+                wire::answer(outcome, &call.id)
+            }
         };
         response.extensions_mut().insert(told);
         response
@@ -247,6 +257,7 @@ impl Dispatch {
         };
         let (service, regions): (_, &[&str]) = match target {
             Target::Glue(_) | Target::Unknown(..) => ("glue", &[&self.region]),
+            Target::Logs(_) => ("logs", &[&self.region]),
             Target::Query(Service::Sts, _) => ("sts", &[&self.region, GLOBAL_REGION]),
             Target::Query(Service::Iam, _) => ("iam", &[GLOBAL_REGION]),
         };
@@ -292,6 +303,7 @@ impl Dispatch {
             Target::Glue(operation) => {
                 self.within_quotas(operation, &catalog, &quotas, &context, input)
             }
+            Target::Logs(operation) => logs::perform(&context, &self.logs_model, operation, input),
             Target::Query(service, operation) => {
                 query::perform(*service, operation, &context, &self.identity, &input)
             }
@@ -413,7 +425,12 @@ impl Target {
         }
         match wire::operation(&call.headers) {
             Some(Ok(operation)) => return Self::Glue(operation.to_owned()),
-            Some(Err(target)) => return Self::Unknown(target.to_owned(), 400),
+            Some(Err(target)) => {
+                return match logs::operation(target) {
+                    Some(operation) => Self::Logs(operation.to_owned()),
+                    None => Self::Unknown(target.to_owned(), 400),
+                };
+            }
             None => {}
         }
         let signed = Signed::read(&call.headers).ok();
@@ -433,6 +450,7 @@ impl Target {
     fn name(&self) -> String {
         match self {
             Self::Glue(operation) => format!("glue:{operation}"),
+            Self::Logs(operation) => format!("logs:{operation}"),
             Self::Query(service, operation) => format!("{}:{operation}", service.name()),
             Self::Unknown(what, _) => what.clone(),
         }
@@ -440,7 +458,7 @@ impl Target {
 
     fn input(&self, body: &Bytes) -> Result<Value, Fault> {
         match self {
-            Self::Glue(_) => wire::input(body),
+            Self::Glue(_) | Self::Logs(_) => wire::input(body),
             Self::Query(..) => query::input(body),
             Self::Unknown(..) => Ok(Value::Null),
         }
@@ -450,7 +468,7 @@ impl Target {
         match self {
             Self::Glue(operation) => glue::is_mutation(operation),
             Self::Query(_, operation) => query::is_mutation(operation),
-            Self::Unknown(..) => false,
+            Self::Logs(_) | Self::Unknown(..) => false,
         }
     }
 

@@ -22,6 +22,7 @@
 //! | `identity` | [`Identity`]: accounts, access keys, signatures, bearer tokens, quotas |
 //! | `audit` | [`AuditEntry`]: who changed what |
 //! | `query` | STS and of IAM `GetRole`, in XML |
+//! | `logs` | of CloudWatch Logs what tells of runs |
 //! | `wire` | the protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html> |
 //! | `model` | constraints, read from `model/glue.json`, which `examples/glue_model.rs` makes |
 //! | `glue` | the operations, the table of what is supported, and `shapes`: what they are asked and answer |
@@ -56,6 +57,7 @@ mod health;
 mod identity;
 mod limits;
 mod listen;
+mod logs;
 mod metrics;
 mod model;
 mod otlp;
@@ -83,6 +85,7 @@ pub use identity::{
     Quotas, Secret, TokenScope,
 };
 pub use limits::Limits;
+pub use logs::supported_logs;
 pub use reach::Network;
 pub use rest::openapi;
 pub use server::{Server, ServerConfig, ServerError};

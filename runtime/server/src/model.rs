@@ -2,7 +2,8 @@
 //!
 //! `model/glue.json` holds names, types and constraints of the supported operations' inputs, and the names of
 //! all operations; `examples/glue_model.rs` makes it from the published service model, and beside it
-//! `model/answers.json`, of which the shapes of answers are made. Constraint traits:
+//! `model/answers.json`, of which the shapes of answers are made; `model/logs.json` is the same of CloudWatch Logs.
+//! Constraint traits:
 //! <https://smithy.io/2.0/spec/constraint-traits.html>
 //!
 //! Members that the model does not know are ignored, `null` counts as absent, lengths are counted in UTF-16
@@ -84,8 +85,16 @@ struct Shape {
 impl Model {
     /// The rules of Glue.
     pub(crate) fn glue() -> Result<Self, String> {
-        let mut model: Self = serde_json::from_str(include_str!("model/glue.json"))
-            .map_err(|error| error.to_string())?;
+        Self::read(include_str!("model/glue.json"))
+    }
+
+    /// The rules of what is here of CloudWatch Logs.
+    pub(crate) fn logs() -> Result<Self, String> {
+        Self::read(include_str!("model/logs.json"))
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let mut model: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         for shape in model.shapes.values() {
             if let Some(pattern) = &shape.pattern {
                 let compiled = Pattern::new(pattern).map_err(|error| error.to_string())?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenon_jobs::Prices;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -48,6 +49,8 @@ pub struct ServerConfig {
     pub metrics: Watchers,
     /// How many runs that find out statistics there may be.
     pub tasks: TaskLimits,
+    /// What CPU time and memory of runs cost. Default none: no costs are shown.
+    pub prices: Prices,
 }
 
 impl Default for ServerConfig {
@@ -62,6 +65,7 @@ impl Default for ServerConfig {
             health: Watchers::Everyone,
             metrics: Watchers::ThisMachine,
             tasks: TaskLimits::default(),
+            prices: Prices::default(),
         }
     }
 }
@@ -160,6 +164,7 @@ impl Server {
             return Err(ServerError::Account(config.account.clone()));
         }
         let model = Model::glue().map_err(ServerError::Model)?;
+        let logs_model = Model::logs().map_err(ServerError::Model)?;
         let lists = match identity.lists_key().map_err(ServerError::Identity)? {
             Some(key) => key,
             None => random()?,
@@ -174,6 +179,7 @@ impl Server {
         let dispatch = Dispatch::new(DispatchParts {
             identity: identity.clone(),
             model,
+            logs_model,
             account,
             region,
             reach,
@@ -186,6 +192,7 @@ impl Server {
             identity: identity.clone(),
             jobs: work.jobs.clone(),
             open_account: config.account.clone(),
+            prices: config.prices,
         };
         let mut listening = listening(config, listener, dispatch, runs)?;
         listening.chores.spawn(tasks.clone().work());

@@ -1,4 +1,4 @@
-"""What the scripts share: a client of Glue at the endpoint of the command line, and how a refusal is expected."""
+"""What the scripts share: clients at the endpoint of the command line, and how a refusal is expected."""
 
 import sys
 
@@ -7,10 +7,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 
-def client(**config):
+def client(service="glue", **config):
     """A client that accepts anything: what is refused locally would not reach the server's own checks."""
     return boto3.client(
-        "glue",
+        service,
         endpoint_url=sys.argv[1],
         region_name="us-east-1",
         aws_access_key_id="any",

@@ -8,13 +8,13 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenon_jobs::{LogLine, RunMetrics};
+use tenon_jobs::{LogLine, NodeMetrics, RunMetrics};
 
 use super::job_definition::{self, Settings};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::remote::{Remote, ServerArgs, escaped};
-use crate::report::{Cell, Report, bytes, cell, cell_as, millis, time};
+use crate::report::{Cell, Report, bytes, cell, cell_as, cost, millis, time};
 use crate::shell::Shell;
 
 /// How often a run that is waited for is looked at.
@@ -141,6 +141,10 @@ struct Run {
     execution_seconds: u64,
     dpu_seconds: Option<f64>,
     error: Option<String>,
+    problem: Option<String>,
+    hint: Option<String>,
+    rows_written: Option<u64>,
+    cpu_micros: Option<u64>,
     metrics: Option<RunMetrics>,
 }
 
@@ -241,25 +245,43 @@ fn submit(
         sleep(LOOK_EVERY);
         run = remote.get(&format!("{runs}/{}", escaped(&run.id)))?;
     }
-    let error = run.error.clone().unwrap_or_default();
+    let problem = run
+        .problem
+        .clone()
+        .or(run.error.clone())
+        .unwrap_or_default();
     print(shell, &run)?;
     match run.state.as_str() {
         state if wait && state != "SUCCEEDED" => {
-            Err(Failure::new(format!("the run is {state}: {error}")))
+            let failure = Failure::new(format!("the run is {state}: {problem}"));
+            Err(match &run.hint {
+                Some(hint) => failure.with_hint(hint.clone()),
+                None => failure,
+            })
         }
         _ => Ok(()),
     }
 }
 
 fn runs(shell: &Shell, runs: Vec<Run>) -> Result<(), Failure> {
-    let mut report = Report::list(&["run", "state", "started", "execution_seconds", "error"])
-        .when_empty("no runs: `tenon job submit JOB` starts one");
+    let mut report = Report::list(&[
+        "run",
+        "state",
+        "started",
+        "execution_seconds",
+        "rows_written",
+        "cpu_millis",
+        "error",
+    ])
+    .when_empty("no runs: `tenon job submit JOB` starts one");
     for run in runs {
         report.row([
             cell(run.id),
             cell(run.state),
             time(run.started_unix_millis),
             cell(run.execution_seconds),
+            run.rows_written.map_or_else(none, cell),
+            run.cpu_micros.map_or_else(none, micros),
             optional(run.error),
         ]);
     }
@@ -282,40 +304,105 @@ fn record(run: &Run) -> Report {
         )
         .field("execution_seconds", cell(run.execution_seconds))
         .field("dpu_seconds", run.dpu_seconds.map_or_else(none, cell))
-        .field("error", optional(run.error.clone()))
+        .field(
+            "problem",
+            optional(run.problem.clone().or(run.error.clone())),
+        )
+        .field("hint", optional(run.hint.clone()))
 }
 
 fn show(shell: &Shell, run: Run) -> Result<(), Failure> {
     let metrics = run.metrics.clone().unwrap_or_default();
+    let spent = record(&run)
+        .field("cpu_millis", micros(metrics.cpu_micros))
+        .field(
+            "memory_byte_seconds",
+            memory_seconds(metrics.memory_byte_seconds),
+        )
+        .field(
+            "peak_memory_bytes",
+            metrics.peak_memory_bytes.map_or_else(none, bytes),
+        )
+        .field("spilled_bytes", bytes(metrics.spilled_bytes));
+    let spent = match metrics.cost {
+        Some(spent_money) => spent.field("cost", cost(spent_money)),
+        None => spent,
+    };
     if shell.is_json() {
-        let nodes = cell_as(json!(metrics.nodes), "");
-        let peak = metrics.peak_memory_bytes.map_or_else(none, bytes);
-        let report = record(&run).field("peak_memory_bytes", peak);
-        return shell.print(&report.field("nodes", nodes));
+        return shell.print(&spent.field("nodes", cell_as(json!(metrics.nodes), "")));
     }
-    print(shell, &run)?;
-    let mut nodes = Report::list(&[
+    shell.print(&spent)?;
+    shell.print_text("\n")?;
+    shell.print(&node_table(&metrics.nodes))
+}
+
+/// A column, and what it counts of a node.
+type Seldom = (&'static str, fn(&NodeMetrics) -> u64);
+
+/// What seldom happens to a node: a column of it is shown where it happened to one of them.
+const SELDOM: [Seldom; 4] = [
+    ("spilled_bytes", |node| node.spilled_bytes),
+    ("rows_dropped", |node| node.rows_dropped),
+    ("rows_quarantined", |node| node.rows_quarantined),
+    ("retries", |node| node.retries),
+];
+
+fn node_table(nodes: &[NodeMetrics]) -> Report {
+    let mut columns = vec![
         "node",
         "kind",
         "rows_in",
         "rows_out",
+        "read_bytes",
         "written_bytes",
         "cpu_millis",
-        "spilled_bytes",
-    ]);
-    for node in metrics.nodes {
-        nodes.row([
-            cell(node.node),
-            cell(node.kind),
+        "memory_bytes",
+        "plugin",
+        "plugin_cpu_millis",
+    ];
+    let happened = SELDOM.into_iter();
+    let happened = happened.filter(|(_, count)| nodes.iter().any(|node| count(node) > 0));
+    let happened: Vec<_> = happened.collect();
+    columns.extend(happened.iter().map(|(column, _)| *column));
+    let has_cost = nodes.iter().any(|node| node.cost.is_some());
+    if has_cost {
+        columns.push("cost");
+    }
+    let mut table = Report::list(&columns);
+    for node in nodes {
+        let plugin = node.plugin.as_ref();
+        let mut row = vec![
+            cell(node.node.as_str()),
+            cell(node.kind.as_str()),
             cell(node.rows_in),
             cell(node.rows_out),
+            node.bytes_read.map_or_else(none, bytes),
             node.bytes_written.map_or_else(none, bytes),
-            millis(Duration::from_micros(node.cpu_micros)),
-            bytes(node.spilled_bytes),
-        ]);
+            micros(node.cpu_micros),
+            bytes(node.memory_bytes),
+            plugin.map_or_else(none, |plugin| cell(plugin.name.as_str())),
+            plugin.map_or_else(none, |plugin| micros(plugin.cpu_micros)),
+        ];
+        let counted = happened.iter().map(|(column, count)| match *column {
+            "spilled_bytes" => bytes(count(node)),
+            _ => cell(count(node)),
+        });
+        row.extend(counted);
+        if has_cost {
+            row.push(node.cost.map_or_else(none, cost));
+        }
+        table.cells(row);
     }
-    shell.print_text("\n")?;
-    shell.print(&nodes)
+    table
+}
+
+fn micros(micros: u64) -> Cell {
+    millis(Duration::from_micros(micros))
+}
+
+/// Bytes times seconds; people see gigabytes.
+fn memory_seconds(byte_seconds: f64) -> Cell {
+    cell_as(byte_seconds, format!("{:.3} GB s", byte_seconds / 1e9))
 }
 
 fn optional(text: Option<String>) -> Cell {

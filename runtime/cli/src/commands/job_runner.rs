@@ -23,8 +23,8 @@ use tenon_connect::Place;
 use tenon_engine::{Engine, Job, MAX_PARTITIONS, Node};
 use tenon_host::Host;
 use tenon_jobs::{
-    Arguments, Capacity, Nodes, Outcome, Planner, Report, Reporter, RunRequest, Runner, Running,
-    Success, reads_what_is_new,
+    Arguments, Capacity, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest, Runner,
+    Running, Success, reads_what_is_new,
 };
 use tenon_server::Identity;
 use tenon_store::Tenant;
@@ -155,8 +155,11 @@ impl Runner for ProcessRunner {
             .name("job-run".to_owned())
             .spawn(work)
         {
-            let why = format!("no thread can be started for the run: {error}");
-            reporter.report(Report::Ended(Outcome::Failed(why)));
+            let problem = Problem::new(
+                format!("no thread can be started for the run: {error}"),
+                BUSY,
+            );
+            reporter.report(Report::Ended(Outcome::Failed(problem)));
         }
         Box::new(handle)
     }
@@ -213,11 +216,17 @@ impl Inner {
     fn run(&self, request: &RunRequest, reporter: &Reporter, state: &Mutex<State>) -> Outcome {
         let order = match self.order(request) {
             Ok(order) => order,
-            Err(why) => return Outcome::Failed(why),
+            Err(why) => {
+                let hint = "mend the job: its paths lie below one --data-root of the account, its tables are in the catalog";
+                return Outcome::Failed(Problem::new(why, hint));
+            }
         };
         match self.work(request, &order, reporter, state) {
             Ok(outcome) => outcome,
-            Err(error) => Outcome::Failed(format!("a worker process cannot be started: {error}")),
+            Err(error) => Outcome::Failed(Problem::new(
+                format!("a worker process cannot be started: {error}"),
+                BUSY,
+            )),
         }
     }
 
@@ -442,14 +451,19 @@ fn last_words(mut stderr: impl Read) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
+/// What to try when the machine gives no process or thread.
+const BUSY: &str = "look what else runs on the server's machine, and run the job again";
+
 /// What a process without a result died of.
-fn death(status: Option<ExitStatus>, words: &str, memory_bytes: u64) -> String {
+fn death(status: Option<ExitStatus>, words: &str, memory_bytes: u64) -> Problem {
     // What Rust says before it aborts because there is no memory.
     if words.contains("memory allocation of") {
         let gib = memory_bytes as f64 / f64::from(1 << 30);
-        return format!(
-            "the worker process of the run ran out of memory, beyond the {gib:.1} GiB that its operators may hold: a file \
-             that it read may be damaged, or one of its values is too large"
+        return Problem::new(
+            format!(
+                "the worker process of the run ran out of memory, beyond the {gib:.1} GiB that its operators may hold"
+            ),
+            "look for a damaged file or a very large value among what it read, or ask for more or larger workers",
         );
     }
     let how = match status.and_then(|status| status.signal()) {
@@ -461,8 +475,10 @@ fn death(status: Option<ExitStatus>, words: &str, memory_bytes: u64) -> String {
             None => "ended without a result".to_owned(),
         },
     };
-    format!(
-        "the worker process of the run {how}: a file that it read may be damaged, or the run needs more memory than there is"
+    Problem::new(
+        format!("the worker process of the run {how}"),
+        "look for a damaged file among what it read, or give the run more memory than there is: fewer --runs at once, \
+         more or larger workers",
     )
 }
 
@@ -490,8 +506,9 @@ mod tests {
 
     #[test]
     fn a_death_is_told_in_a_sentence() {
-        let said =
-            |status: i32, words: &str| death(Some(ExitStatus::from_raw(status)), words, 1 << 30);
+        let said = |status: i32, words: &str| {
+            death(Some(ExitStatus::from_raw(status)), words, 1 << 30).problem
+        };
         assert!(said(9, "").contains("was killed (signal 9)"));
         assert!(said(6, "").contains("aborted (signal 6)"));
         assert!(said(101 << 8, "").contains("ended with code 101"));

@@ -1,15 +1,18 @@
 //! `tenon run`: runs a job from a file and says what it did.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 use tenon_engine::{Job, NodeReport, PluginReport, Progress, RunReport, TargetReport};
 use tenon_host::LIMITS;
+use tenon_jobs::Prices;
 
+use super::prices::PriceArgs;
 use super::rows;
 use super::setup::{self, Resources, RunLimits};
 use crate::error::Failure;
-use crate::report::{Report, bytes, cell, cell_as, digest, human_bytes, human_time, millis};
+use crate::report::{Report, bytes, cell, cell_as, cost, digest, human_bytes, human_time, millis};
 use crate::shell::Shell;
 
 /// Arguments of `tenon run`.
@@ -28,6 +31,8 @@ pub(crate) struct Args {
     limits: RunLimits,
     #[command(flatten)]
     resources: Resources,
+    #[command(flatten)]
+    prices: PriceArgs,
 }
 
 /// Runs the job.
@@ -50,18 +55,18 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
             .await
             .map_err(setup::failure)
     })?;
-    print(shell, &report)
+    print(shell, &report, &args.prices.prices())
 }
 
-/// Prints what a run did.
-pub(crate) fn print(shell: &Shell, report: &RunReport) -> Result<(), Failure> {
+/// Prints what a run did, and what it cost where prices are known.
+fn print(shell: &Shell, report: &RunReport, prices: &Prices) -> Result<(), Failure> {
     for (node, level, message) in &report.log {
         shell.detail(&format!("{node}: {level}: {message}"));
     }
     if shell.is_json() {
-        return shell.print(&as_record(report));
+        return shell.print(&as_record(report, prices));
     }
-    shell.print(&node_table(&report.nodes))?;
+    shell.print(&node_table(&report.nodes, prices))?;
     let plugins = plugin_table(&report.nodes);
     if plugins.len() > 0 {
         shell.print_text("\n")?;
@@ -70,7 +75,7 @@ pub(crate) fn print(shell: &Shell, report: &RunReport) -> Result<(), Failure> {
     for target in &report.targets {
         shell.print_text(&target_text(target)?)?;
     }
-    shell.print_text(&summary(report))
+    shell.print_text(&summary(report, prices))
 }
 
 /// A column, and what it counts of a node.
@@ -83,12 +88,15 @@ const SELDOM: [Seldom; 3] = [
     ("retries", |node| node.retries),
 ];
 
-fn node_table(nodes: &[NodeReport]) -> Report {
+fn node_table(nodes: &[NodeReport], prices: &Prices) -> Report {
     let mut columns = vec!["node", "kind", "rows_in", "rows_out", "cpu_millis"];
     let happened = SELDOM.into_iter();
     let happened = happened.filter(|(_, count)| nodes.iter().any(|node| count(node) > 0));
     let happened: Vec<_> = happened.collect();
     columns.extend(happened.iter().map(|(column, _)| *column));
+    if !prices.are_unknown() {
+        columns.push("cost");
+    }
     let mut table = Report::list(&columns);
     for node in nodes {
         let mut row = vec![
@@ -99,6 +107,7 @@ fn node_table(nodes: &[NodeReport]) -> Report {
             millis(node.cpu),
         ];
         row.extend(happened.iter().map(|(_, count)| cell(count(node))));
+        row.extend(node_cost(node, prices).map(cost));
         table.cells(row);
     }
     table
@@ -177,7 +186,20 @@ fn target_text(target: &TargetReport) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn summary(report: &RunReport) -> String {
+fn node_cost(node: &NodeReport, prices: &Prices) -> Option<f64> {
+    prices.cost(micros(node.cpu), node.memory_byte_seconds)
+}
+
+fn run_cost(report: &RunReport, prices: &Prices) -> Option<f64> {
+    let used = &report.used;
+    prices.cost(micros(used.cpu), used.memory_byte_seconds)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn summary(report: &RunReport, prices: &Prices) -> String {
     let memory = report.peak_memory_bytes.map_or_else(String::new, |peak| {
         format!(", peak memory {}", human_bytes(peak))
     });
@@ -186,10 +208,13 @@ fn summary(report: &RunReport) -> String {
         0 => String::new(),
         bytes => format!(", {} on disk because memory was short", human_bytes(bytes)),
     };
+    let cost = run_cost(report, prices);
+    let cost = cost.map_or_else(String::new, |cost| format!(", cost {cost:.6}"));
     let mut text = format!(
-        "\n{} took {}{memory}{spilled}\n",
+        "\n{} took {}, CPU {}{memory}{spilled}{cost}\n",
         report.job,
-        human_time(report.elapsed)
+        human_time(report.elapsed),
+        human_time(report.used.cpu)
     );
     if let Some(table) = report
         .targets
@@ -203,10 +228,14 @@ fn summary(report: &RunReport) -> String {
     text
 }
 
-fn as_record(report: &RunReport) -> Report {
-    let nodes = report.nodes.iter().map(node_json).collect::<Vec<_>>();
+fn as_record(report: &RunReport, prices: &Prices) -> Report {
+    let nodes = report
+        .nodes
+        .iter()
+        .map(|node| node_json(node, prices))
+        .collect::<Vec<_>>();
     let targets = report.targets.iter().map(target_json).collect::<Vec<_>>();
-    Report::record()
+    let mut record = Report::record()
         .field("job", cell(report.job.as_str()))
         .field("run", cell(report.run.as_str()))
         .field("elapsed_millis", millis(report.elapsed))
@@ -216,17 +245,23 @@ fn as_record(report: &RunReport) -> Report {
                 .peak_memory_bytes
                 .map_or_else(|| cell(serde_json::Value::Null), bytes),
         )
+        .field("cpu_millis", millis(report.used.cpu))
+        .field("memory_byte_seconds", cell(report.used.memory_byte_seconds))
         .field("nodes", cell_as(nodes, ""))
-        .field("targets", cell_as(targets, ""))
+        .field("targets", cell_as(targets, ""));
+    if let Some(spent) = run_cost(report, prices) {
+        record = record.field("cost", cost(spent));
+    }
+    record
 }
 
-fn node_json(node: &NodeReport) -> serde_json::Value {
+fn node_json(node: &NodeReport, prices: &Prices) -> serde_json::Value {
     let plugin = node.plugin.as_ref().map(|plugin| {
         let guest = node.guest.unwrap_or_default();
         json!({
             "name": plugin.reference,
             "digest": plugin.digest,
-            "cpu_micros": u64::try_from(guest.cpu.as_micros()).unwrap_or(u64::MAX),
+            "cpu_micros": micros(guest.cpu),
             "calls": guest.calls,
             "sent_bytes": guest.bytes_sent,
             "received_bytes": guest.bytes_received,
@@ -234,18 +269,25 @@ fn node_json(node: &NodeReport) -> serde_json::Value {
             "fuel": guest.fuel,
         })
     });
-    json!({
+    let mut shown = json!({
         "id": node.id,
         "kind": node.kind,
         "rows_in": node.rows_in,
         "rows_out": node.rows_out,
-        "cpu_micros": u64::try_from(node.cpu.as_micros()).unwrap_or(u64::MAX),
+        "bytes_read": node.is_source.then_some(node.bytes_read),
+        "cpu_micros": micros(node.cpu),
+        "memory_bytes": node.memory_bytes,
+        "memory_byte_seconds": node.memory_byte_seconds,
         "spilled_bytes": node.spilled_bytes,
         "rows_dropped": node.rows_dropped,
         "rows_quarantined": node.rows_quarantined,
         "retries": node.retries,
         "plugin": plugin,
-    })
+    });
+    if let Some(spent) = node_cost(node, prices) {
+        shown["cost"] = spent.into();
+    }
+    shown
 }
 
 fn target_json(target: &TargetReport) -> serde_json::Value {

@@ -11,11 +11,12 @@
 //! ends with the server. It never sees the server's store: the tables that the job reads come with the order, and those
 //! that it writes go back with the result.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Resource;
 use serde::de::DeserializeOwned;
@@ -27,8 +28,10 @@ use tenon_connect::{ListedFile, Place, Reach};
 use tenon_engine::{
     Engine, EngineConfig, IsNew, Job, NodeReport, Progress, Publication, RunReport,
 };
-use tenon_jobs::{LogLine, NodeBookmark, NodeMetrics, PluginMetrics, RunMetrics, SeenFile};
-use tenon_store::{SledStore, StoreConfig, SystemClock, Tenant};
+use tenon_jobs::{
+    LogLine, NodeBookmark, NodeMetrics, PluginMetrics, Problem, RunMetrics, SeenFile,
+};
+use tenon_store::{Clock, SledStore, StoreConfig, SystemClock, Tenant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::child;
@@ -104,10 +107,10 @@ pub(crate) enum Said {
         /// What was read, of a run that reads only what is new.
         read: Bookmarks,
     },
-    /// What plugins said, at the end.
+    /// What plugins said since the last time.
     Log(Vec<LogLine>),
     /// Nothing was published.
-    Failed(String),
+    Failed(Problem),
     /// Nothing was published, as was asked.
     Cancelled,
 }
@@ -161,25 +164,41 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let words = listen();
     say(&Said::Started)?;
     let (progress, publication) = Progress::gated();
+    let heard = Cell::new(0);
     let running = Running {
         engine: &engine,
         order: &order,
         catalog: &catalog,
         progress: &progress,
+        heard: &heard,
     };
     let said = runtime.block_on(running.see_through(publication, words));
     runtime.shutdown_timeout(CLEAN_UP);
-    let log = progress.log().into_iter();
+    tell_log(&progress, &heard)?;
+    say(&said)
+}
+
+/// Tells what plugins said since the last time.
+fn tell_log(progress: &Progress, heard: &Cell<usize>) -> Result<(), Failure> {
+    let time_unix_millis = unix_millis(SystemClock.now());
+    let log = progress.log_after(heard.get()).into_iter();
     let log = log.map(|(node, level, message)| LogLine {
         node,
         level: level.to_owned(),
         message,
+        time_unix_millis,
     });
     let log: Vec<_> = log.collect();
-    if !log.is_empty() {
-        say(&Said::Log(log))?;
+    if log.is_empty() {
+        return Ok(());
     }
-    say(&said)
+    heard.set(heard.get() + log.len());
+    say(&Said::Log(log))
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    let age = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A run that is under way.
@@ -188,6 +207,8 @@ struct Running<'a> {
     order: &'a Order,
     catalog: &'a TenantCatalog,
     progress: &'a Progress,
+    /// Lines of plugins that were told.
+    heard: &'a Cell<usize>,
 }
 
 impl Running<'_> {
@@ -205,7 +226,7 @@ impl Running<'_> {
             tokio::select! {
                 outcome = &mut work => return match outcome {
                     Ok(report) => succeeded(&report, self.catalog),
-                    Err(error) => Said::Failed(error.to_string()),
+                    Err(error) => Said::Failed(Problem::new(error.to_string(), error.remedy())),
                 },
                 _ = &mut ready, if !is_ready => {
                     is_ready = true;
@@ -219,6 +240,7 @@ impl Running<'_> {
                 },
                 _ = tick.tick() => {
                     let _ = say(&Said::Progress(so_far(self.progress)));
+                    let _ = tell_log(self.progress, self.heard);
                 }
             }
         }
@@ -242,16 +264,15 @@ impl Running<'_> {
 
 /// A file as bookmarks know it.
 fn seen(file: &ListedFile) -> (String, SeenFile) {
-    let age = file.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seen = SeenFile {
         size: file.size,
         etag: file.etag.clone(),
-        modified_millis: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        modified_millis: unix_millis(file.modified),
     };
     (file.path.clone(), seen)
 }
 
-/// Rows that left each node.
+/// Rows that left each node, and what the run used.
 fn so_far(progress: &Progress) -> RunMetrics {
     let nodes = progress.rows().into_iter();
     let nodes = nodes.map(|(node, rows_out)| NodeMetrics {
@@ -259,9 +280,12 @@ fn so_far(progress: &Progress) -> RunMetrics {
         rows_out,
         ..NodeMetrics::default()
     });
+    let used = progress.used();
     RunMetrics {
         nodes: nodes.collect(),
-        peak_memory_bytes: None,
+        cpu_micros: micros(used.cpu),
+        memory_byte_seconds: used.memory_byte_seconds,
+        ..RunMetrics::default()
     }
 }
 
@@ -277,7 +301,10 @@ fn succeeded(report: &RunReport, catalog: &TenantCatalog) -> Said {
             tables,
             read: read(report),
         },
-        Err(error) => Said::Failed(format!("the tables of the results are not known: {error}")),
+        Err(error) => Said::Failed(Problem::new(
+            format!("the tables of the results are not known: {error}"),
+            "run the job again",
+        )),
     }
 }
 
@@ -297,6 +324,10 @@ fn metrics(report: &RunReport) -> RunMetrics {
     RunMetrics {
         nodes: nodes.collect(),
         peak_memory_bytes: report.peak_memory_bytes,
+        cpu_micros: micros(report.used.cpu),
+        memory_byte_seconds: report.used.memory_byte_seconds,
+        spilled_bytes: report.nodes.iter().map(|node| node.spilled_bytes).sum(),
+        cost: None,
     }
 }
 
@@ -316,9 +347,16 @@ fn of_node(node: &NodeReport) -> NodeMetrics {
         kind: node.kind.to_owned(),
         rows_in: node.rows_in,
         rows_out: node.rows_out,
+        rows_dropped: node.rows_dropped,
+        rows_quarantined: node.rows_quarantined,
+        retries: node.retries,
+        bytes_read: node.is_source.then_some(node.bytes_read),
         bytes_written: None,
         cpu_micros: micros(node.cpu),
+        memory_bytes: node.memory_bytes,
+        memory_byte_seconds: node.memory_byte_seconds,
         spilled_bytes: node.spilled_bytes,
+        cost: None,
         plugin,
     }
 }

@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::analyst::ProcessAnalyst;
 use super::data_root::{DataRoot, DataRoots};
 use super::job_runner::{ProcessRunner, RunLimits, memory_of_one};
+use super::prices::PriceArgs;
 use super::setup;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -74,6 +75,8 @@ pub(crate) struct Args {
     /// When told to stop: how long requests under way may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
+    #[command(flatten)]
+    prices: PriceArgs,
 }
 
 /// Memory that operators of one run may hold that finds out statistics.
@@ -185,6 +188,7 @@ fn config(args: &Args) -> ServerConfig {
         health: args.health.into(),
         metrics: args.metrics.into(),
         tasks: TaskLimits::default(),
+        prices: args.prices.prices(),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// The one tenant of the command line.
-const TENANT: Tenant = Tenant::new(TENANT_NUMBER);
+pub(crate) const TENANT: Tenant = Tenant::new(TENANT_NUMBER);
 const TENANT_NUMBER: u32 = 1;
 /// How often progress is redrawn.
 const REDRAW: Duration = Duration::from_millis(200);

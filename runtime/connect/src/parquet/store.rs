@@ -226,6 +226,9 @@ async fn payload(source: SourceFile, range: Range<u64>, is_head: bool) -> Result
     match &source.origin {
         Origin::Local(place) => {
             let (place, path) = (place.clone(), source.path.clone());
+            // Whoever gets the file reads the range.
+            let bytes = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            place.remote().counters().read(bytes);
             let file = blocking(move || source.open_local(&place).map_err(generic)).await?;
             Ok(GetResultPayload::File(file, path))
         }

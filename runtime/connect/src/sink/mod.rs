@@ -40,12 +40,14 @@ use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::busy::timed;
 use crate::error::{Error, Result};
 use crate::format::{BatchWriter, Format};
 use crate::input::Destination;
 use crate::locate::local_path;
 use crate::place::Place;
 use crate::remote::location::{Location, Scheme, parse_key};
+use crate::remote::traffic::Counters;
 use crate::sink::folder::Folder;
 use crate::sink::staged::StagedFile;
 
@@ -99,6 +101,8 @@ pub struct FileSink {
     format: Format,
     mode: WriteMode,
     run: String,
+    /// What encoding costs counts here.
+    counters: Option<Arc<Counters>>,
 }
 
 impl FileSink {
@@ -119,7 +123,16 @@ impl FileSink {
     ) -> Result<Self> {
         check_run(run)?;
         let (folder, file) = open_target(place, target)?;
-        Self::of(folder, file, format, mode, run)
+        let sink = Self::of(folder, file, format, mode, run)?;
+        Ok(sink.counted(place))
+    }
+
+    /// The same, where the counters of `place` count what encoding costs.
+    pub(crate) fn counted(self, place: &Place) -> Self {
+        Self {
+            counters: Some(Arc::clone(place.remote().counters())),
+            ..self
+        }
     }
 
     /// Opens a folder below one that is held, which makes it if it is missing. Blocks briefly.
@@ -159,6 +172,7 @@ impl FileSink {
             format: format.clone(),
             mode,
             run: run.to_owned(),
+            counters: None,
         };
         if let (Some(file), WriteMode::Append) = (&sink.file, mode) {
             return Err(Error::Unsupported(format!(
@@ -252,6 +266,7 @@ impl FileSink {
         mut stream: futures::stream::BoxStream<'static, Result<RecordBatch, DataFusionError>>,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<Option<StagedFile>> {
+        let counters = self.counters.clone();
         let mut open = blocking(move || OpenFile::create(&self, partition, &schema)).await?;
         loop {
             let next = tokio::select! {
@@ -268,7 +283,10 @@ impl FileSink {
             };
             match next {
                 None => break,
-                Some(Ok(batch)) => open = blocking(move || open.write(&batch)).await?,
+                Some(Ok(batch)) => {
+                    let counters = counters.clone();
+                    open = blocking(move || counted(counters, || open.write(&batch))).await?;
+                }
                 Some(Err(error)) => {
                     blocking(move || {
                         open.discard();
@@ -279,7 +297,8 @@ impl FileSink {
                 }
             }
         }
-        blocking(move || open.finish()).await.map(Some)
+        let finished = blocking(move || counted(counters, || open.finish())).await;
+        finished.map(Some)
     }
 
     /// The visible name of a partition's file.
@@ -450,6 +469,15 @@ fn os_error_in(text: &str) -> Option<std::io::Error> {
     let (_, rest) = text.rsplit_once("(os error ")?;
     let (number, _) = rest.split_once(')')?;
     number.parse().ok().map(std::io::Error::from_raw_os_error)
+}
+
+/// Does `work`, and counts its CPU time.
+fn counted<T>(counters: Option<Arc<Counters>>, work: impl FnOnce() -> T) -> T {
+    let (done, took) = timed(work);
+    if let Some(counters) = counters {
+        counters.encoded(took);
+    }
+    done
 }
 
 async fn blocking<T: Send + 'static>(

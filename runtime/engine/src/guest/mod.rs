@@ -159,7 +159,14 @@ impl RunLog {
     /// The lines so far.
     #[must_use]
     pub fn lines(&self) -> Vec<(Arc<str>, LogLine)> {
-        self.0.lock().lines.clone()
+        self.lines_after(0)
+    }
+
+    /// The lines so far, without so many that came first.
+    #[must_use]
+    pub fn lines_after(&self, seen: usize) -> Vec<(Arc<str>, LogLine)> {
+        let kept = self.0.lock();
+        kept.lines.get(seen..).unwrap_or_default().to_vec()
     }
 }
 

@@ -161,6 +161,7 @@ fn a_run_goes_from_the_queue_to_its_success() {
             ..NodeMetrics::default()
         }],
         peak_memory_bytes: None,
+        ..RunMetrics::default()
     };
     given.report(Report::Progress(progress(7)));
     bench.advance(11);
@@ -793,6 +794,7 @@ fn how_far_a_run_is_and_what_it_logged_are_there() {
             ..NodeMetrics::default()
         }],
         peak_memory_bytes: None,
+        ..RunMetrics::default()
     };
     given.report(Report::Started);
     given.report(Report::Progress(metrics(3)));
@@ -800,6 +802,7 @@ fn how_far_a_run_is_and_what_it_logged_are_there() {
     let found = || jobs.get_run_with_metrics("j", &id).unwrap().1;
     assert_eq!(found(), metrics(3), "before the lease is renewed");
     let line = LogLine {
+        time_unix_millis: 0,
         node: "n".to_owned(),
         level: "info".to_owned(),
         message: "hello".to_owned(),

@@ -148,7 +148,7 @@ impl World {
             Kind::Started => Report::Started,
             Kind::Ready => Report::Ready,
             Kind::Succeeded => Report::Ended(Outcome::Succeeded(Success::default())),
-            Kind::Failed => Report::Ended(Outcome::Failed("no".to_owned())),
+            Kind::Failed => Report::Ended(Outcome::Failed(crate::Problem::new("no", "yes"))),
             Kind::Cancelled => Report::Ended(Outcome::Cancelled),
         });
     }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenon_jobs::{JobRun, Jobs, RunMetrics, StartRun, TenantJobs};
+use tenon_jobs::{JobRun, Jobs, Prices, RunMetrics, StartRun, TenantJobs, WholeRun};
 use utoipa::ToSchema;
 
 use super::asked::{Asked, Caller, fault, perform};
@@ -24,6 +24,8 @@ pub(crate) struct Runs {
     pub(crate) jobs: Jobs,
     /// The account of a server without accounts.
     pub(crate) open_account: String,
+    /// What runs cost.
+    pub(crate) prices: Prices,
 }
 
 /// Names of jobs.
@@ -60,13 +62,34 @@ pub(crate) struct Run {
     /// DPUs of its workers times that.
     #[serde(skip_serializing_if = "Option::is_none")]
     dpu_seconds: Option<f64>,
-    /// Why it did not succeed, in one sentence.
+    /// Why it did not succeed, and what to try, in one text.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Why it did not succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// What to try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
     /// Its own arguments, without the job's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     arguments: BTreeMap<String, String>,
-    /// What each node did: `nodes`, each with rows, bytes, CPU time, bytes on disk and what its plugin used, and
+    /// Bytes that its sources read.
+    bytes_read: u64,
+    /// Rows that its targets wrote.
+    rows_written: u64,
+    /// Bytes that they wrote.
+    bytes_written: u64,
+    /// CPU time of its worker, all threads together, in microseconds.
+    cpu_micros: u64,
+    /// Memory of its worker: bytes, each times the seconds for which it was held.
+    memory_byte_seconds: f64,
+    /// Bytes that it kept on disk because memory was short.
+    spilled_bytes: u64,
+    /// What it cost by the operator's prices of CPU time and memory; absent where none is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<f64>,
+    /// What each node did: `nodes`, each with rows, bytes, CPU time, memory, bytes on disk and what its plugin used, and
     /// `peak_memory_bytes`; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -121,9 +144,39 @@ impl Run {
         self.is_final
     }
 
-    fn of(run: JobRun, metrics: Option<RunMetrics>) -> Result<Self, Fault> {
-        let metrics = metrics.map(serde_json::to_value).transpose();
+    /// A run with what each node did.
+    fn with_nodes(run: WholeRun) -> Result<Self, Fault> {
+        let nodes = serde_json::to_value(&run.metrics);
         Ok(Self {
+            metrics: Some(nodes.map_err(|error| Fault::internal(&error.to_string()))?),
+            ..Self::of(run)
+        })
+    }
+
+    /// One that was started now.
+    fn begun(run: JobRun) -> Self {
+        Self::of(WholeRun {
+            run,
+            metrics: RunMetrics::default(),
+            problem: None,
+        })
+    }
+
+    fn of(whole: WholeRun) -> Self {
+        let WholeRun {
+            run,
+            metrics,
+            problem,
+        } = whole;
+        let (problem, hint) = problem.map(|why| (why.problem, why.hint)).unzip();
+        Self {
+            bytes_read: metrics.bytes_read(),
+            rows_written: metrics.rows_written(),
+            bytes_written: metrics.bytes_written(),
+            cpu_micros: metrics.cpu_micros,
+            memory_byte_seconds: metrics.memory_byte_seconds,
+            spilled_bytes: metrics.spilled_bytes,
+            cost: metrics.cost,
             id: run.id,
             job: run.job_name,
             attempt: run.attempt,
@@ -134,10 +187,12 @@ impl Run {
             execution_seconds: run.execution_time,
             dpu_seconds: run.dpu_seconds,
             error: run.error_message,
+            problem,
+            hint,
             arguments: run.arguments.unwrap_or_default(),
             is_final: run.job_run_state.is_final(),
-            metrics: metrics.map_err(|error| Fault::internal(&error.to_string()))?,
-        })
+            metrics: None,
+        }
     }
 }
 
@@ -156,9 +211,16 @@ impl Runs {
     /// The run in the path, as it is.
     pub(crate) fn look(&self, asked: &Asked) -> Result<Run, Fault> {
         let (_, jobs) = self.of(asked)?;
-        let found = jobs.get_run_with_metrics(asked.path("job"), asked.path("run"));
-        let (run, metrics) = found.map_err(refused)?;
-        Run::of(run, Some(metrics))
+        let found = jobs.get_whole_run(asked.path("job"), asked.path("run"));
+        Run::with_nodes(self.priced(found.map_err(refused)?))
+    }
+
+    /// The same with what it cost.
+    fn priced(&self, run: WholeRun) -> WholeRun {
+        WholeRun {
+            metrics: run.metrics.priced(&self.prices),
+            ..run
+        }
     }
 
     /// Changes something about the job in the path, with an entry of the audit log.
@@ -247,13 +309,12 @@ pub(crate) async fn jobs(State(runs): State<Runs>, asked: Asked) -> Response {
 pub(crate) async fn list(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("ListRuns", StatusCode::OK, asked, move |asked| {
         let (_, jobs) = runs.of(asked)?;
-        let page = jobs.list_runs(asked.path("job"), asked.query("after"), asked.limit()?);
+        let (job, after) = (asked.path("job"), asked.query("after"));
+        let page = jobs.list_whole_runs(job, after, asked.limit()?);
         let page = page.map_err(refused)?;
         let all = page.items.into_iter();
         Ok(RunPage {
-            runs: all
-                .map(|run| Run::of(run, None))
-                .collect::<Result<_, _>>()?,
+            runs: all.map(|run| Run::of(runs.priced(run))).collect(),
             next: page.next,
         })
     })
@@ -286,7 +347,7 @@ pub(crate) async fn start(State(runs): State<Runs>, asked: Asked) -> Response {
             let id = jobs.start_run(job, &start)?;
             jobs.get_run(job, &id)
         })?;
-        Run::of(run, None)
+        Ok(Run::begun(run))
     })
     .await
 }
@@ -365,7 +426,7 @@ pub(crate) async fn stop(State(runs): State<Runs>, asked: Asked) -> Response {
             jobs.stop_run(job, &id)?;
             jobs.get_run(job, &id)
         })?;
-        Run::of(run, None)
+        Ok(Run::begun(run))
     })
     .await
 }

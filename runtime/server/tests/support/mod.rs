@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tenon_catalog::{ColumnStatistics, ColumnStatisticsData, LengthStatistics, Table};
 use tenon_jobs::{
-    Arguments, Nodes, Outcome, Planner, Report, Reporter, RunRequest, Runner,
+    Arguments, LogLine, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest, Runner,
     Running as RunningJob, SchedulerConfig, Success,
 };
 use tenon_server::{
@@ -88,7 +88,7 @@ fn script(table: &Table) -> Option<&str> {
 }
 
 /// Accepts graphs without a node of kind `SparkConnectorSource`, and plays what the argument `--script` of a run says:
-/// `fail`, `wait` until it is told to stop, or else succeed.
+/// `fail`, `wait` until it is told to stop, `say` ten lines as a plugin would, or else succeed.
 #[derive(Clone, Copy)]
 pub struct Player;
 
@@ -107,14 +107,30 @@ impl Runner for Player {
         reporter.report(Report::Started);
         match request.arguments.get("--script").map(String::as_str) {
             Some("wait") => {}
+            Some("say") => {
+                reporter.report(Report::Log(ten_lines()));
+                reporter.report(Report::Ready);
+            }
             Some("fail") => {
-                let why = "node \"in\": in.csv:3:2: expected a number".to_owned();
-                reporter.report(Report::Ended(Outcome::Failed(why)));
+                let why = "node \"in\": in.csv:3:2: expected a number";
+                let problem = Problem::new(why, "mend the file");
+                reporter.report(Report::Ended(Outcome::Failed(problem)));
             }
             _ => reporter.report(Report::Ready),
         }
         Box::new(Play(reporter))
     }
+}
+
+/// Every third of them is a warning.
+fn ten_lines() -> Vec<LogLine> {
+    let lines = (0..10).map(|number| LogLine {
+        node: "plugin".to_owned(),
+        level: if number % 3 == 0 { "warn" } else { "info" }.to_owned(),
+        message: format!("line {number}"),
+        time_unix_millis: 0,
+    });
+    lines.collect()
 }
 
 struct Play(Reporter);
