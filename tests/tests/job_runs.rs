@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use crate::environment;
+use crate::moto::Moto;
 use crate::served::{ACCOUNT, PATIENCE, Served};
 
 /// The command of the process that runs a job.
@@ -652,6 +653,117 @@ fn a_plugin_that_spins_is_stopped_within_a_second() {
     println!("stopped within {took:?}");
     assert!(took < Duration::from_millis(2_000), "{took:?}");
     assert!(served.busy().is_empty());
+}
+
+/// A connection of the catalog that leads to a bucket, as clients create it.
+fn connect(served: &Served, name: &str, bucket: &Moto) {
+    let input = json!({
+        "Name": name, "ConnectionType": "CUSTOM",
+        "ConnectionProperties": {"ENDPOINT": bucket.url, "REGION": "us-east-1"},
+        "SparkProperties": {"URL": "s3://lake/", "ACCESS_KEY_ID": "me"},
+        "AuthenticationConfiguration": {
+            "AuthenticationType": "CUSTOM",
+            "CustomAuthenticationCredentials": {"SECRET_ACCESS_KEY": "canary/Secret+Key"},
+        },
+    });
+    served.call("CreateConnection", json!({"ConnectionInput": input}));
+}
+
+/// A graph that copies CSV files of a bucket into Parquet files of the same bucket.
+fn copies_in_bucket(served: &Served) -> Value {
+    let mut nodes = copies(served, "in", "out");
+    nodes["in"]["S3CsvSource"]["Paths"] = json!(["s3://lake/in/"]);
+    nodes["out"]["S3GlueParquetTarget"]["Path"] = json!("s3://lake/out/");
+    nodes
+}
+
+#[test]
+fn a_run_reaches_a_bucket_through_a_connection_of_its_job() {
+    let Some(bucket) = Moto::start() else { return };
+    let served = Served::with(&["--reachable", "127.0.0.0/8"]);
+    let nodes = copies_in_bucket(&served);
+    let said = served.refused("CreateJob", job("copy", &nodes, json!({})));
+    assert!(
+        said.contains("s3://lake/in/, which takes a connection"),
+        "{said}"
+    );
+    let connected = json!({
+        "Connections": {"Connections": ["lake"]},
+        "DefaultArguments": {"--job-bookmark-option": "job-bookmark-enable"},
+    });
+    let said = served.refused("CreateJob", job("copy", &nodes, connected.clone()));
+    assert!(said.contains("connection \"lake\" of the job"), "{said}");
+    connect(&served, "lake", &bucket);
+    served.create_job("copy", &nodes, connected);
+
+    bucket.put("in/a.csv", "id,name\n1,a\n2,b\n");
+    let first = served.succeed("copy");
+    bucket.put("in/b.csv", "id,name\n3,c\n");
+    served.succeed("copy");
+    served.succeed("copy");
+    let names = bucket.names();
+    let written: Vec<_> = names
+        .iter()
+        .filter(|name| name.starts_with("out/"))
+        .collect();
+    assert_eq!(
+        written.len(),
+        2,
+        "one file for each run with new rows: {names:?}"
+    );
+    assert!(
+        names.iter().all(|name| !name.starts_with("open ")),
+        "{names:?}"
+    );
+
+    // One that is not for the path, and files of the machine, are no way around the folder.
+    connect(&served, "other", &bucket);
+    let mut away = nodes.clone();
+    away["in"]["S3CsvSource"]["Paths"] = json!(["s3://elsewhere/in/"]);
+    served.create_job(
+        "away",
+        &away,
+        json!({"Connections": {"Connections": ["other"]}}),
+    );
+    let run = served.start_job("away", json!({}));
+    let run = served.job_run("away", &run, ENDS);
+    assert!(
+        run["ErrorMessage"]
+            .as_str()
+            .unwrap()
+            .contains("none of the job's connections, other, is for s3://elsewhere/in/"),
+        "{run}"
+    );
+    away["in"]["S3CsvSource"]["Paths"] = json!(["/etc"]);
+    let said = served.refused(
+        "CreateJob",
+        job(
+            "etc",
+            &away,
+            json!({"Connections": {"Connections": ["other"]}}),
+        ),
+    );
+    assert!(said.contains("lies at /etc"), "{said}");
+    for shown in [first.to_string(), run.to_string(), said] {
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}
+
+#[test]
+fn a_run_reaches_no_network_that_the_operator_did_not_allow() {
+    let Some(bucket) = Moto::start() else { return };
+    let served = Served::new();
+    connect(&served, "lake", &bucket);
+    let connected = json!({"Connections": {"Connections": ["lake"]}});
+    served.create_job("copy", &copies_in_bucket(&served), connected);
+    let run = served.start_job("copy", json!({}));
+    let run = served.job_run("copy", &run, ENDS);
+    let said = run["ErrorMessage"].as_str().unwrap();
+    assert!(
+        run["JobRunState"] == "FAILED" && said.contains("127.0.0.1"),
+        "{said}"
+    );
+    assert!(bucket.names().is_empty());
 }
 
 #[test]

@@ -21,16 +21,24 @@ pub(crate) struct Served {
     pub(crate) folder: TempDir,
     server: Option<Child>,
     pub(crate) address: String,
+    /// More of the command that starts it.
+    more: Vec<&'static str>,
 }
 
 impl Served {
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// Started with these arguments too.
+    pub(crate) fn with(more: &[&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("lake")).unwrap();
         let mut served = Self {
             folder,
             server: None,
             address: String::new(),
+            more: more.to_vec(),
         };
         served.start();
         served
@@ -46,6 +54,7 @@ impl Served {
         let root = format!("{ACCOUNT}={}", self.lake("").display());
         let mut server = Command::new(tenon())
             .args(["serve", "--listen", "127.0.0.1:0", "--data-root", &root])
+            .args(&self.more)
             .env("TENON_DATA", self.folder.path().join("data"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())

@@ -4,15 +4,20 @@
 //! node ──Connection = "lake"──▶ catalog: properties, sealed secrets ──Vault──▶ tenon_connect::Connection ──▶ Place
 //! ```
 //!
+//! A node without one of its own whose paths are URLs has the first of the job's connections that is for them. A process
+//! that has neither catalog nor vault is given the [`ConnectionProperties`] of those that its job names.
+//!
 //! Properties are those of `Connection::from_properties`, in `ConnectionProperties`, over them those in
 //! `SparkProperties`, over them what is secret, which may also stand in `CustomAuthenticationCredentials`. Without a
 //! `URL` the connection is for every path of the node's scheme. A node that names a connection uses its keys and no
 //! others. No message of this module has a value in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tenon_catalog::{Error as CatalogError, TenantCatalog};
 use tenon_connect::Connection;
 
@@ -27,22 +32,90 @@ pub trait Vault: Send + Sync {
     fn open(&self, connection: &str, place: &str, sealed: &str) -> Result<Option<String>, String>;
 }
 
-/// The connection that a node names, for its paths.
-pub(crate) async fn open(
-    catalog: Option<&TenantCatalog>,
-    vault: Option<&Arc<dyn Vault>>,
+/// What a connection says, its secrets in the clear. Its `Debug` shows names only.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionProperties(BTreeMap<String, String>);
+
+impl fmt::Debug for ConnectionProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Where connections are found.
+#[derive(Clone, Default)]
+pub(crate) struct Connections {
+    pub(crate) catalog: Option<TenantCatalog>,
+    pub(crate) vault: Option<Arc<dyn Vault>>,
+    /// By name, instead of those of the catalog.
+    pub(crate) given: Arc<BTreeMap<String, ConnectionProperties>>,
+}
+
+impl Connections {
+    /// The connection of a node that names `own`, or else the first of `of_job` that is for the node's paths.
+    pub(crate) async fn of_node(
+        &self,
+        own: Option<&str>,
+        of_job: &[String],
+        paths: &[PathBuf],
+    ) -> Result<Option<Connection>> {
+        if let Some(name) = own {
+            let connection = self.open(name, paths).await?;
+            return match paths.iter().find(|path| !connection.serves(path)) {
+                None => Ok(Some(connection)),
+                Some(other) => Err(Error::Query(format!(
+                    "connection {name:?} is not for {}: its URL, which says what it is for, is another",
+                    without_query(&other.to_string_lossy())
+                ))),
+            };
+        }
+        let Some(url) = paths.iter().find(|path| scheme(path).is_some()) else {
+            return Ok(None);
+        };
+        for name in of_job {
+            let connection = self.open(name, paths).await?;
+            if paths.iter().all(|path| connection.serves(path)) {
+                return Ok(Some(connection));
+            }
+        }
+        match of_job {
+            [] => Ok(None),
+            names => Err(Error::Query(format!(
+                "none of the job's connections, {}, is for {}",
+                names.join(", "),
+                without_query(&url.to_string_lossy())
+            ))),
+        }
+    }
+
+    /// The connection called `name`. Without a `URL` it is for every path of the scheme that the paths have.
+    async fn open(&self, name: &str, paths: &[PathBuf]) -> Result<Connection> {
+        let properties = match self.given.get(name) {
+            Some(given) => given.clone(),
+            None => self.look_up(name).await?,
+        };
+        connection(name, properties.0, paths)
+    }
+
+    async fn look_up(&self, name: &str) -> Result<ConnectionProperties> {
+        let Some(catalog) = self.catalog.clone() else {
+            return Err(Error::not_found(format!(
+                "there is no catalog to find connection {name:?} in"
+            )));
+        };
+        let (vault, wanted) = (self.vault.clone(), name.to_owned());
+        let opened = tokio::task::spawn_blocking(move || {
+            connection_properties(&catalog, vault.as_deref(), &wanted)
+        });
+        opened.await.map_err(|e| Error::Io(e.to_string()))?
+    }
+}
+
+fn connection(
     name: &str,
+    mut properties: BTreeMap<String, String>,
     paths: &[PathBuf],
 ) -> Result<Connection> {
-    let Some(catalog) = catalog.cloned() else {
-        return Err(Error::not_found(format!(
-            "there is no catalog to find connection {name:?} in"
-        )));
-    };
-    let (vault, wanted) = (vault.cloned(), name.to_owned());
-    let opened =
-        tokio::task::spawn_blocking(move || properties(&catalog, vault.as_deref(), &wanted));
-    let mut properties = opened.await.map_err(|e| Error::Io(e.to_string()))??;
     if !properties.contains_key("URL")
         && let Some(scheme) = paths.iter().find_map(|path| scheme(path))
     {
@@ -51,15 +124,7 @@ pub(crate) async fn open(
     let pairs = properties
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
-    let connection =
-        Connection::from_properties(name, pairs).map_err(|e| Error::Query(e.to_string()))?;
-    match paths.iter().find(|path| !connection.serves(path)) {
-        None => Ok(connection),
-        Some(other) => Err(Error::Query(format!(
-            "connection {name:?} is not for {}: its URL, which says what it is for, is another",
-            without_query(&other.to_string_lossy())
-        ))),
-    }
+    Connection::from_properties(name, pairs).map_err(|e| Error::Query(e.to_string()))
 }
 
 /// `s3://` of `s3://bucket/key`.
@@ -74,11 +139,15 @@ fn without_query(path: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or_default()
 }
 
-fn properties(
+/// What a connection of the catalog says, its secrets opened. Blocks.
+///
+/// # Errors
+/// There is none of that name, or a secret cannot be opened; no value is shown.
+pub fn connection_properties(
     catalog: &TenantCatalog,
     vault: Option<&dyn Vault>,
     name: &str,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<ConnectionProperties> {
     let failed = |e: CatalogError| match e {
         CatalogError::NotFound { .. } => {
             Error::not_found(format!("there is no connection {name:?} in the catalog"))
@@ -96,7 +165,7 @@ fn properties(
         let secret = opened(vault, name, &place, &sealed)?;
         properties.insert(property.to_owned(), secret);
     }
-    Ok(properties)
+    Ok(ConnectionProperties(properties))
 }
 
 /// The property that a sealed secret is, if it is one that places are reached by.

@@ -40,7 +40,7 @@ pub use self::look::NodeColumns;
 use self::plan::{Planned, physical};
 use self::plugin_node::missing_plugin;
 use crate::bridge::Bridge;
-use crate::connections::Vault;
+use crate::connections::{ConnectionProperties, Connections, Vault};
 use crate::error::{Error, Result, plain_text};
 use crate::grants::{Grant, origins};
 use crate::graph::{Job, Node};
@@ -106,7 +106,7 @@ pub struct Engine {
     registry: Registry,
     catalog: Option<TenantCatalog>,
     place: Place,
-    vault: Option<Arc<dyn Vault>>,
+    connections: Connections,
     system: Vec<SystemTable>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
 }
@@ -238,9 +238,12 @@ impl Engine {
             config,
             host,
             registry,
+            connections: Connections {
+                catalog: catalog.clone(),
+                ..Connections::default()
+            },
             catalog,
             place,
-            vault: None,
             system: Vec::new(),
             loaded: Mutex::default(),
         }
@@ -248,11 +251,16 @@ impl Engine {
 
     /// The same with what opens the secrets of the catalog's connections; without, none that has a secret can be used.
     #[must_use]
-    pub fn with_vault(self, vault: Arc<dyn Vault>) -> Self {
-        Self {
-            vault: Some(vault),
-            ..self
-        }
+    pub fn with_vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.connections.vault = Some(vault);
+        self
+    }
+
+    /// The same with connections by name, which are not looked up in the catalog.
+    #[must_use]
+    pub fn with_connections(mut self, given: BTreeMap<String, ConnectionProperties>) -> Self {
+        self.connections.given = Arc::new(given);
+        self
     }
 
     /// The same with tables about the system, which queries find as `system.<name>`.

@@ -54,6 +54,9 @@ pub struct Job {
     /// Node id to node.
     #[serde(alias = "CodeGenConfigurationNodes")]
     pub nodes: BTreeMap<String, Node>,
+    /// Names of connections of the catalog: a node whose paths are URLs and that names none has the first that is for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<String>,
     /// What the job's plugins are held to, below what the operator allows. Not a member of Glue's.
     #[serde(default, skip_serializing_if = "LimitSettings::is_empty")]
     pub limits: LimitSettings,
@@ -178,6 +181,21 @@ impl Job {
             let paths = paths.iter_mut().chain(quarantine);
             paths.map(|path| (id.as_str(), path))
         })
+    }
+
+    /// Whether a node reaches its paths through a connection, its own or one of the job's.
+    #[must_use]
+    pub fn has_connection(&self, id: &str) -> bool {
+        let own = self.nodes.get(id).and_then(Node::connection);
+        own.is_some() || !self.connections.is_empty()
+    }
+
+    /// All connections that it names, each once.
+    #[must_use]
+    pub fn connection_names(&self) -> BTreeSet<&str> {
+        let own = self.nodes.values().filter_map(Node::connection);
+        own.chain(self.connections.iter().map(String::as_str))
+            .collect()
     }
 
     fn validated(self) -> Result<Self> {

@@ -46,7 +46,7 @@ mod transform;
 mod usage;
 
 pub use bridge::MAX_PARTITIONS;
-pub use connections::Vault;
+pub use connections::{ConnectionProperties, Vault, connection_properties};
 pub use engine::{Engine, EngineConfig, IsNew, NodeColumns, Progress, Publication, first_rows};
 pub use error::{Error, Result};
 pub use grants::{Grant, GrantsFile};

@@ -78,7 +78,7 @@ pub struct JobDefinition {
     /// Arguments that win over those of a start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_overridable_arguments: Option<Arguments>,
-    /// Kept and shown.
+    /// `{"Connections": [names]}`: what its nodes may reach buckets through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<Value>,
     /// How often a run that failed is tried again, 0 to 10. Default 0.
@@ -199,8 +199,27 @@ impl JobDefinition {
         Ok(self)
     }
 
-    pub(crate) const fn nodes(&self) -> Option<&Nodes> {
+    /// Names of connections of the catalog, as Glue has them in `Connections`.
+    #[must_use]
+    pub fn connection_names(&self) -> Vec<String> {
+        let names = self
+            .connections
+            .as_ref()
+            .and_then(|c| c["Connections"].as_array());
+        let names = names.into_iter().flatten().filter_map(Value::as_str);
+        names.map(str::to_owned).collect()
+    }
+
+    /// The graph.
+    #[must_use]
+    pub const fn nodes(&self) -> Option<&Nodes> {
         self.code_gen_configuration_nodes.as_ref()
+    }
+
+    /// Whether a run with no arguments of its own reads only what is new.
+    #[must_use]
+    pub fn reads_what_is_new(&self) -> bool {
+        reads_what_is_new(&self.arguments(&Arguments::new()))
     }
 
     /// What a run gets: its own arguments over the defaults, below what cannot be overridden.
@@ -280,8 +299,7 @@ pub(crate) fn bookmark_use(arguments: &Arguments) -> Result<BookmarkUse> {
 }
 
 /// Whether a run with these arguments reads only what is new.
-#[must_use]
-pub fn reads_what_is_new(arguments: &Arguments) -> bool {
+pub(crate) fn reads_what_is_new(arguments: &Arguments) -> bool {
     bookmark_use(arguments).is_ok_and(|used| used != BookmarkUse::None)
 }
 

@@ -207,12 +207,7 @@ impl TenantJobs {
 
     /// Asks the planner, and makes the tenant known to the scheduler.
     pub(crate) fn plan(&self, name: &str, definition: &crate::job::JobDefinition) -> Result<()> {
-        let nodes = definition.nodes().cloned().unwrap_or_default();
-        let arguments = definition.arguments(&crate::job::Arguments::new());
-        let planned = self
-            .jobs
-            .planner
-            .check(self.tenant, name, &nodes, &arguments);
+        let planned = self.jobs.planner.check(self.tenant, name, definition);
         planned.map_err(Error::invalid)?;
         self.jobs.mark(self.tenant)
     }

@@ -95,9 +95,7 @@ mod tests;
 pub use bookmark::{BookmarkEntry, NodeBookmark, SeenFile};
 pub use capacity::Capacity;
 pub use error::{Error, Kind, Result};
-pub use job::{
-    Arguments, ExecutionProperty, Job, JobCommand, JobDefinition, Nodes, Tags, reads_what_is_new,
-};
+pub use job::{Arguments, ExecutionProperty, Job, JobCommand, JobDefinition, Nodes, Tags};
 pub use jobs::{Jobs, Page, TenantJobs};
 pub use list::WholeRun;
 pub use log::LogLine;

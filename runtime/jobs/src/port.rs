@@ -9,7 +9,7 @@ use tenon_store::{Tenant, Transaction};
 
 use crate::bookmark::NodeBookmark;
 use crate::capacity::Capacity;
-use crate::job::{Arguments, Nodes};
+use crate::job::{Arguments, JobDefinition, Nodes};
 use crate::jobs::Bell;
 use crate::log::LogLine;
 use crate::metrics::RunMetrics;
@@ -18,17 +18,11 @@ use crate::stored::Place;
 
 /// Says whether a definition can run. Called once for each job that is created or changed; may block.
 pub trait Planner: Send + Sync {
-    /// Checks the graph of a job, with the arguments it has by default.
+    /// Checks the graph of a job, with its connections and the arguments it has by default.
     ///
     /// # Errors
     /// The node that cannot run and why, as a sentence for the caller.
-    fn check(
-        &self,
-        tenant: Tenant,
-        job: &str,
-        nodes: &Nodes,
-        arguments: &Arguments,
-    ) -> Result<(), String>;
+    fn check(&self, tenant: Tenant, job: &str, definition: &JobDefinition) -> Result<(), String>;
 }
 
 /// Runs requests. Called by the scheduler's thread once for each claimed run; must not block.
@@ -62,6 +56,8 @@ pub struct RunRequest {
     pub attempt: u32,
     /// The graph.
     pub nodes: Nodes,
+    /// Names of connections that its nodes may use.
+    pub connections: Vec<String>,
     /// Those of the run over the job's.
     pub arguments: Arguments,
     /// What its workers are together.

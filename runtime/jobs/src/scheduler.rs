@@ -488,6 +488,7 @@ impl Scheduler {
             capacity: capacity_of(&run.run),
             run: run.run.id,
             attempt: run.run.attempt,
+            connections: job.definition.connection_names(),
             nodes: job
                 .definition
                 .code_gen_configuration_nodes

@@ -23,8 +23,8 @@ const TWO: Tenant = Tenant::new(2);
 struct Choosy;
 
 impl Planner for Choosy {
-    fn check(&self, _: Tenant, _: &str, nodes: &Nodes, _: &Arguments) -> Result<(), String> {
-        match nodes.get("bad") {
+    fn check(&self, _: Tenant, _: &str, definition: &JobDefinition) -> Result<(), String> {
+        match definition.nodes().and_then(|nodes| nodes.get("bad")) {
             Some(_) => Err("node \"bad\": cannot run".to_owned()),
             None => Ok(()),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use tenon_jobs::{Arguments, Jobs, Nodes, Planner, Runner, Scheduler, SchedulerConfig};
+use tenon_jobs::{JobDefinition, Jobs, Planner, Runner, Scheduler, SchedulerConfig};
 use tenon_store::Tenant;
 
 use crate::analyst::Analyst;
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Workers {
 struct Nobody;
 
 impl Planner for Nobody {
-    fn check(&self, _: Tenant, _: &str, _: &Nodes, _: &Arguments) -> Result<(), String> {
+    fn check(&self, _: Tenant, _: &str, _: &JobDefinition) -> Result<(), String> {
         Err("this server was started without anything that runs jobs".to_owned())
     }
 }

@@ -51,11 +51,11 @@ impl ProcessAnalyst {
         } = analysis;
         let what = name(&table);
         let mut one = self.roots.one_of(&account);
-        one.lead_to_table(&what, &mut table, &mut partitions)
+        one.lead_to_table(&what, &mut table, &mut partitions, false)
             .map_err(AnalysisError)?;
         if one.root().is_none() {
             // Without partitions there is nothing to read, from a folder all the same.
-            one.lead_to(&what, table.storage_descriptor.as_mut())
+            one.lead_to(&what, table.storage_descriptor.as_mut(), false)
                 .map_err(AnalysisError)?;
         }
         Ok(Order {
@@ -116,7 +116,7 @@ impl Analyst for ProcessAnalyst {
     fn admit(&self, account: &str, table: &Table) -> Result<(), AnalysisError> {
         let mut descriptor = table.storage_descriptor.clone();
         let mut one = self.roots.one_of(account);
-        one.lead_to(&name(table), descriptor.as_mut())
+        one.lead_to(&name(table), descriptor.as_mut(), false)
             .map_err(AnalysisError)
     }
 

@@ -108,7 +108,7 @@ impl DataRoots {
             && scheme != "file"
         {
             return Err(format!(
-                "{what} lies at {shown}, and this server reads and writes only files of its own machine"
+                "{what} lies at {shown}, which takes a connection: name one in the job's Connections, or as Connection of the node"
             ));
         }
         let text = location.strip_prefix("file://").unwrap_or(location);
@@ -158,11 +158,19 @@ pub(crate) struct OneRoot<'a> {
 }
 
 impl<'a> OneRoot<'a> {
-    /// A location as a path below the folder.
+    /// A location as a path below the folder; a URL stays what it is where a connection is `connected` to it.
     ///
     /// # Errors
-    /// It is in no granted folder, or not in that of the rest.
-    pub(crate) fn lead(&mut self, what: &str, location: &str) -> Result<String, String> {
+    /// It is in no granted folder, or not in that of the rest; it is a URL and there is no connection.
+    pub(crate) fn lead(
+        &mut self,
+        what: &str,
+        location: &str,
+        connected: bool,
+    ) -> Result<String, String> {
+        if connected && is_url(location) {
+            return Ok(location.to_owned());
+        }
         let (found, below) = self.roots.locate(self.account, what, location)?;
         if *self.root.get_or_insert(found) != found {
             return Err(format!(
@@ -180,12 +188,13 @@ impl<'a> OneRoot<'a> {
         &mut self,
         what: &str,
         descriptor: Option<&mut StorageDescriptor>,
+        connected: bool,
     ) -> Result<(), String> {
         let location = descriptor.and_then(|descriptor| descriptor.location.as_mut());
         match location.filter(|location| !location.is_empty()) {
             None => Err(format!("{what} has no location")),
             Some(location) => {
-                *location = self.lead(what, location)?;
+                *location = self.lead(what, location, connected)?;
                 Ok(())
             }
         }
@@ -200,13 +209,14 @@ impl<'a> OneRoot<'a> {
         what: &str,
         table: &mut Table,
         partitions: &mut [Partition],
+        connected: bool,
     ) -> Result<(), String> {
         if table.partition_keys.is_empty() {
-            return self.lead_to(what, table.storage_descriptor.as_mut());
+            return self.lead_to(what, table.storage_descriptor.as_mut(), connected);
         }
         for partition in partitions {
             let what = format!("partition {:?} of {what}", partition.values);
-            self.lead_to(&what, partition.storage_descriptor.as_mut())?;
+            self.lead_to(&what, partition.storage_descriptor.as_mut(), connected)?;
         }
         Ok(())
     }
@@ -215,6 +225,12 @@ impl<'a> OneRoot<'a> {
     pub(crate) const fn root(&self) -> Option<&'a Path> {
         self.root
     }
+}
+
+/// Whether a location is not one of this machine.
+fn is_url(location: &str) -> bool {
+    let scheme = location.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme != "file")
 }
 
 /// A path as it is handed on: nothing stands in it that could be taken for another kind of location. `.` for the folder itself.
@@ -248,12 +264,18 @@ mod tests {
         let [own, also, other] = folders.map(|folder| folder.display().to_string());
         let mut one = roots.one_of("111111111111");
         assert_eq!(
-            one.lead("in", &format!("{own}/a/b.csv")).unwrap(),
+            one.lead("in", &format!("{own}/a/b.csv"), false).unwrap(),
             "a/b.csv"
         );
-        assert_eq!(one.lead("in", &format!("file://{own}/")).unwrap(), ".");
-        assert_eq!(one.lead("out", &format!("{own}/a//b/")).unwrap(), "a/b/");
-        let said = one.lead("out", &format!("{also}/x")).unwrap_err();
+        assert_eq!(
+            one.lead("in", &format!("file://{own}/"), false).unwrap(),
+            "."
+        );
+        assert_eq!(
+            one.lead("out", &format!("{own}/a//b/"), false).unwrap(),
+            "a/b/"
+        );
+        let said = one.lead("out", &format!("{also}/x"), false).unwrap_err();
         assert_eq!(said, "out lies in another granted folder than the rest");
         for path in [
             &format!("{own}/../x"),
@@ -264,8 +286,13 @@ mod tests {
             &format!("file://{own}/https://h/x.csv"),
             &format!("{own}/s3://b/x"),
         ] {
-            let said = one.lead("in", path).unwrap_err();
+            let said = one.lead("in", path, false).unwrap_err();
             assert!(said.starts_with(&format!("in lies at {path}, ")), "{said}");
+        }
+        // With a connection a bucket may be anywhere, and a file may not.
+        assert_eq!(one.lead("in", "s3://b/x", true).unwrap(), "s3://b/x");
+        for path in ["/etc/passwd", "file:///etc/passwd", "a.csv"] {
+            one.lead("in", path, true).unwrap_err();
         }
         let around = DataRoots::open(&granted, &dir.path().join("own/data"));
         assert!(around.unwrap_err().to_string().contains("own data folder"));

@@ -8,7 +8,7 @@
 //! A process that has loaded what every run needs waits for each next run. What a process that ends without a result
 //! died of is the run's one sentence; nobody else notices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,13 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tenon_catalog::{Catalog, TableInput, TenantCatalog};
 use tenon_connect::Place;
-use tenon_engine::{Engine, Job, MAX_PARTITIONS, Node};
+use tenon_engine::{
+    ConnectionProperties, Engine, Job, MAX_PARTITIONS, Node, Vault, connection_properties,
+};
 use tenon_host::Host;
 use tenon_jobs::{
-    Arguments, Capacity, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest, Runner,
-    Running, Success, reads_what_is_new,
+    Capacity, JobDefinition, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest,
+    Runner, Running, Success,
 };
 use tenon_server::Identity;
 use tenon_store::Tenant;
@@ -50,12 +52,14 @@ const FOLDERS: &str = "run-workers";
 pub(crate) struct ProcessRunner(Arc<Inner>);
 
 /// What runs may use of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RunLimits {
     /// Memory that operators and plugins of one run may hold, however many workers it asks for.
     pub(crate) memory_bytes: u64,
     /// Partitions of a run that are worked on at once.
     pub(crate) cores: usize,
+    /// Networks, beside public ones, that connections of jobs may lead to.
+    pub(crate) reachable: Vec<String>,
 }
 
 struct Inner {
@@ -126,19 +130,22 @@ impl ProcessRunner {
 }
 
 impl Planner for ProcessRunner {
-    fn check(
-        &self,
-        tenant: Tenant,
-        job: &str,
-        nodes: &Nodes,
-        arguments: &Arguments,
-    ) -> Result<(), String> {
+    fn check(&self, tenant: Tenant, job: &str, definition: &JobDefinition) -> Result<(), String> {
         let inner = &self.0;
         let account = inner.account(tenant)?;
         let mut root = inner.roots.one_of(&account);
-        let job = located(&mut root, job, nodes)?;
+        let connections = definition.connection_names();
+        let none = Nodes::new();
+        let nodes = definition.nodes().unwrap_or(&none);
+        let job = located(&mut root, job, nodes, connections)?;
+        let catalog = inner.catalog.tenant(tenant);
+        for name in job.connection_names() {
+            catalog
+                .get_connection(name)
+                .map_err(|error| format!("connection {name:?} of the job: {error}"))?;
+        }
         let engine = inner.engine(tenant).map_err(|error| error.to_string())?;
-        let for_new = reads_what_is_new(arguments);
+        let for_new = definition.reads_what_is_new();
         engine
             .check(&job, for_new)
             .map_err(|error| error.to_string())
@@ -297,13 +304,11 @@ impl Inner {
     fn order(&self, request: &RunRequest) -> Result<Order, String> {
         let account = self.account(request.tenant)?;
         let mut root = self.roots.one_of(&account);
-        let job = located(&mut root, &request.job, &request.nodes)?;
+        let connections = request.connections.clone();
+        let job = located(&mut root, &request.job, &request.nodes, connections)?;
         let catalog = self.catalog.tenant(request.tenant);
         let tables = tables(&catalog, &mut root, &job)?;
-        let root = root
-            .root()
-            .ok_or("the job reads and writes nothing")?
-            .to_path_buf();
+        let connections = self.connections(request.tenant, &catalog, &job)?;
         let Capacity {
             cores,
             memory_bytes,
@@ -314,13 +319,35 @@ impl Inner {
             output: request.output.clone(),
             tenant: request.tenant.number(),
             job,
-            root,
+            root: root.root().map(Path::to_path_buf),
             tables,
+            connections,
+            reachable: self.limits.reachable.clone(),
             bookmarks: request.bookmarks.clone(),
             memory_bytes: memory_bytes.min(self.limits.memory_bytes),
             spill_bytes: disk_bytes,
             partitions: self.limits.cores.min(cores as usize).max(1),
         })
+    }
+
+    /// What the job's connections say: the process that runs it has neither the catalog nor the key of its secrets.
+    fn connections(
+        &self,
+        tenant: Tenant,
+        catalog: &TenantCatalog,
+        job: &Job,
+    ) -> Result<BTreeMap<String, ConnectionProperties>, String> {
+        let vault = AccountVault {
+            identity: &self.identity,
+            tenant,
+        };
+        let names = job.connection_names().into_iter();
+        let opened = names.map(|name| {
+            let properties = connection_properties(catalog, Some(&vault), name);
+            let properties = properties.map_err(|error| error.to_string())?;
+            Ok((name.to_owned(), properties))
+        });
+        opened.collect()
     }
 
     fn account(&self, tenant: Tenant) -> Result<String, String> {
@@ -391,13 +418,42 @@ impl Drop for Inner {
     }
 }
 
-/// The graph with paths below the one folder.
-fn located(root: &mut OneRoot<'_>, name: &str, nodes: &Nodes) -> Result<Job, String> {
+/// Opens secrets of one account's connections.
+struct AccountVault<'a> {
+    identity: &'a Identity,
+    tenant: Tenant,
+}
+
+impl Vault for AccountVault<'_> {
+    fn open(&self, connection: &str, place: &str, sealed: &str) -> Result<Option<String>, String> {
+        let opened = self
+            .identity
+            .open_connection(self.tenant, connection, place, sealed);
+        let secret = opened.map_err(|error| error.to_string())?;
+        Ok(secret.map(|secret| secret.reveal().to_owned()))
+    }
+}
+
+/// The graph with paths below the one folder, and URLs where there are connections.
+fn located(
+    root: &mut OneRoot<'_>,
+    name: &str,
+    nodes: &Nodes,
+    connections: Vec<String>,
+) -> Result<Job, String> {
     let nodes = nodes.iter().map(|(id, node)| (id.clone(), node.clone()));
     let mut job = Job::from_nodes(name, nodes).map_err(|error| error.to_string())?;
     job.check_detached().map_err(|error| error.to_string())?;
+    job.connections = connections;
+    let connected: BTreeSet<String> = job
+        .nodes
+        .keys()
+        .filter(|id| job.has_connection(id))
+        .cloned()
+        .collect();
     for (node, path) in job.paths_mut() {
-        *path = root.lead(&format!("the path of node {node:?}"), path)?;
+        let what = format!("the path of node {node:?}");
+        *path = root.lead(&what, path, connected.contains(node))?;
     }
     Ok(job)
 }
@@ -415,14 +471,15 @@ fn tables(
         };
         let at = |error: tenon_catalog::Error| format!("node {id:?}: {error}");
         let (database, name) = (&source.database, &source.table);
-        if !seen.insert((database.to_lowercase(), name.to_lowercase())) {
+        let connected = job.has_connection(id);
+        if !seen.insert((database.to_lowercase(), name.to_lowercase(), connected)) {
             continue;
         }
         let mut table = catalog.get_table(database, name).map_err(at)?;
         let partitions = catalog.partitions_of(&table, MAX_PARTITIONS);
         let mut partitions = partitions.map_err(at)?;
         let what = format!("table {database}.{name} of node {id:?}");
-        root.lead_to_table(&what, &mut table, &mut partitions)?;
+        root.lead_to_table(&what, &mut table, &mut partitions, connected)?;
         tables.push(OrderedTable {
             database: database.clone(),
             table,

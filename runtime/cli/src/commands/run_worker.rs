@@ -26,7 +26,8 @@ use tenon_catalog::{
 };
 use tenon_connect::{ListedFile, Place, Reach};
 use tenon_engine::{
-    Engine, EngineConfig, IsNew, Job, NodeReport, Progress, Publication, RunReport,
+    ConnectionProperties, Engine, EngineConfig, IsNew, Job, NodeReport, Progress, Publication,
+    RunReport,
 };
 use tenon_jobs::{
     LogLine, NodeBookmark, NodeMetrics, PluginMetrics, Problem, RunMetrics, SeenFile,
@@ -41,6 +42,9 @@ use crate::shell::Shell;
 
 /// How the command is called.
 pub(crate) const NAME: &str = "run-worker";
+
+/// The folder of a job that has no files of this machine, in that of the process.
+const EMPTY: &str = "empty";
 
 /// How often the server is told how far the run is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -66,10 +70,14 @@ pub(crate) struct Order {
     pub(crate) tenant: u32,
     /// The graph, with paths below the root.
     pub(crate) job: Job,
-    /// The folder below which everything lies.
-    pub(crate) root: PathBuf,
+    /// The folder below which all files of this machine lie, if any do.
+    pub(crate) root: Option<PathBuf>,
     /// Tables that it reads.
     pub(crate) tables: Vec<OrderedTable>,
+    /// What its connections say, by name.
+    pub(crate) connections: BTreeMap<String, ConnectionProperties>,
+    /// Networks, beside public ones, that those may lead to.
+    pub(crate) reachable: Vec<String>,
     /// What its sources have read, when it reads only what is new.
     pub(crate) bookmarks: Option<Bookmarks>,
     /// Memory that operators and plugins may hold.
@@ -151,7 +159,14 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         .what(|| "this command is for tenon itself: standard input holds no order")?;
     confine(order.memory_bytes).what(|| "cannot lower the limits of this process")?;
     // Relative locations of tables that are registered begin here.
-    std::env::set_current_dir(&order.root)?;
+    let root = match &order.root {
+        Some(root) => root.clone(),
+        None => args.folder.join(EMPTY),
+    };
+    if order.root.is_none() {
+        std::fs::create_dir(&root)?;
+    }
+    std::env::set_current_dir(&root)?;
     fill(&catalog, &order.tables)?;
     let config = EngineConfig {
         memory_bytes: usize::try_from(order.memory_bytes).unwrap_or(usize::MAX),
@@ -159,8 +174,9 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         partitions: order.partitions,
         ..setup::config_of(shell, &Resources::default(), order.tenant)?
     };
-    let place = Place::rooted(&order.root)?.with_reach(Reach::nowhere());
-    let engine = Engine::new(config, host, registry, Some(catalog.clone()), place);
+    let place = Place::rooted(&root)?.with_reach(reach(&order)?);
+    let engine = Engine::new(config, host, registry, Some(catalog.clone()), place)
+        .with_connections(order.connections.clone());
     let words = listen();
     say(&Said::Started)?;
     let (progress, publication) = Progress::gated();
@@ -199,6 +215,18 @@ fn tell_log(progress: &Progress, heard: &Cell<usize>) -> Result<(), Failure> {
 fn unix_millis(time: SystemTime) -> u64 {
     let age = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where connections may lead. Without one nothing is reached.
+fn reach(order: &Order) -> Result<Reach, Failure> {
+    if order.connections.is_empty() {
+        return Ok(Reach::nowhere());
+    }
+    let networks = order.reachable.iter();
+    networks.try_fold(Reach::public(), |reach, network| {
+        let network = network.parse().map_err(Failure::new)?;
+        Ok(reach.allow(network))
+    })
 }
 
 /// A run that is under way.

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// Its private key, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// A network, beside public ones, that connections may be tested in, such as 10.0.0.0/8; may be repeated.
+    /// A network, beside public ones, that connections may lead to, such as 10.0.0.0/8; may be repeated.
     #[arg(long, value_name = "NETWORK")]
     reachable: Vec<Network>,
     /// A folder that an account's jobs may read and write, and its tables be read in to find out statistics; may be
@@ -157,6 +157,7 @@ fn workers(
             .run_memory
             .unwrap_or_else(|| memory_of_one(config.slots)),
         cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        reachable: args.reachable.iter().map(ToString::to_string).collect(),
     };
     let catalog = Catalog::open(store, Arc::new(SystemClock));
     let records = (identity.clone(), catalog);

@@ -15,7 +15,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use tenon_engine::{LoadRows, SystemTable};
 use tenon_jobs::{
-    Arguments, JobRun, Jobs, NodeMetrics, Nodes, Planner, Prices, RunMetrics, TenantJobs, Timestamp,
+    JobDefinition, JobRun, Jobs, NodeMetrics, Planner, Prices, RunMetrics, TenantJobs, Timestamp,
 };
 use tenon_store::{SledStore, SystemClock, Tenant};
 
@@ -42,7 +42,7 @@ struct NodeRow {
 struct Nobody;
 
 impl Planner for Nobody {
-    fn check(&self, _: Tenant, _: &str, _: &Nodes, _: &Arguments) -> Result<(), String> {
+    fn check(&self, _: Tenant, _: &str, _: &JobDefinition) -> Result<(), String> {
         Err("jobs are only read here".to_owned())
     }
 }

@@ -15,7 +15,6 @@ use tenon_connect::{Error as ConnectError, Listing, Place, Quarantine};
 use super::plan::{Planned, physical, scan};
 use super::{Engine, no_table};
 use crate::bridge::Bridge;
-use crate::connections;
 use crate::error::{Error, Result, plain_text};
 use crate::graph::{CatalogSource, Job, Node, Spigot};
 use crate::source::FileReading;
@@ -25,6 +24,8 @@ use crate::transform::Sampling;
 /// The places of a run's nodes, and the rows that its sources put in quarantine.
 pub(super) struct Places {
     whole: Place,
+    /// Those of the job, by name.
+    connections: Vec<String>,
     of_nodes: BTreeMap<String, Place>,
     quarantines: Vec<Quarantined>,
 }
@@ -45,9 +46,10 @@ pub(super) struct Sample {
 }
 
 impl Places {
-    pub(super) fn new(place: &Place) -> Self {
+    pub(super) fn new(place: &Place, connections: &[String]) -> Self {
         Self {
             whole: place.for_run(),
+            connections: connections.to_vec(),
             of_nodes: BTreeMap::new(),
             quarantines: Vec::new(),
         }
@@ -68,15 +70,12 @@ impl Engine {
         node: &Node,
         paths: &[PathBuf],
     ) -> Result<Place> {
-        let connections = match node.connection() {
-            None => None,
-            Some(name) => {
-                let (catalog, vault) = (self.catalog.as_ref(), self.vault.as_ref());
-                let opened = connections::open(catalog, vault, name, paths).await;
-                let opened = opened.map_err(|e| e.at(node.name()))?;
-                Some([opened].into_iter().collect())
-            }
-        };
+        let opened = self
+            .connections
+            .of_node(node.connection(), &places.connections, paths)
+            .await;
+        let opened = opened.map_err(|e| e.at(node.name()))?;
+        let connections = opened.map(|opened| [opened].into_iter().collect());
         let place = places.whole.for_part(connections);
         places.of_nodes.insert(id.to_owned(), place.clone());
         Ok(place)

@@ -104,7 +104,7 @@ impl Engine {
             targets: Vec::new(),
             samples: Vec::new(),
             plugins: BTreeMap::new(),
-            places: Places::new(&self.place),
+            places: Places::new(&self.place, &job.connections),
             outputs: BTreeMap::new(),
             asked: Vec::new(),
             is_new,

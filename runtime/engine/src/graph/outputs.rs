@@ -58,11 +58,6 @@ impl Node {
                 "Exclusions: a run of the server knows paths below its folder alone; begin with a name or with **",
             );
         }
-        if self.connection().is_some() {
-            return Some(
-                "a run of the server cannot use a connection yet; run the job with `tenon run`",
-            );
-        }
         if matches!(self, Self::CatalogTarget(_) | Self::S3CatalogTarget(_)) {
             return Some(
                 "a run of the server cannot write to a table of the catalog yet; write files and have them registered by \
@@ -164,7 +159,7 @@ mod tests {
             ("Exclusions = ['/in/x']", plain, "Exclusions"),
             ("Exclusions = ['[\"/in/x\"]']", plain, "Exclusions"),
             ("Exclusions = ['s3://b/x']", plain, "Exclusions"),
-            ("Connection = 'c'", plain, "cannot use a connection"),
+            ("Connection = 'c'", plain, "nothing"),
             ("", table, "cannot write to a table"),
             ("", &keys, "cannot register partitions"),
             ("", &registered("Database = 'd.e'"), "a dot in its name"),

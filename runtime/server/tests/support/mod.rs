@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tenon_catalog::{ColumnStatistics, ColumnStatisticsData, LengthStatistics, Table};
 use tenon_jobs::{
-    Arguments, LogLine, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest, Runner,
+    JobDefinition, LogLine, Outcome, Planner, Problem, Report, Reporter, RunRequest, Runner,
     Running as RunningJob, SchedulerConfig, Success,
 };
 use tenon_server::{
@@ -93,9 +93,10 @@ fn script(table: &Table) -> Option<&str> {
 pub struct Player;
 
 impl Planner for Player {
-    fn check(&self, _: Tenant, _: &str, nodes: &Nodes, _: &Arguments) -> Result<(), String> {
+    fn check(&self, _: Tenant, _: &str, definition: &JobDefinition) -> Result<(), String> {
         let kind = "SparkConnectorSource";
-        let bad = nodes.iter().find(|(_, node)| !node[kind].is_null());
+        let mut nodes = definition.nodes().into_iter().flatten();
+        let bad = nodes.find(|(_, node)| !node[kind].is_null());
         bad.map_or(Ok(()), |(id, _)| {
             Err(format!("node {id:?}: {kind} cannot run here"))
         })

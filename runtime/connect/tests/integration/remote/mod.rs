@@ -1,6 +1,7 @@
 //! Buckets and web addresses: against a real server of S3, and against servers that fail as a test wants.
 
 mod faults;
+mod moto;
 mod reach;
 mod s3;
 mod secrets;
