@@ -27,3 +27,4 @@ mod process;
 mod served;
 mod source;
 mod statistics;
+mod transforms;
