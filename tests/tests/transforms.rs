@@ -66,9 +66,16 @@ async fn a_run_that_is_cancelled_while_it_is_planned_ends() {
     let running = world.engine.run(&job, "run", &progress);
     let ended = tokio::time::timeout(Duration::from_millis(300), running).await;
     assert!(ended.is_err(), "it spins");
-    let started = Instant::now();
-    drop(world);
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(!is_there(&world, "out"));
+    // The engine is free for others, and nothing of the run is left.
+    let small = self::job(&world, "", "people");
+    let after = Instant::now();
+    let report = world
+        .engine
+        .run(&small, "after", &Progress::default())
+        .await;
+    assert_eq!(rows_out(&report.unwrap(), "out"), 3);
+    assert!(after.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test(flavor = "multi_thread")]
