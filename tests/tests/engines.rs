@@ -10,7 +10,7 @@ use crate::cases::{Case, copy, folders, run};
 use crate::environment;
 
 /// Cases with a `duckdb.sql`; fewer mean that some are not found any more.
-const AT_LEAST: usize = 9;
+const AT_LEAST: usize = 11;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_engine_finds_the_same_rows() {

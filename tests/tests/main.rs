@@ -30,3 +30,4 @@ mod process;
 mod served;
 mod source;
 mod statistics;
+mod transforms;

@@ -26,6 +26,7 @@ mod files;
 mod node;
 mod outputs;
 mod refused;
+mod sql;
 mod transforms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +70,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Reads a job from a `.toml` or `.json` file.
+    /// Reads a job from a `.toml`, `.json` or `.sql` file.
     ///
     /// # Errors
     /// The file is missing or unreadable, or what it says is no job: names file, place and member.
@@ -80,13 +81,11 @@ impl Job {
             }
             _ => Error::Io(format!("cannot read {}: {e}", path.display())),
         })?;
-        let json = path
-            .extension()
-            .is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"));
-        let parsed = if json {
-            Self::from_json(&text)
-        } else {
-            Self::from_toml(&text)
+        let suffix = path.extension().unwrap_or_default();
+        let parsed = match suffix.to_ascii_lowercase().to_str() {
+            Some("json") => Self::from_json(&text),
+            Some("sql") => Self::from_sql(&text),
+            _ => Self::from_toml(&text),
         };
         let mut job = parsed.map_err(|e| Error::Definition(format!("{}: {e}", path.display())))?;
         job.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -113,6 +112,14 @@ impl Job {
         serde_json::from_str(text).map_or(Ok(()), |kinds: Kinds| kinds.check())?;
         let job: Self = serde_json::from_str(text).map_err(|e| Error::Definition(e.to_string()))?;
         job.validated()
+    }
+
+    /// The job as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Definition`]: a value that TOML has no form for.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|e| Error::Definition(e.to_string()))
     }
 
     /// A job of Glue's nodes, each in its JSON.

@@ -1,4 +1,4 @@
-//! `tenon job validate`, `graph` and `preview`: looking at a job in a file, without running it.
+//! `tenon job validate`, `graph`, `preview` and `convert`: looking at a job in a file, without running it.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use crate::shell::Shell;
 pub(crate) enum Verb {
     /// Say what is wrong with a job in a file, or which columns each of its nodes has.
     Validate {
-        /// A job: .toml, or .json as Glue exports it.
+        /// A job: .toml, .sql, or .json as Glue exports it.
         #[arg(value_name = "FILE")]
         file: PathBuf,
         #[command(flatten)]
@@ -28,16 +28,25 @@ pub(crate) enum Verb {
     },
     /// Draw the graph of a job in a file.
     Graph {
-        /// A job: .toml, or .json as Glue exports it.
+        /// A job: .toml, .sql, or .json as Glue exports it.
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// A tree, a list of nodes, or a picture.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Print a job in a file in another form.
+    Convert {
+        /// A job: .toml, .sql, or .json as Glue exports it.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// What it becomes.
+        #[arg(long, value_enum)]
+        to: Form,
+    },
     /// Print the first rows behind a node of a job in a file; nothing is written.
     Preview {
-        /// A job: .toml, or .json as Glue exports it.
+        /// A job: .toml, .sql, or .json as Glue exports it.
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The node, by its id or name; of a target what it would write.
@@ -62,11 +71,23 @@ pub(crate) enum Format {
     Svg,
 }
 
+/// How a job is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// As Glue has it.
+    Json,
+    /// For people who write by hand.
+    Toml,
+    /// Views and COPY statements; of files, tables, queries and targets only.
+    Sql,
+}
+
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, verb: &Verb) -> Result<(), Failure> {
     match verb {
         Verb::Validate { file, resources } => validate(shell, &read(file)?, resources),
         Verb::Graph { file, format } => graph(shell, &read(file)?, *format),
+        Verb::Convert { file, to } => convert(shell, &read(file)?, *to),
         Verb::Preview {
             file,
             node,
@@ -145,6 +166,15 @@ fn graph_json(job: &Job) -> Value {
         json!({"id": id, "name": node.name(), "kind": node.kind(), "inputs": node.inputs()})
     });
     json!({"name": job.name, "nodes": nodes.collect::<Vec<_>>()})
+}
+
+fn convert(shell: &Shell, job: &Job, to: Form) -> Result<(), Failure> {
+    let text = match to {
+        Form::Json => format!("{:#}\n", json!(job)),
+        Form::Toml => job.to_toml().map_err(setup::failure)?,
+        Form::Sql => job.to_sql().map_err(setup::failure)?,
+    };
+    shell.print_text(&text)
 }
 
 fn preview(

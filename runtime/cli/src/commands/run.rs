@@ -18,7 +18,7 @@ use crate::shell::Shell;
 /// Arguments of `tenon run`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A job: .toml, or .json as Glue exports it.
+    /// A job: .toml, .sql, or .json as Glue exports it.
     #[arg(value_name = "JOB")]
     job: PathBuf,
     /// Print the plan instead of running it.
