@@ -13,6 +13,8 @@ pub(crate) mod data_root;
 pub(crate) mod doctor;
 pub(crate) mod find_matches;
 pub(crate) mod job;
+pub(crate) mod job_bookmark;
+pub(crate) mod job_compare;
 pub(crate) mod job_runner;
 pub(crate) mod key;
 pub(crate) mod prices;
