@@ -377,7 +377,7 @@ fn a_failure_has_a_hint_that_fits() {
         (
             "missing",
             missing,
-            "table d.t does not exist",
+            "database d does not exist",
             "its tables are in the catalog",
         ),
         (

@@ -9,7 +9,7 @@
 //! A step says for each file what it was when it was read, and what the bookmark knew of it before, so that steps can be
 //! undone from the newest back. What is kept is bounded, by dropping the oldest steps; what cannot be undone is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tenon_store::{Transaction, Tree};
@@ -188,8 +188,10 @@ impl TenantJobs {
                 floor_millis: before_unix_millis,
                 ..NodeBookmark::default()
             };
-            for node in self.bookmarks(number)?.keys().chain(&sources) {
-                let key = stored::node_bookmark(number, node);
+            let known = self.bookmarks(number)?.into_keys();
+            let nodes: BTreeSet<String> = known.chain(sources.iter().cloned()).collect();
+            for node in nodes {
+                let key = stored::node_bookmark(number, &node);
                 transaction =
                     transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(&bookmark)?);
             }
