@@ -350,6 +350,239 @@ fn a_failure_is_told_in_a_sentence_that_names_node_and_place() {
 }
 
 #[test]
+fn a_failure_has_a_hint_that_fits() {
+    let mut served = Served::new();
+    served.kill();
+    let json_of = |(succeeded, said): (bool, String)| -> Value {
+        assert!(succeeded, "{said}");
+        serde_json::from_str(&said).unwrap()
+    };
+    let token = ["token", "create", "t", "--output", "json"];
+    let token = json_of(served.command(None, &token))["token"].clone();
+    let token = token.as_str().unwrap();
+    served.start();
+    served.write("damaged/a.parquet", "PAR1 and nothing of it");
+    served.write("wide/a.csv", &csv(0..10));
+    let mut damaged = copies(&served, "damaged", "out");
+    damaged["in"] = json!({"S3ParquetSource": {"Name": "in", "Paths": [served.lake("damaged")]}});
+    let mut missing = copies(&served, "none", "out");
+    missing["in"] = json!({"CatalogSource": {"Name": "in", "Database": "d", "Table": "t"}});
+    let mut large = copies(&served, "wide", "out");
+    large["sql"] = json!({"SparkSQL": {
+        "Name": "sql", "Inputs": ["in"], "SqlQuery": "select repeat('x', 2000000000) as x from t",
+        "SqlAliases": [{"From": "in", "Alias": "t"}],
+    }});
+    large["out"]["S3GlueParquetTarget"]["Inputs"] = json!(["sql"]);
+    for (name, nodes, problem, hint) in [
+        ("damaged", damaged, "a.parquet", "the file that it names"),
+        (
+            "missing",
+            missing,
+            "database d does not exist",
+            "its tables are in the catalog",
+        ),
+        (
+            "large",
+            large,
+            "at once, the limit is",
+            "give it more memory",
+        ),
+    ] {
+        served.create_job(name, &nodes, json!({}));
+        let run = served.start_job(name, json!({}));
+        let found = served.job_run(name, &run, ENDS);
+        let show = ["job", "show", name, &run, "--output", "json"];
+        let shown = json_of(served.command(Some(token), &show));
+        let said = |member: &str| shown[member].as_str().unwrap_or_default().to_owned();
+        assert!(said("problem").contains(problem), "{name}: {shown}");
+        assert!(said("hint").contains(hint), "{name}: {shown}");
+        assert_eq!(
+            found["ErrorMessage"],
+            format!("{}; try: {}", said("problem"), said("hint"))
+        );
+    }
+}
+
+#[test]
+fn runs_are_tables_cost_money_and_are_compared() {
+    let mut served = Served::new();
+    served.write("in/a.csv", &csv(0..1000));
+    served.create_job("j", &copies(&served, "in", "out"), json!({}));
+    let first = served.succeed("j")["Id"].as_str().unwrap().to_owned();
+    served.write("in/b.csv", &csv(1000..1500));
+    let mut nodes = copies(&served, "in", "out");
+    nodes["out"]["S3GlueParquetTarget"]["Compression"] = json!("gzip");
+    let mut update = job("j", &nodes, json!({}));
+    update.as_object_mut().unwrap().remove("Name");
+    served.call("UpdateJob", json!({"JobName": "j", "JobUpdate": update}));
+    let second = served.succeed("j")["Id"].as_str().unwrap().to_owned();
+    served.kill();
+    let json_of = |(succeeded, said): (bool, String)| -> Value {
+        assert!(succeeded, "{said}");
+        serde_json::from_str(&said).unwrap()
+    };
+    let query = |query: &str, more: &[&str]| {
+        let args = [&["sql", query, "--output", "json"], more].concat();
+        json_of(served.command(None, &args))
+    };
+    let runs = query(
+        "select run, state, rows_written, cost, completed >= started as is_after, arrow_typeof(started) as type \
+         from system.runs where cpu_seconds > 0 order by started",
+        &[],
+    );
+    let kind = "Timestamp(ms, \"UTC\")";
+    let row = |run: &str, rows: u64| {
+        json!({
+            "run": run, "state": "SUCCEEDED", "rows_written": rows, "cost": null, "is_after": true, "type": kind,
+        })
+    };
+    assert_eq!(runs, json!([row(&first, 1000), row(&second, 1500)]));
+    let nodes = query(
+        "select node, cpu_seconds, cost from system.nodes where run = (select min(run) from system.runs) order by node",
+        &["--price-core-hour", "3600", "--account", ACCOUNT],
+    );
+    assert_eq!(
+        (&nodes[0]["node"], &nodes[1]["node"]),
+        (&json!("in"), &json!("out"))
+    );
+    for node in nodes.as_array().unwrap() {
+        let [seconds, cost] = ["cpu_seconds", "cost"].map(|name| node[name].as_f64().unwrap());
+        assert!(seconds > 0.0 && (seconds - cost).abs() < 1e-9, "{node}");
+    }
+    let (succeeded, said) = served.command(None, &["sql", "select 1 from system.none"]);
+    assert!(
+        !succeeded && said.contains("there is no table system.none"),
+        "{said}"
+    );
+    let (succeeded, said) = served.command(None, &["sql", "select 1", "--account", "999999999999"]);
+    assert!(
+        !succeeded && said.contains("there is no account 999999999999"),
+        "{said}"
+    );
+
+    let token = ["token", "create", "t", "--output", "json"];
+    let token = json_of(served.command(None, &token))["token"].clone();
+    served.start();
+    let compare = ["job", "compare", &first, &second];
+    let with = |more: &[&str]| served.command(token.as_str(), &[&compare, more].concat());
+    let compared = json_of(with(&["--output", "json"]));
+    assert_eq!(
+        (&compared["a"]["run"], &compared["b"]["run"]),
+        (&json!(first), &json!(second))
+    );
+    let nodes = compared["nodes"].as_array().unwrap();
+    let node = |id: &str| nodes.iter().find(|node| node["node"] == id).unwrap();
+    assert_eq!(node("in")["rows_out"], json!({"a": 1000, "b": 1500}));
+    assert!(node("out")["bytes_written"]["a"].is_u64(), "{compared}");
+    let differences = json!([{
+        "member": "out.S3GlueParquetTarget.Compression", "a": null, "b": "gzip",
+    }]);
+    assert_eq!(compared["definition"], differences);
+    let (succeeded, said) = with(&[]);
+    assert!(
+        succeeded && said.contains("+50 %") && said.contains("Compression"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_bookmark_goes_back_to_a_run_and_no_row_is_lost_or_doubled() {
+    let mut served = Served::new();
+    let by_bookmark = json!({"DefaultArguments": {"--job-bookmark-option": "job-bookmark-enable"}});
+    served.create_job("add", &copies(&served, "in", "out"), by_bookmark);
+    let mut runs = Vec::new();
+    for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let first = at as i64 * 10;
+        served.write(&format!("in/{name}.csv"), &csv(first..first + 10));
+        runs.push(served.succeed("add")["Id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids(&served.lake("out")), once(0..30));
+    // From now on what runs write is looked at alone.
+    let read = |served: &Served, arguments: Value| {
+        std::fs::remove_dir_all(served.lake("out")).unwrap();
+        let run = served.start_job("add", arguments);
+        let run = served.job_run("add", &run, ENDS);
+        assert_eq!(run["JobRunState"], "SUCCEEDED", "{run}");
+        ids(&served.lake("out"))
+    };
+    let rewind = json!({"JobName": "add", "RunId": &runs[0]});
+    let entry = served.call("ResetJobBookmark", rewind.clone());
+    assert_eq!(entry["JobBookmarkEntry"]["RunId"], json!(runs[0]));
+    assert_eq!(
+        read(&served, json!({})),
+        once(10..30),
+        "what later runs read, once"
+    );
+    assert!(read(&served, json!({})).is_empty(), "nothing is new");
+
+    // A range reads again, and leaves the bookmark.
+    let range = |from: &str, to: &str| {
+        json!({
+            "--job-bookmark-option": "job-bookmark-pause", "--job-bookmark-from": from, "--job-bookmark-to": to,
+        })
+    };
+    let (succeeded, _) = served.ask("ResetJobBookmark", &json!({"JobName": "add"}));
+    assert!(succeeded);
+    let mut again = Vec::new();
+    for name in ["a", "b", "c"] {
+        // One file at a time, so that each run has one.
+        let hidden = served.lake(&format!("in/.{name}"));
+        std::fs::rename(served.lake(&format!("in/{name}.csv")), &hidden).unwrap();
+    }
+    for name in ["a", "b", "c"] {
+        std::fs::rename(
+            served.lake(&format!("in/.{name}")),
+            served.lake(&format!("in/{name}.csv")),
+        )
+        .unwrap();
+        again.push(served.succeed("add")["Id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(read(&served, range(&again[0], &again[1])), once(10..20));
+    assert_eq!(read(&served, range(&again[0], &again[2])), once(10..30));
+    assert!(read(&served, json!({})).is_empty(), "the bookmark stood");
+    // What is written again since is not what that run read.
+    served.write("in/b.csv", &csv(100..103));
+    assert_eq!(read(&served, range(&again[0], &again[2])), once(20..30));
+    assert_eq!(read(&served, json!({})), once(100..103));
+
+    // Runs before a reset cannot be named any more.
+    let (succeeded, answer) = served.ask("ResetJobBookmark", &rewind);
+    assert!(
+        !succeeded && answer.to_string().contains("is not known any more"),
+        "{answer}"
+    );
+    let run = served.start_job("add", range(&runs[0], &again[2]));
+    let found = served.job_run("add", &run, ENDS);
+    assert_eq!(found["JobRunState"], "FAILED", "{found}");
+
+    // The same by the command line, and to a moment.
+    served.kill();
+    let json_of = |(succeeded, said): (bool, String)| -> Value {
+        assert!(succeeded, "{said}");
+        serde_json::from_str(&said).unwrap()
+    };
+    let token = ["token", "create", "t", "--output", "json"];
+    let token = json_of(served.command(None, &token))["token"].clone();
+    served.start();
+    let bookmark = |served: &Served, args: &[&str]| {
+        let args = [&["job", "bookmark"], args, &["--output", "json"]].concat();
+        json_of(served.command(token.as_str(), &args))
+    };
+    let shown = bookmark(&served, &["show", "add"]);
+    assert_eq!(shown["nodes"][0]["files"], 3, "{shown}");
+    assert_eq!(shown["runs"][0], json!({"run": &again[0], "files": 1}));
+    assert_eq!(bookmark(&served, &["ls"])[0]["job"], "add");
+    bookmark(&served, &["rewind", "add", &again[1]]);
+    assert_eq!(read(&served, json!({})), once((20..30).chain(100..103)));
+    bookmark(&served, &["set", "add", "--before", "2000-01-01T00:00:00Z"]);
+    assert_eq!(read(&served, json!({})).len(), 23, "all are newer");
+    bookmark(&served, &["set", "add", "--before", "2100-01-01T00:00:00Z"]);
+    assert!(read(&served, json!({})).is_empty(), "all are older");
+    bookmark(&served, &["reset", "add"]);
+    assert_eq!(read(&served, json!({})).len(), 23);
+}
+
+#[test]
 fn a_run_that_does_not_listen_stops_within_a_second_and_others_go_on() {
     let served = Served::new();
     served.create_endless(
@@ -433,7 +666,7 @@ fn a_server_that_is_killed_takes_its_runs_up_again() {
     assert_eq!(found["JobRunState"], "FAILED");
     assert_eq!(
         found["ErrorMessage"],
-        "the server ended while the run was under way"
+        "the server ended while the run was under way; try: run the job again; with MaxRetries that happens by itself"
     );
     // It was waiting, or under way, or done.
     let found = served.job_run("quick", &quick, ENDS);

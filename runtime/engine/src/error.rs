@@ -281,3 +281,27 @@ fn find<T: std::error::Error + 'static>(error: &DataFusionError) -> Option<&T> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_a_remedy_that_fits() {
+        let at = |message: &str| Error::node("n", message).remedy();
+        assert!(at("limit spill_bytes reached: allowed 1000 bytes").contains("on disk"));
+        assert!(at("Failed to allocate additional 1 MB for sort").contains("--run-memory"));
+        assert!(at("plugin a@1.0.0, function f: it trapped").contains("tenon job logs"));
+        assert!(at("in: the folder holds no data files").contains("check the path"));
+        assert!(at("a.csv:3:2: expected a number").contains("BadRows"));
+        let with_hint = Error::node("n", "x").or_hint(Some("own".to_owned()));
+        assert_eq!(with_hint.remedy(), "own");
+        for error in [
+            Error::Cancelled,
+            Error::Io("x".to_owned()),
+            Error::not_found("x"),
+        ] {
+            assert!(!error.remedy().is_empty());
+        }
+    }
+}

@@ -10,6 +10,7 @@ use crate::jobs::TenantJobs;
 use crate::metrics::RunMetrics;
 use crate::port::{RunKey, Success};
 use crate::problem::Problem;
+use crate::ran::RanDefinition;
 use crate::run::{JobRun, Phase, RunState};
 use crate::stored::{self, Lease, Place, SCHEMA, StoredRun, Tally};
 use crate::time::Timestamp;
@@ -272,6 +273,7 @@ impl TenantJobs {
             publishing: false,
             metrics: RunMetrics::default(),
             problem: None,
+            definition: None,
             ..failed.clone()
         }
     }
@@ -302,6 +304,11 @@ impl TenantJobs {
             true => 1,
             false => job.definition.concurrent_runs(),
         };
+        let ran = RanDefinition {
+            nodes: job.definition.nodes().cloned().unwrap_or_default(),
+            arguments: arguments.clone(),
+        };
+        let (digest, ran) = ran.encoded()?;
         let claimed = self.change_run(place, |run| {
             if run.run.job_run_state != RunState::Waiting {
                 return Err(lost(run));
@@ -309,9 +316,15 @@ impl TenantJobs {
             let edit = |run: &mut StoredRun| {
                 run.fence += 1;
                 run.lease = Some(lease.clone());
+                run.definition = Some(digest.clone());
+            };
+            let also = |transaction: Transaction| {
+                let key = stored::definition(place.job, &digest);
+                Ok(transaction.put(Tree::Run, key, SCHEMA, ran.clone()))
             };
             Ok(Change {
                 limit: Some(limit),
+                also: Some(Box::new(also)),
                 ..Change::to(RunState::Starting).and(edit)
             })
         });

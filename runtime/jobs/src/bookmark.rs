@@ -13,6 +13,7 @@ use tenon_store::{Expected, Transaction, Tree};
 
 use crate::error::{Error, Kind, Result};
 use crate::jobs::{Stored, TenantJobs};
+use crate::rewind::Step;
 use crate::stored::{self, Place, SCHEMA};
 
 /// What one node's set may take in the store, in bytes, about.
@@ -35,7 +36,7 @@ pub struct SeenFile {
 
 impl SeenFile {
     /// Whether `self` may have other content than `other`, under the same path.
-    fn differs(&self, other: &Self) -> bool {
+    pub(crate) fn differs(&self, other: &Self) -> bool {
         let content = match (&self.etag, &other.etag) {
             (Some(one), Some(two)) => one != two,
             _ => self.modified_millis != other.modified_millis,
@@ -48,10 +49,13 @@ impl SeenFile {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeBookmark {
     /// By path.
-    files: BTreeMap<String, SeenFile>,
+    pub(crate) files: BTreeMap<String, SeenFile>,
     /// Files that are not in the set and are older count as read.
     #[serde(default)]
-    floor_millis: u64,
+    pub(crate) floor_millis: u64,
+    /// The set is what is to be read, and nothing else: files that earlier runs read. Never kept so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) only: bool,
 }
 
 impl NodeBookmark {
@@ -59,6 +63,9 @@ impl NodeBookmark {
     #[must_use]
     pub fn is_new(&self, path: &str, file: &SeenFile) -> bool {
         match self.files.get(path) {
+            // One that was written again since is not what that run read.
+            Some(seen) if self.only => !seen.differs(file),
+            None if self.only => false,
             Some(seen) => seen.differs(file),
             None => file.modified_millis >= self.floor_millis,
         }
@@ -110,12 +117,12 @@ impl NodeBookmark {
 
 /// Whose state a job's bookmark is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct BookmarkHead {
-    version: u64,
-    run: u64,
-    attempt: u32,
-    previous_run_id: Option<String>,
-    run_id: Option<String>,
+pub(crate) struct BookmarkHead {
+    pub(crate) version: u64,
+    pub(crate) run: u64,
+    pub(crate) attempt: u32,
+    pub(crate) previous_run_id: Option<String>,
+    pub(crate) run_id: Option<String>,
 }
 
 /// A job's bookmark, as in Glue's JSON.
@@ -178,6 +185,7 @@ impl TenantJobs {
                 .transaction()
                 .expect(Tree::Bookmark, key.clone(), unchanged)
                 .put(Tree::Bookmark, key, SCHEMA, stored::encode(&head)?);
+            let transaction = self.without_history(transaction, number)?;
             let transaction = nodes.fold(transaction, |transaction, node| {
                 transaction.delete(Tree::Bookmark, stored::node_bookmark(number, &node))
             });
@@ -229,18 +237,23 @@ impl TenantJobs {
         let mut transaction = transaction
             .expect(Tree::Bookmark, key.clone(), unchanged)
             .put(Tree::Bookmark, key, SCHEMA, stored::encode(&head)?);
+        let mut steps = BTreeMap::new();
         for (node, read) in bookmarks {
             let key = stored::node_bookmark(place.job, node);
             let known = self.read::<NodeBookmark>(Tree::Bookmark, &key)?;
             let mut known = known.map(|known| known.value).unwrap_or_default();
+            let mut step = Step::of(&known, read);
             known.files.extend(read.files.clone());
+            let all = known.files.len();
             let bounded = known.bounded(MAX_SET_BYTES);
+            step.forgot = bounded.files.len() < all;
+            steps.insert(node.clone(), step);
             transaction = transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(&bounded)?);
         }
-        Ok(transaction)
+        self.with_steps(transaction, place, run, &steps)
     }
 
-    fn head(&self, job: u64) -> Result<(BookmarkHead, Expected)> {
+    pub(crate) fn head(&self, job: u64) -> Result<(BookmarkHead, Expected)> {
         let found = self.read::<BookmarkHead>(Tree::Bookmark, &stored::bookmark(job))?;
         let unchanged = found.as_ref().map_or(Expected::Absent, Stored::unchanged);
         Ok((
@@ -249,7 +262,12 @@ impl TenantJobs {
         ))
     }
 
-    fn entry(&self, job: &str, number: u64, head: BookmarkHead) -> Result<BookmarkEntry> {
+    pub(crate) fn entry(
+        &self,
+        job: &str,
+        number: u64,
+        head: BookmarkHead,
+    ) -> Result<BookmarkEntry> {
         let nodes = self.bookmarks(number)?.into_iter().map(|(node, bookmark)| {
             let newest = bookmark
                 .files

@@ -204,6 +204,8 @@ impl TenantJobs {
             (Tree::Idempotency, stored::tokens(job)),
             (Tree::Run, stored::run_ids(job)),
             (Tree::Run, stored::logs(job)),
+            (Tree::Run, stored::definitions(job)),
+            (Tree::Bookmark, stored::all_steps(job)),
         ] {
             unnoted.remove_below(tree, &below)?;
         }
@@ -211,6 +213,7 @@ impl TenantJobs {
             .transaction()
             .delete(Tree::Run, stored::tally(job))
             .delete(Tree::Bookmark, stored::bookmark(job))
+            .delete(Tree::Bookmark, stored::history(job))
             .delete(Tree::Object, stored::remains(job));
         unnoted.commit(transaction)
     }

@@ -263,8 +263,9 @@ pub(crate) const DEFAULT_PRIORITY: u8 = 5;
 /// The argument that says whether a run goes by its job's bookmark.
 const BOOKMARK_OPTION: &str = "--job-bookmark-option";
 
-/// Arguments that Glue takes with a bookmark that stands.
-const BOOKMARK_RANGE: [&str; 2] = ["--job-bookmark-from", "--job-bookmark-to"];
+/// Arguments that name the runs between which files were read that are to be read again: after the first, up to and with
+/// the second. <https://docs.aws.amazon.com/glue/latest/dg/monitor-continuations.html>
+pub(crate) const BOOKMARK_RANGE: [&str; 2] = ["--job-bookmark-from", "--job-bookmark-to"];
 
 /// What a run does with its job's bookmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,15 +280,20 @@ pub(crate) enum BookmarkUse {
 
 /// What arguments say about the bookmark.
 pub(crate) fn bookmark_use(arguments: &Arguments) -> Result<BookmarkUse> {
-    if let Some(name) = BOOKMARK_RANGE
-        .iter()
-        .find(|name| arguments.contains_key(**name))
+    let option = arguments.get(BOOKMARK_OPTION).map(String::as_str);
+    let range = BOOKMARK_RANGE.iter();
+    let named = range
+        .into_iter()
+        .find(|name| arguments.contains_key(**name));
+    if let Some(name) = named
+        && option != Some("job-bookmark-pause")
     {
         return Err(Error::invalid(format!(
-            "the argument {name} names an earlier run, and a bookmark does not keep what single runs read; leave it out"
+            "the argument {name} reads again what earlier runs read, and the bookmark stays: it needs \
+             {BOOKMARK_OPTION} job-bookmark-pause"
         )));
     }
-    match arguments.get(BOOKMARK_OPTION).map(String::as_str) {
+    match option {
         None | Some("job-bookmark-disable") => Ok(BookmarkUse::None),
         Some("job-bookmark-pause") => Ok(BookmarkUse::Stands),
         Some("job-bookmark-enable") => Ok(BookmarkUse::Moves),

@@ -24,6 +24,8 @@
 //! | `port` | [`Planner`], [`Runner`], [`Running`], [`Report`] |
 //! | `log`, `live` | what plugins of a run said; how far runs are that this process sees through |
 //! | `story` | [`Told`]: what is said of a run, line by line |
+//! | `ran` | [`RanDefinition`]: what a run ran |
+//! | `rewind` | which run read which files: going back to an earlier run |
 //! | `problem` | [`Problem`]: why a run did not succeed, and what to try |
 //! | `prices` | [`Prices`]: what runs cost |
 //! | `capacity`, `metrics` | [`Capacity`]: what workers are; [`RunMetrics`]: what a run did |
@@ -82,6 +84,8 @@ mod metrics;
 mod port;
 mod prices;
 mod problem;
+mod ran;
+mod rewind;
 mod run;
 mod scheduler;
 mod start;
@@ -103,6 +107,8 @@ pub use metrics::{NodeMetrics, PluginMetrics, RunMetrics};
 pub use port::{Also, Outcome, Planner, Report, Reporter, RunRequest, Runner, Running, Success};
 pub use prices::Prices;
 pub use problem::Problem;
+pub use ran::RanDefinition;
+pub use rewind::BookmarkState;
 pub use run::{JobRun, RunState};
 pub use scheduler::{Scheduler, SchedulerConfig};
 pub use start::StartRun;

@@ -15,8 +15,9 @@ use std::time::Duration;
 use tenon_store::{Tenant, Tree};
 
 use crate::attempt::{Claim, Claimed, capacity_of, millis_between};
+use crate::bookmark::NodeBookmark;
 use crate::error::{Error, Result};
-use crate::job::{BookmarkUse, bookmark_use};
+use crate::job::{Arguments, BOOKMARK_RANGE, BookmarkUse, Job, bookmark_use};
 use crate::jobs::Jobs;
 use crate::log::LogTally;
 use crate::metrics::RunMetrics;
@@ -25,7 +26,7 @@ use crate::port::{
 };
 use crate::problem::Problem;
 use crate::run::RunState;
-use crate::stored::{self, Lease, Started};
+use crate::stored::{self, Lease, Started, StoredRun};
 use crate::time::Timestamp;
 
 /// How often leases of others, old queue entries and old client tokens are looked at.
@@ -479,7 +480,19 @@ impl Scheduler {
         let bookmark_use = bookmark_use(&arguments).unwrap_or(BookmarkUse::None);
         let bookmarks = match bookmark_use {
             BookmarkUse::None => None,
-            _ => Some(self.jobs.tenant(tenant).bookmarks(run.place.job)?),
+            _ => match self.to_read(tenant, &run, &job, &arguments) {
+                Ok(bookmarks) => Some(bookmarks),
+                Err(Error::Store(error)) => return Err(Error::Store(error)),
+                // What the arguments name is not known: that is the run's failure.
+                Err(error) => {
+                    let problem =
+                        Problem::new(error.to_string(), "name other runs, or leave the range out");
+                    return self
+                        .jobs
+                        .tenant(tenant)
+                        .fail(key, &problem, &RunMetrics::default());
+                }
+            },
         };
         let request = RunRequest {
             tenant,
@@ -514,6 +527,23 @@ impl Scheduler {
         };
         self.active.insert(key, active);
         Ok(())
+    }
+
+    /// What each source has read, or is to read when the arguments name a range of runs.
+    fn to_read(
+        &self,
+        tenant: Tenant,
+        run: &StoredRun,
+        job: &Job,
+        arguments: &Arguments,
+    ) -> Result<BTreeMap<String, NodeBookmark>> {
+        let jobs = self.jobs.tenant(tenant);
+        let [from, to] = BOOKMARK_RANGE.map(|name| arguments.get(name).map(String::as_str));
+        if from.is_none() && to.is_none() {
+            return jobs.bookmarks(run.place.job);
+        }
+        let nodes = job.definition.nodes().cloned().unwrap_or_default();
+        jobs.read_between((&job.name, run.place.job), &nodes, from, to)
     }
 
     /// Ends what is under way, as [`Scheduler::recover`] would after a kill.

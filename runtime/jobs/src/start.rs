@@ -210,6 +210,7 @@ impl TenantJobs {
             publishing: false,
             metrics: RunMetrics::default(),
             problem: None,
+            definition: None,
         })
     }
 
@@ -266,6 +267,6 @@ fn digest(start: &StartRun) -> Result<String> {
     Ok(hex(&Sha256::digest(stored::encode(start)?)))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,11 +8,14 @@
 //! run  1|job|MAX - number                       StoredRun; newest first
 //! run  2|job|run id                             its number
 //! run  3|job                                    Tally
+//! run  5|job|digest                             StoredDefinition, what runs ran
 //! run  4|job|number[|piece]                     LogLine, those of a run that came together
 //! due  1|9 - priority|millis|job|number         empty; a waiting run, in the order in which they begin
 //! due  2|job|number                             empty; a run that is under way
 //! mark 1|job                                    BookmarkHead
 //! mark 2|job|node                               NodeBookmark
+//! mark 3|job                                    History, which runs moved the bookmark
+//! mark 4|job|number|node                        Step, what a run added to a node's bookmark
 //! idem 1|job|client token                       Started
 //! obj  32|tenant   of the system                empty; a tenant that has, or had, jobs
 //! ```
@@ -71,6 +74,9 @@ pub(crate) struct StoredRun {
     /// Why it did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<Problem>,
+    /// Digest of what it runs, once it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) definition: Option<String>,
 }
 
 /// Which run, among the tenant's.
@@ -168,6 +174,15 @@ pub(crate) fn run_log(place: Place) -> Key {
     logs(place.job).with_u64(place.number)
 }
 
+/// Below which the definitions lie that runs of a job ran.
+pub(crate) fn definitions(job: u64) -> Key {
+    Key::new().with_u8(5).with_u64(job)
+}
+
+pub(crate) fn definition(job: u64, digest: &str) -> Key {
+    definitions(job).with_part(digest)
+}
+
 pub(crate) fn log_piece(place: Place, piece: u64) -> Key {
     run_log(place).with_u64(piece)
 }
@@ -221,6 +236,20 @@ pub(crate) fn node_bookmarks(job: u64) -> Key {
 
 pub(crate) fn node_bookmark(job: u64, node: &str) -> Key {
     node_bookmarks(job).with_part(node)
+}
+
+/// Which runs moved the bookmark.
+pub(crate) fn history(job: u64) -> Key {
+    Key::new().with_u8(3).with_u64(job)
+}
+
+/// Below which everything lies that runs added to bookmarks of the job.
+pub(crate) fn all_steps(job: u64) -> Key {
+    Key::new().with_u8(4).with_u64(job)
+}
+
+pub(crate) fn step(place: Place, node: &str) -> Key {
+    all_steps(place.job).with_u64(place.number).with_part(node)
 }
 
 /// Below which all client tokens lie.

@@ -136,13 +136,21 @@ impl TenantJobs {
 
     /// Shows the numbers of all jobs to `visit`, until it has enough.
     fn visit_jobs(&self, mut visit: impl FnMut(u64) -> Result<bool>) -> Result<()> {
+        self.visit_stored_jobs(|job| visit(job.number))
+    }
+
+    /// Shows all jobs to `visit`, until it has enough.
+    pub(crate) fn visit_stored_jobs(
+        &self,
+        mut visit: impl FnMut(StoredJob) -> Result<bool>,
+    ) -> Result<()> {
         let mut after = None;
         loop {
             let below = stored::jobs();
             let (found, next) =
                 self.list::<StoredJob>(Tree::Object, &below, after.as_ref(), MAX_PAGE)?;
             for (_, job) in found {
-                if !visit(job.number)? {
+                if !visit(job)? {
                     return Ok(());
                 }
             }

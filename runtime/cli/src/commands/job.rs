@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tenon_jobs::{LogLine, NodeMetrics, RunMetrics};
 
 use super::job_definition::{self, Settings};
+use super::{job_bookmark, job_compare};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::remote::{Remote, ServerArgs, escaped};
@@ -101,6 +102,16 @@ enum Verb {
         /// The job's name.
         job: String,
     },
+    /// Compare two runs: what their nodes did, and what they ran.
+    Compare {
+        /// The first run's id.
+        run_a: String,
+        /// The second run's id.
+        run_b: String,
+    },
+    /// Which files jobs have read, and setting that back.
+    #[command(subcommand)]
+    Bookmark(job_bookmark::Verb),
     /// Ask a run to stop.
     Stop {
         /// The job's name.
@@ -196,6 +207,13 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
             }
             shell.print(&report)
         }
+        Verb::Compare { run_a, run_b } => {
+            let runs = format!("/v1/accounts/{}/runs", escaped(&args.account));
+            job_compare::run(shell, &remote, &runs, [run_a, run_b])
+        }
+        Verb::Bookmark(verb) => {
+            job_bookmark::run(shell, &remote, &jobs, || names(&remote, &jobs), verb)
+        }
         Verb::Stop { job, run } => {
             let path = format!("{}/{}/stop", of(job), escaped(run));
             let run: Run = remote.send("POST", &path, &Value::Null)?;
@@ -215,15 +233,21 @@ fn put(remote: &Remote, jobs: &str, file: &Path, settings: &Settings) -> Result<
 fn list(shell: &Shell, remote: &Remote, jobs: &str) -> Result<(), Failure> {
     let mut report = Report::list(&["job"])
         .when_empty("no jobs: `tenon job put FILE` makes one, and so does CreateJob of Glue");
-    let mut after = String::new();
+    for job in names(remote, jobs)? {
+        report.row([cell(job)]);
+    }
+    shell.print(&report)
+}
+
+/// The names of all jobs.
+fn names(remote: &Remote, jobs: &str) -> Result<Vec<String>, Failure> {
+    let (mut names, mut after) = (Vec::new(), String::new());
     loop {
         let page: Names = remote.get(&format!("{jobs}?limit=1000&after={}", escaped(&after)))?;
-        for job in page.jobs {
-            report.row([cell(job)]);
-        }
+        names.extend(page.jobs);
         match page.next {
             Some(next) => after = next,
-            None => return shell.print(&report),
+            None => return Ok(names),
         }
     }
 }

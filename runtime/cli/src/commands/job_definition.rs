@@ -38,7 +38,7 @@ pub(crate) struct Settings {
 /// Whether a command's word names a file and not a job.
 pub(crate) fn is_file(word: &str) -> bool {
     let suffix = Path::new(word).extension().and_then(|s| s.to_str());
-    matches!(suffix, Some("toml" | "json"))
+    matches!(suffix, Some("toml" | "json" | "sql"))
 }
 
 /// Name and definition, in Glue's words, of the job in a file.
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn words_with_the_suffix_of_a_job_are_files() {
-        assert!(is_file("a/job.toml") && is_file("job.json"));
+        assert!(is_file("a/job.toml") && is_file("job.json") && is_file("job.sql"));
         assert!(!is_file("job") && !is_file("toml") && !is_file("v1.2"));
     }
 }

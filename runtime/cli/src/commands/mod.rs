@@ -13,6 +13,8 @@ pub(crate) mod data_root;
 pub(crate) mod doctor;
 pub(crate) mod find_matches;
 pub(crate) mod job;
+pub(crate) mod job_bookmark;
+pub(crate) mod job_compare;
 pub(crate) mod job_definition;
 pub(crate) mod job_file;
 pub(crate) mod job_runner;

@@ -4,6 +4,14 @@ use tenon_store::{Key, Transaction, Tree};
 
 use super::*;
 
+/// Why a run did not succeed, without what to try.
+fn problem_of(run: JobRun) -> String {
+    let message = run.error_message.unwrap();
+    let (problem, hint) = message.split_once("; try: ").unwrap();
+    assert!(!hint.is_empty());
+    problem.to_owned()
+}
+
 fn start(jobs: &TenantJobs, job: &str) -> String {
     jobs.start_run(job, &StartRun::default()).unwrap()
 }
@@ -239,7 +247,8 @@ fn a_failure_is_tried_again_as_often_as_the_job_says() {
     assert_eq!(runs[0].previous_run_id, Some(format!("{id}_attempt_1")));
     for run in &runs {
         assert_eq!(run.job_run_state, RunState::Failed);
-        assert_eq!(run.error_message.as_deref(), Some("no such file: in.csv"));
+        let message = run.error_message.as_deref();
+        assert_eq!(message, Some("no such file: in.csv; try: what helps"));
     }
     let pages = jobs.list_runs("j", None, 2).unwrap();
     assert_eq!(pages.items.len(), 2);
@@ -356,7 +365,7 @@ fn a_run_out_of_time_is_ended_and_its_late_success_is_nothing() {
     scheduler.tick().unwrap();
     let run = jobs.get_run("j", &id).unwrap();
     assert_eq!(run.job_run_state, RunState::Timeout);
-    let message = run.error_message.unwrap();
+    let message = problem_of(run);
     assert_eq!(message, "the run took longer than its Timeout of 1 minutes");
     bench.last().succeed();
     scheduler.tick().unwrap();
@@ -385,7 +394,7 @@ fn a_restart_takes_up_what_was_under_way() {
     assert_eq!(next.recover().unwrap(), 2);
     let run = jobs.get_run("once", &once).unwrap();
     assert_eq!(run.job_run_state, RunState::Failed);
-    let message = run.error_message.unwrap();
+    let message = problem_of(run);
     assert_eq!(message, "the server ended while the run was under way");
     assert_eq!(
         state(&jobs, "once", &waiting),
@@ -601,7 +610,7 @@ fn a_run_waits_in_the_queue_past_its_limit_and_expires() {
     let run = jobs.get_run("j", &id).unwrap();
     assert_eq!(run.job_run_state, RunState::Expired);
     assert_eq!(
-        run.error_message.unwrap(),
+        problem_of(run),
         "the run waited longer than 168 hours for its turn"
     );
 }
@@ -625,7 +634,7 @@ fn what_cannot_be_registered_is_a_failure_that_says_so() {
     scheduler.tick().unwrap();
     let run = jobs.get_run("j", &id).unwrap();
     assert_eq!(run.job_run_state, RunState::Failed);
-    let message = run.error_message.unwrap();
+    let message = problem_of(run);
     assert!(
         message.ends_with("cannot be registered: the name is too long"),
         "{message}"
@@ -691,7 +700,7 @@ fn a_run_that_was_cut_off_while_it_published_is_repeated_first() {
         assert_eq!(bench.scheduler(1).recover().unwrap(), 1);
         let ended = jobs.get_run("j", &run).unwrap();
         assert_eq!(ended.job_run_state, RunState::Failed);
-        let message = ended.error_message.unwrap();
+        let message = problem_of(ended);
         assert!(
             message.ends_with("made visible; it is repeated"),
             "{message}"
@@ -705,9 +714,9 @@ fn a_run_that_was_cut_off_while_it_published_is_repeated_first() {
     given.report(Report::Ready);
     scheduler.tick().unwrap();
     bench.scheduler(1).recover().unwrap();
-    let message = jobs.get_run("j", &run).unwrap().error_message.unwrap();
+    let message = problem_of(jobs.get_run("j", &run).unwrap());
     assert!(
-        message.ends_with("may be there: run the job again"),
+        message.ends_with("of which a part may be there"),
         "{message}"
     );
     // One that was cut off before is not repeated: its job has no retries.
@@ -776,6 +785,159 @@ fn runs_by_bookmark_come_one_at_a_time_and_add_what_they_read() {
     jobs.reset_bookmark("j").unwrap();
     finish(&mut scheduler, "d");
     assert!(files(&jobs).contains("\"files\":1"), "{}", files(&jobs));
+}
+
+/// Runs a job by its bookmark to its success; what it was given to go by, and its id.
+fn run_by_bookmark(
+    bench: &Bench,
+    scheduler: &mut Scheduler,
+    own: &[(&str, &str)],
+    read: BTreeMap<String, NodeBookmark>,
+) -> (String, Option<BTreeMap<String, NodeBookmark>>) {
+    let jobs = bench.one();
+    let start = StartRun {
+        arguments: Some(arguments(own)),
+        ..StartRun::default()
+    };
+    let id = jobs.start_run("j", &start).unwrap();
+    scheduler.tick().unwrap();
+    if state(&jobs, "j", &id) == RunState::Failed {
+        return (id, None);
+    }
+    let given = bench.last();
+    given.report(Report::Started);
+    given.report(Report::Ended(Outcome::Succeeded(Success {
+        bookmarks: read,
+        ..Success::default()
+    })));
+    scheduler.tick().unwrap();
+    (id, given.request.bookmarks)
+}
+
+#[test]
+fn a_bookmark_goes_back_to_runs_that_are_known_and_to_no_others() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let option = "--job-bookmark-option";
+    let by_bookmark = JobDefinition {
+        default_arguments: Some(arguments(&[(option, "job-bookmark-enable")])),
+        ..definition(1, 0)
+    };
+    jobs.create_job("j", by_bookmark, Tags::new()).unwrap();
+    let mut scheduler = bench.scheduler(1);
+    let mut run = |own: &[(&str, &str)], read: &str| {
+        let read = match read {
+            "" => BTreeMap::new(),
+            path => bookmarks("n", path),
+        };
+        run_by_bookmark(&bench, &mut scheduler, own, read)
+    };
+    let (first, _) = run(&[], "a");
+    let (idle, _) = run(&[], "");
+    let (second, _) = run(&[], "b");
+    let entry = jobs.rewind_bookmark("j", &idle).unwrap();
+    // The last run that moved it, up to the one that is named.
+    assert_eq!((entry.run_id.as_deref(), entry.version), (Some(&*first), 3));
+    let (third, given) = run(&[], "b");
+    assert_eq!(given, Some(bookmarks("n", "a")), "b is read again");
+    let known = |jobs: &TenantJobs| jobs.bookmark_state("j").unwrap().runs;
+    assert_eq!(known(&jobs), [(first.clone(), 1), (third.clone(), 1)]);
+
+    let pause = (option, "job-bookmark-pause");
+    let range = [pause, ("--job-bookmark-from", first.as_str())];
+    let (_, given) = run(&range, "");
+    let given = given.unwrap();
+    let file = SeenFile {
+        size: 1,
+        etag: None,
+        modified_millis: 1,
+    };
+    let is_read = |path: &str| given["n"].is_new(path, &file);
+    assert!(is_read("b") && !is_read("a") && !is_read("c"));
+    let moved = StartRun {
+        arguments: Some(arguments(&range[1..])),
+        ..StartRun::default()
+    };
+    let refused = jobs.start_run("j", &moved).unwrap_err().to_string();
+    assert!(
+        refused.contains("needs --job-bookmark-option job-bookmark-pause"),
+        "{refused}"
+    );
+
+    jobs.reset_bookmark("j").unwrap();
+    for run in [&first, &second, &third] {
+        let refused = jobs.rewind_bookmark("j", run).unwrap_err().to_string();
+        assert!(refused.contains("is not known any more"), "{refused}");
+    }
+    let (failed, _) = run(&range, "");
+    let whole = jobs.get_whole_run("j", &failed).unwrap();
+    assert_eq!(whole.run.job_run_state, RunState::Failed);
+    let problem = whole.problem.unwrap();
+    assert!(
+        problem.problem.contains("is not known any more"),
+        "{problem}"
+    );
+    jobs.rewind_bookmark("j", "jr_none").unwrap_err();
+    jobs.delete_job("j").unwrap();
+    let left = bench
+        .store
+        .scan(ONE, Tree::Bookmark, &tenon_store::Key::new(), None, 100);
+    assert!(left.unwrap().records.is_empty(), "nothing is left of it");
+}
+
+#[test]
+fn what_a_run_ran_is_kept_when_its_job_changes() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    jobs.create_job("j", definition(1, 0), Tags::new()).unwrap();
+    let mut scheduler = bench.scheduler(1);
+    let (first, _) = run_by_bookmark(&bench, &mut scheduler, &[("--day", "1")], BTreeMap::new());
+    let changed = JobDefinition {
+        default_arguments: Some(arguments(&[("--more", "2")])),
+        ..definition(1, 0)
+    };
+    jobs.update_job("j", changed).unwrap();
+    let (second, _) = run_by_bookmark(&bench, &mut scheduler, &[("--day", "1")], BTreeMap::new());
+    let ran = |run: &str| jobs.ran("j", run).unwrap().unwrap();
+    assert_eq!(ran(&first).arguments, arguments(&[("--day", "1")]));
+    assert_eq!(
+        ran(&second).arguments,
+        arguments(&[("--day", "1"), ("--more", "2")])
+    );
+    assert_eq!(ran(&first).nodes, ran(&second).nodes);
+    assert_eq!(jobs.job_of_run(&first).unwrap(), "j");
+    jobs.job_of_run("jr_none").unwrap_err();
+    let waiting = start(&jobs, "j");
+    assert_eq!(jobs.ran("j", &waiting).unwrap(), None);
+}
+
+#[test]
+fn every_end_without_success_has_a_sentence_and_a_hint() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    jobs.create_job("j", definition(1, 0), Tags::new()).unwrap();
+    let mut scheduler = bench.scheduler(1);
+    let id = start(&jobs, "j");
+    scheduler.tick().unwrap();
+    bench.last().report(Report::Started);
+    scheduler.tick().unwrap();
+    bench.advance(480 * 60 + 1);
+    scheduler.tick().unwrap();
+    let whole = jobs.get_whole_run("j", &id).unwrap();
+    let problem = whole.problem.unwrap();
+    assert_eq!(whole.run.job_run_state, RunState::Timeout);
+    assert!(problem.hint.starts_with("raise Timeout"), "{problem}");
+    assert_eq!(whole.run.error_message, Some(problem.to_string()));
+    let told = jobs.told(&id, Channel::Error).unwrap().unwrap();
+    let said: Vec<_> = told
+        .lines
+        .iter()
+        .map(|line| line.message.as_str())
+        .collect();
+    assert_eq!(
+        said,
+        [problem.problem.as_str(), &format!("try: {}", problem.hint)]
+    );
 }
 
 #[test]

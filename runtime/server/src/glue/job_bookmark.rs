@@ -21,17 +21,15 @@ pub(super) fn get(
     })
 }
 
-/// The next run reads everything. Going back to an earlier run is refused: what runs added is not kept apart.
+/// The next run reads everything; with `RunId` what runs after that one read.
 pub(super) fn reset(
     context: &Context,
     input: ResetJobBookmarkRequest,
 ) -> Result<ResetJobBookmarkResponse, Fault> {
-    if input.run_id.is_some() {
-        return Err(Fault::invalid(
-            "a bookmark can be reset, not set back to a run; leave RunId out to read everything again",
-        ));
-    }
-    let entry = context.jobs.reset_bookmark(&input.job_name)?;
+    let entry = match input.run_id.as_deref() {
+        Some(run) => context.jobs.rewind_bookmark(&input.job_name, run)?,
+        None => context.jobs.reset_bookmark(&input.job_name)?,
+    };
     Ok(ResetJobBookmarkResponse {
         job_bookmark_entry: Some(entry),
     })

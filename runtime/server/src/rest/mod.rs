@@ -13,6 +13,7 @@ mod accounts;
 mod asked;
 mod audit;
 mod backup;
+mod bookmarks;
 mod events;
 mod jobs;
 mod keys;
@@ -57,6 +58,7 @@ use crate::routes;
         tokens::list, tokens::create, tokens::revoke,
         audit::of_account, audit::of_server,
         jobs::get, jobs::put, jobs::delete, runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop, events::watch,
+        runs::get_by_id, runs::definition, bookmarks::get, bookmarks::set, bookmarks::reset,
         plugins::list, plugins::publish, plugins::get, plugins::change,
         plugins::list_of_account, plugins::publish_for_account, plugins::get_of_account, plugins::change_of_account,
     ),
@@ -156,6 +158,17 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity, runs: Runs) -> Rou
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs/{run}/stop",
             post(runs::stop),
+        )
+        .route("/v1/accounts/{account}/runs/{run}", get(runs::get_by_id))
+        .route(
+            "/v1/accounts/{account}/runs/{run}/definition",
+            get(runs::definition),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/bookmark",
+            get(bookmarks::get)
+                .put(bookmarks::set)
+                .delete(bookmarks::reset),
         )
         .with_state(runs);
     let backup = Router::new()

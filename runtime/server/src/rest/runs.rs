@@ -109,6 +109,19 @@ pub(crate) struct RunPage {
     next: Option<String>,
 }
 
+/// What a run ran.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Definition {
+    /// Whether it is known: not of a run that did not begin.
+    is_known: bool,
+    /// Glue's `CodeGenConfigurationNodes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    nodes: Option<Value>,
+    /// Its arguments, those of its job included.
+    arguments: BTreeMap<String, String>,
+}
+
 /// What plugins of a run said.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunLog {
@@ -369,6 +382,58 @@ pub(crate) async fn start(State(runs): State<Runs>, asked: Asked) -> Response {
 pub(crate) async fn get(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("GetRun", StatusCode::OK, asked, move |asked| {
         runs.look(asked)
+    })
+    .await
+}
+
+/// A run by its id alone, with what each node did so far.
+#[utoipa::path(
+    get, path = "/v1/accounts/{account}/runs/{run}", tag = "jobs", operation_id = "getRunById",
+    security(("token" = [])),
+    params(
+        ("account" = String, Path, description = "Twelve digits"),
+        ("run" = String, Path, description = "The run's id"),
+    ),
+    responses(
+        (status = 200, description = "The run", body = Run),
+        (status = 401, response = Problem), (status = 404, response = Problem),
+    ),
+)]
+pub(crate) async fn get_by_id(State(runs): State<Runs>, asked: Asked) -> Response {
+    perform("GetRunById", StatusCode::OK, asked, move |asked| {
+        let (_, jobs) = runs.of(asked)?;
+        let id = asked.path("run");
+        let found = jobs.job_of_run(id);
+        let found = found.and_then(|job| jobs.get_whole_run(&job, id));
+        Run::with_nodes(runs.priced(found.map_err(refused)?))
+    })
+    .await
+}
+
+/// What a run ran: the graph and the arguments that its job had when it began.
+#[utoipa::path(
+    get, path = "/v1/accounts/{account}/runs/{run}/definition", tag = "jobs", operation_id = "getRunDefinition",
+    security(("token" = [])),
+    params(
+        ("account" = String, Path, description = "Twelve digits"),
+        ("run" = String, Path, description = "The run's id"),
+    ),
+    responses(
+        (status = 200, description = "What it ran", body = Definition),
+        (status = 401, response = Problem), (status = 404, response = Problem),
+    ),
+)]
+pub(crate) async fn definition(State(runs): State<Runs>, asked: Asked) -> Response {
+    perform("GetRunDefinition", StatusCode::OK, asked, move |asked| {
+        let (_, jobs) = runs.of(asked)?;
+        let id = asked.path("run");
+        let found = jobs.job_of_run(id).and_then(|job| jobs.ran(&job, id));
+        let ran = found.map_err(refused)?;
+        Ok(Definition {
+            is_known: ran.is_some(),
+            nodes: ran.as_ref().map(|ran| Value::Object(ran.nodes.clone())),
+            arguments: ran.map(|ran| ran.arguments).unwrap_or_default(),
+        })
     })
     .await
 }

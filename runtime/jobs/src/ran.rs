@@ -1,0 +1,63 @@
+//! [`RanDefinition`]: what a run ran, so that two runs can be compared after their job was changed.
+//!
+//! Kept once for all runs of a job that ran the same, by its digest.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tenon_store::Tree;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::{Arguments, Nodes};
+use crate::jobs::TenantJobs;
+use crate::start::hex;
+use crate::stored::{self, StoredJob};
+
+/// A graph and the arguments that a run had, those of its job included.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RanDefinition {
+    /// The graph.
+    pub nodes: Nodes,
+    /// The arguments.
+    pub arguments: Arguments,
+}
+
+impl RanDefinition {
+    /// Its digest and its record.
+    pub(crate) fn encoded(&self) -> Result<(String, Vec<u8>)> {
+        let record = stored::encode(self)?;
+        Ok((hex(&Sha256::digest(&record)), record))
+    }
+}
+
+impl TenantJobs {
+    /// What a run ran; nothing of one that did not begin, or began under an earlier release.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the job and the run, [`Error::Store`].
+    pub fn ran(&self, job: &str, run: &str) -> Result<Option<RanDefinition>> {
+        let number = self.stored_job(job)?.value.number;
+        let stored = self.stored_run(number, job, run)?.value;
+        let Some(digest) = stored.definition else {
+            return Ok(None);
+        };
+        let key = stored::definition(number, &digest);
+        let found = self.read::<RanDefinition>(Tree::Run, &key)?;
+        Ok(found.map(|found| found.value))
+    }
+
+    /// The name of the job that has a run of this id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub fn job_of_run(&self, run: &str) -> Result<String> {
+        let mut name = None;
+        self.visit_stored_jobs(|job: StoredJob| {
+            let key = stored::run_id(job.number, run);
+            if self.read::<u64>(Tree::Run, &key)?.is_some() {
+                name = Some(job.job.name);
+            }
+            Ok(name.is_none())
+        })?;
+        name.ok_or_else(|| Error::not_found(Kind::JobRun, run))
+    }
+}

@@ -1,0 +1,476 @@
+//! Going back: which run added which files to a bookmark, kept apart for the runs that moved it last.
+//!
+//! ```text
+//! run 3 read a, b   run 5 read c   run 8 read a, which was written again
+//! bookmark: a (8), b, c           rewound to run 5: a (3), b, c: the next run reads a
+//!                                 rewound to run 3: a (3), b:    the next run reads a and c
+//! ```
+//!
+//! A step says for each file what it was when it was read, and what the bookmark knew of it before, so that steps can be
+//! undone from the newest back. What is kept is bounded, by dropping the oldest steps; what cannot be undone is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use tenon_store::{Transaction, Tree};
+
+use crate::bookmark::{BookmarkEntry, BookmarkHead, NodeBookmark, SeenFile};
+use crate::error::{Error, Kind, Result};
+use crate::job::Nodes;
+use crate::jobs::TenantJobs;
+use crate::run::JobRun;
+use crate::stored::{self, Place, SCHEMA, Tally};
+
+/// Runs whose steps are kept, at most.
+const MAX_STEPS: usize = 1000;
+
+/// What all steps of a job take in the store, in bytes, about.
+const MAX_STEP_BYTES: usize = 32 << 20;
+
+/// Which runs moved a bookmark, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct History {
+    /// The bookmark can be set back to runs from this number on.
+    from: u64,
+    steps: Vec<Moved>,
+}
+
+/// A run that moved the bookmark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Moved {
+    number: u64,
+    run: String,
+    attempt: u32,
+    nodes: Vec<String>,
+    bytes: usize,
+}
+
+/// What a run added to the bookmark of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Step {
+    files: BTreeMap<String, StepFile>,
+    /// The bookmark was full: it forgot files, so that it was not as it had been any more.
+    #[serde(default)]
+    pub(crate) forgot: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StepFile {
+    now: SeenFile,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<SeenFile>,
+}
+
+impl Step {
+    /// What `read` adds to `known`.
+    pub(crate) fn of(known: &NodeBookmark, read: &NodeBookmark) -> Self {
+        let files = read.files.iter().map(|(path, now)| {
+            let file = StepFile {
+                now: now.clone(),
+                before: known.files.get(path).cloned(),
+            };
+            (path.clone(), file)
+        });
+        Self {
+            files: files.collect(),
+            forgot: false,
+        }
+    }
+
+    fn undo(self, bookmark: &mut NodeBookmark) {
+        for (path, file) in self.files {
+            match file.before {
+                Some(before) => bookmark.files.insert(path, before),
+                None => bookmark.files.remove(&path),
+            };
+        }
+    }
+}
+
+impl TenantJobs {
+    /// Sets a bookmark back to what it was after the last run that moved it, up to and with `run`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the job and the run, [`Error::InvalidInput`] where that is not known any more,
+    /// [`Error::Conflict`], [`Error::Store`].
+    pub fn rewind_bookmark(&self, job: &str, run: &str) -> Result<BookmarkEntry> {
+        let number = self.stored_job(job)?.value.number;
+        let until = self.stored_run(number, job, run)?.value.place.number;
+        let head = self.retry(Kind::Bookmark, job, || {
+            let (old, unchanged) = self.head(number)?;
+            let mut history = self.history(number, &old)?;
+            history.check(job, run, until)?;
+            let split = history.steps.partition_point(|step| step.number <= until);
+            let undone = history.steps.split_off(split);
+            let last = history.steps.last();
+            let head = BookmarkHead {
+                version: old.version + 1,
+                run: last.map_or(0, |step| step.number),
+                attempt: last.map_or(0, |step| step.attempt),
+                previous_run_id: old.run_id,
+                run_id: last.map(|step| step.run.clone()),
+            };
+            let key = stored::bookmark(number);
+            let transaction = self
+                .transaction()
+                .expect(Tree::Bookmark, key.clone(), unchanged)
+                .put(Tree::Bookmark, key, SCHEMA, stored::encode(&head)?)
+                .put(
+                    Tree::Bookmark,
+                    stored::history(number),
+                    SCHEMA,
+                    stored::encode(&history)?,
+                );
+            self.commit(self.without_steps(transaction, job, number, undone)?)?;
+            Ok(head)
+        })?;
+        self.entry(job, number, head)
+    }
+
+    /// Undoes steps, the newest first, and removes them.
+    fn without_steps(
+        &self,
+        mut transaction: Transaction,
+        job: &str,
+        number: u64,
+        undone: Vec<Moved>,
+    ) -> Result<Transaction> {
+        let mut bookmarks = self.bookmarks(number)?;
+        for moved in undone.into_iter().rev() {
+            let place = Place {
+                job: number,
+                number: moved.number,
+            };
+            for node in &moved.nodes {
+                let key = stored::step(place, node);
+                let step = self.read::<Step>(Tree::Bookmark, &key)?;
+                let step = step.map(|step| step.value).unwrap_or_default();
+                if step.forgot {
+                    return Err(Error::invalid(format!(
+                        "the bookmark of job {job} was full after run {} and forgot files: what it was before is not known; \
+                         reset it to read everything again",
+                        moved.run
+                    )));
+                }
+                step.undo(bookmarks.entry(node.clone()).or_default());
+                transaction = transaction.delete(Tree::Bookmark, key);
+            }
+        }
+        for (node, bookmark) in bookmarks {
+            let key = stored::node_bookmark(number, &node);
+            transaction = transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(&bookmark)?);
+        }
+        Ok(transaction)
+    }
+
+    /// Counts what was modified before a moment as read, and nothing else, for each source of the job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the job, [`Error::Conflict`], [`Error::Store`].
+    pub fn set_bookmark(&self, job: &str, before_unix_millis: u64) -> Result<BookmarkEntry> {
+        let stored_job = self.stored_job(job)?.value;
+        let number = stored_job.number;
+        let nodes = stored_job.job.definition.nodes().cloned();
+        let sources = sources(&nodes.unwrap_or_default());
+        let head = self.retry(Kind::Bookmark, job, || {
+            let (old, unchanged) = self.head(number)?;
+            let head = BookmarkHead {
+                version: old.version + 1,
+                ..BookmarkHead::default()
+            };
+            let key = stored::bookmark(number);
+            let transaction = self
+                .transaction()
+                .expect(Tree::Bookmark, key.clone(), unchanged)
+                .put(Tree::Bookmark, key, SCHEMA, stored::encode(&head)?);
+            let mut transaction = self.without_history(transaction, number)?;
+            let bookmark = NodeBookmark {
+                floor_millis: before_unix_millis,
+                ..NodeBookmark::default()
+            };
+            let known = self.bookmarks(number)?.into_keys();
+            let nodes: BTreeSet<String> = known.chain(sources.iter().cloned()).collect();
+            for node in nodes {
+                let key = stored::node_bookmark(number, &node);
+                transaction =
+                    transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(&bookmark)?);
+            }
+            self.commit(transaction)?;
+            Ok(head)
+        })?;
+        self.entry(job, number, head)
+    }
+
+    /// The files that runs read after `from` and up to `to`, as what is to be read by each source of `nodes`; runs are
+    /// named by their ids, and without them the first and the last are meant.
+    pub(crate) fn read_between(
+        &self,
+        job: (&str, u64),
+        nodes: &Nodes,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<BTreeMap<String, NodeBookmark>> {
+        let (name, number) = job;
+        let (head, _) = self.head(number)?;
+        let history = self.history(number, &head)?;
+        let number_of = |run: &str| -> Result<u64> {
+            Ok(self.stored_run(number, name, run)?.value.place.number)
+        };
+        let after = match from {
+            Some(run) => {
+                let number = number_of(run)?;
+                history.check(name, run, number)?;
+                number
+            }
+            None => 0,
+        };
+        if from.is_none() && history.from > 0 {
+            return Err(Error::invalid(format!(
+                "what the first runs of job {name} read is not kept apart any more: name a later one in --job-bookmark-from"
+            )));
+        }
+        let until = to.map(number_of).transpose()?.unwrap_or(u64::MAX);
+        let mut all: BTreeMap<String, NodeBookmark> = sources(nodes)
+            .into_iter()
+            .map(|node| (node, NodeBookmark::default()))
+            .collect();
+        let chosen = history.steps.iter();
+        for moved in chosen.filter(|step| step.number > after && step.number <= until) {
+            let place = Place {
+                job: number,
+                number: moved.number,
+            };
+            for node in &moved.nodes {
+                let step = self.read::<Step>(Tree::Bookmark, &stored::step(place, node))?;
+                let step = step.map(|step| step.value).unwrap_or_default();
+                let read = step.files.into_iter().map(|(path, file)| (path, file.now));
+                all.entry(node.clone()).or_default().files.extend(read);
+            }
+        }
+        for bookmark in all.values_mut() {
+            bookmark.only = true;
+        }
+        Ok(all)
+    }
+
+    /// Keeps what a run added, and forgets the oldest steps when there are too many.
+    pub(crate) fn with_steps(
+        &self,
+        mut transaction: Transaction,
+        place: Place,
+        run: &JobRun,
+        steps: &BTreeMap<String, Step>,
+    ) -> Result<Transaction> {
+        let (head, _) = self.head(place.job)?;
+        let mut history = self.history(place.job, &head)?;
+        let mut bytes = 0;
+        for (node, step) in steps {
+            let record = stored::encode(step)?;
+            bytes += record.len();
+            let key = stored::step(place, node);
+            transaction = transaction.put(Tree::Bookmark, key, SCHEMA, record);
+        }
+        history.steps.push(Moved {
+            number: place.number,
+            run: run.id.clone(),
+            attempt: run.attempt,
+            nodes: steps.keys().cloned().collect(),
+            bytes,
+        });
+        for moved in history.bound() {
+            transaction = removed(transaction, place.job, &moved);
+        }
+        let record = stored::encode(&history)?;
+        Ok(transaction.put(Tree::Bookmark, stored::history(place.job), SCHEMA, record))
+    }
+
+    /// Forgets which run read what: the bookmark is about to be what no run left.
+    pub(crate) fn without_history(
+        &self,
+        transaction: Transaction,
+        job: u64,
+    ) -> Result<Transaction> {
+        let (head, _) = self.head(job)?;
+        let (tally, _) = self.read_or_default::<Tally>(Tree::Run, &stored::tally(job))?;
+        let old = self.history(job, &head)?;
+        let steps = old.steps.iter();
+        let transaction = steps.fold(transaction, |transaction, moved| {
+            removed(transaction, job, moved)
+        });
+        let history = History {
+            from: tally.newest + 1,
+            steps: Vec::new(),
+        };
+        let record = stored::encode(&history)?;
+        Ok(transaction.put(Tree::Bookmark, stored::history(job), SCHEMA, record))
+    }
+
+    /// Which runs moved the bookmark; of one that an earlier release moved, only that it was.
+    fn history(&self, job: u64, head: &BookmarkHead) -> Result<History> {
+        let found = self.read::<History>(Tree::Bookmark, &stored::history(job))?;
+        Ok(found.map_or(
+            History {
+                from: head.run,
+                steps: Vec::new(),
+            },
+            |found| found.value,
+        ))
+    }
+}
+
+fn removed(transaction: Transaction, job: u64, moved: &Moved) -> Transaction {
+    let place = Place {
+        job,
+        number: moved.number,
+    };
+    moved.nodes.iter().fold(transaction, |transaction, node| {
+        transaction.delete(Tree::Bookmark, stored::step(place, node))
+    })
+}
+
+/// The nodes that read no others.
+fn sources(nodes: &Nodes) -> Vec<String> {
+    let is_source = |node: &serde_json::Value| {
+        let kind = node.as_object().and_then(|node| node.values().next());
+        let inputs = kind.and_then(|kind| kind.get("Inputs")?.as_array());
+        inputs.is_none_or(Vec::is_empty)
+    };
+    let found = nodes.iter().filter(|(_, node)| is_source(node));
+    found.map(|(id, _)| id.clone()).collect()
+}
+
+impl History {
+    /// Whether what the bookmark was after run `number` is known.
+    fn check(&self, job: &str, run: &str, number: u64) -> Result<()> {
+        if number >= self.from {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "what the bookmark of job {job} was after run {run} is not known any more: it was reset or set since, or that is \
+             too long ago; `tenon job bookmark show` lists the runs that can be named"
+        )))
+    }
+
+    /// Drops the oldest steps beyond the limits, and returns them.
+    fn bound(&mut self) -> Vec<Moved> {
+        let mut bytes: usize = self.steps.iter().map(|step| step.bytes).sum();
+        let mut dropped = 0;
+        while self.steps.len() - dropped > MAX_STEPS || bytes > MAX_STEP_BYTES {
+            bytes -= self.steps[dropped].bytes;
+            self.from = self.steps[dropped].number;
+            dropped += 1;
+        }
+        self.steps.drain(..dropped).collect()
+    }
+}
+
+/// What is known of a job's bookmark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BookmarkState {
+    /// As `GetJobBookmark` has it; nothing before a run moved it.
+    pub entry: Option<BookmarkEntry>,
+    /// The runs that it can be set back to, the oldest first, each with the files that it read.
+    pub runs: Vec<(String, usize)>,
+}
+
+impl TenantJobs {
+    /// The bookmark of a job and how far it can be set back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the job, [`Error::Store`].
+    pub fn bookmark_state(&self, job: &str) -> Result<BookmarkState> {
+        let number = self.stored_job(job)?.value.number;
+        let (head, _) = self.head(number)?;
+        let history = self.history(number, &head)?;
+        let mut runs = Vec::with_capacity(history.steps.len());
+        for moved in &history.steps {
+            let place = Place {
+                job: number,
+                number: moved.number,
+            };
+            let mut files = 0;
+            for node in &moved.nodes {
+                let step = self.read::<Step>(Tree::Bookmark, &stored::step(place, node))?;
+                files += step.map_or(0, |step| step.value.files.len());
+            }
+            runs.push((moved.run.clone(), files));
+        }
+        let entry = match self.get_bookmark(job, None) {
+            Ok(entry) => Some(entry),
+            Err(Error::NotFound {
+                kind: Kind::Bookmark,
+                ..
+            }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(BookmarkState { entry, runs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(version: u64) -> SeenFile {
+        SeenFile {
+            size: version,
+            etag: None,
+            modified_millis: version,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever runs read, undoing the steps of the last ones gives the bookmark that the run before left.
+        #[test]
+        fn undone_steps_leave_what_was(
+            reads in prop::collection::vec(prop::collection::btree_map("[a-d]", 0..4_u64, 0..4), 0..8),
+            back in 0..8_usize,
+        ) {
+            let mut bookmark = NodeBookmark::default();
+            let (mut states, mut steps) = (vec![bookmark.clone()], Vec::new());
+            for read in &reads {
+                let mut files = NodeBookmark::default();
+                for (path, version) in read {
+                    files.add(path.clone(), file(*version));
+                }
+                steps.push(Step::of(&bookmark, &files));
+                bookmark.files.extend(files.files);
+                states.push(bookmark.clone());
+            }
+            let kept = reads.len().saturating_sub(back);
+            for step in steps.drain(kept..).rev() {
+                step.undo(&mut bookmark);
+            }
+            prop_assert_eq!(&bookmark, &states[kept]);
+        }
+    }
+
+    #[test]
+    fn the_oldest_steps_are_dropped_and_their_runs_refused() {
+        let step = |number| Moved {
+            number,
+            run: format!("jr_{number}"),
+            attempt: 0,
+            nodes: vec!["n".to_owned()],
+            bytes: MAX_STEP_BYTES / 3,
+        };
+        let mut history = History {
+            from: 0,
+            steps: (1..=3).map(step).collect(),
+        };
+        assert_eq!(history.bound(), []);
+        history.steps.push(step(4));
+        let dropped = history.bound();
+        assert_eq!(
+            dropped.iter().map(|step| step.number).collect::<Vec<_>>(),
+            [1]
+        );
+        // After run 1 all later steps can be undone; what was before it is gone.
+        history.check("j", "jr_1", 1).unwrap();
+        history.check("j", "jr_0", 0).unwrap_err();
+    }
+}
