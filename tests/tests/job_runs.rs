@@ -733,19 +733,74 @@ fn a_run_by_bookmark_reads_what_is_new_and_adds_it() {
 /// The server is killed at some moment of a run, again and again; what comes out is what would have come out.
 #[test]
 fn rows_are_there_once_whenever_the_server_is_killed() {
-    // More of them take longer: TENON_KILLS says how many.
-    let rounds = std::env::var("TENON_KILLS").ok();
-    let rounds = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
     let mut served = Served::new();
-    let more = json!({
+    let nodes = copies(&served, "in", "out");
+    kill_again_and_again(
+        &mut served,
+        &nodes,
+        12,
+        |served, name, text| served.write(name, text),
+        |served| (ids(&served.lake("out")), hidden(&served.lake("out"))),
+    );
+}
+
+/// The same in a bucket: uploads that a killed process began are not left either.
+#[test]
+fn rows_are_there_once_in_a_bucket_whenever_the_server_is_killed() {
+    let Some(bucket) = Moto::start() else { return };
+    let mut served = Served::with(&["--reachable", "127.0.0.0/8"]);
+    connect(&served, "lake", &bucket);
+    let mut nodes = copies_in_bucket(&served);
+    nodes["out"] = json!({"S3DirectTarget": {
+        "Name": "out", "Inputs": ["in"], "Path": "s3://lake/out/", "Format": "csv",
+    }});
+    kill_again_and_again(
+        &mut served,
+        &nodes,
+        4,
+        |_, name, text| bucket.put(name, text),
+        |_| {
+            let mut ids = BTreeMap::new();
+            let rows = bucket.inspect(&["cat", "lake", "out/"]);
+            // What is none is the header of each file.
+            let found = rows
+                .lines()
+                .filter_map(|row| row.split(',').next()?.parse().ok());
+            found.for_each(|id| *ids.entry(id).or_default() += 1);
+            let names = bucket.names().into_iter();
+            (
+                ids,
+                names.filter(|name| name.starts_with("open ")).collect(),
+            )
+        },
+    );
+}
+
+/// Delivers files, runs a job that reads what is new, and kills the server at some moment of each run. `written` says
+/// which ids are there, how often, and what should not be there. `TENON_KILLS` says how often, if not `rounds`.
+fn kill_again_and_again(
+    served: &mut Served,
+    nodes: &Value,
+    rounds: i64,
+    deliver: impl Fn(&Served, &str, &str),
+    written: impl Fn(&Served) -> (BTreeMap<i64, usize>, Vec<String>),
+) {
+    let wanted = std::env::var("TENON_KILLS").ok();
+    let rounds = wanted
+        .and_then(|wanted| wanted.parse().ok())
+        .unwrap_or(rounds);
+    let mut more = json!({
         "MaxRetries": 2,
         "DefaultArguments": {"--job-bookmark-option": "job-bookmark-enable"},
     });
-    served.create_job("add", &copies(&served, "in", "out"), more);
+    if nodes["out"].get("S3DirectTarget").is_some() {
+        more["Connections"] = json!({"Connections": ["lake"]});
+    }
+    served.create_job("add", nodes, more);
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     for round in 0..rounds {
         let rows = round * 1000..(round + 1) * 1000;
-        served.write(&format!("in/{round}.csv"), &csv(rows));
+        deliver(served, &format!("in/{round}.csv"), &csv(rows));
         let first = served.start_job("add", json!({}));
         seed ^= seed << 13;
         seed ^= seed >> 7;
@@ -762,8 +817,9 @@ fn rows_are_there_once_whenever_the_server_is_killed() {
             println!("round {round}: {}", found["ErrorMessage"]);
             run = format!("{first}_attempt_{attempt}");
         }
-        assert_eq!(ids(&served.lake("out")), once(0..(round + 1) * 1000));
-        assert!(hidden(&served.lake("out")).is_empty());
+        let (ids, left) = written(served);
+        assert_eq!(ids, once(0..(round + 1) * 1000));
+        assert!(left.is_empty(), "{left:?}");
     }
 }
 

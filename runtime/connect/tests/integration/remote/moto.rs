@@ -42,6 +42,9 @@ elif sys.argv[2] == 'put':
     s3.put_object(Bucket=sys.argv[3], Key=sys.argv[4], Body=sys.argv[5].encode())
 elif sys.argv[2] == 'get':
     sys.stdout.buffer.write(s3.get_object(Bucket=sys.argv[3], Key=sys.argv[4])['Body'].read())
+elif sys.argv[2] == 'cat':
+    for o in s3.list_objects_v2(Bucket=sys.argv[3], Prefix=sys.argv[4]).get('Contents', []):
+        sys.stdout.buffer.write(s3.get_object(Bucket=sys.argv[3], Key=o['Key'])['Body'].read())
 elif sys.argv[2] == 'begin':
     s3.create_multipart_upload(Bucket=sys.argv[3], Key=sys.argv[4])
 else:
