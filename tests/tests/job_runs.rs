@@ -1007,6 +1007,13 @@ fn a_run_reaches_a_bucket_through_a_connection_of_its_job() {
 
     // One that is not for the path, and files of the machine, are no way around the folder.
     connect(&served, "other", &bucket);
+    let database = json!({"Name": "db", "ConnectionType": "JDBC", "ConnectionProperties": {
+        "JDBC_CONNECTION_URL": "jdbc:postgresql://db/x", "USERNAME": "me", "PASSWORD": "canary",
+    }});
+    served.call("CreateConnection", json!({"ConnectionInput": database}));
+    let both = json!({"Connections": {"Connections": ["db", "lake"]}});
+    served.create_job("both", &nodes, both);
+    served.succeed("both");
     let mut away = nodes.clone();
     away["in"]["S3CsvSource"]["Paths"] = json!(["s3://elsewhere/in/"]);
     served.create_job(

@@ -36,6 +36,14 @@ pub trait Vault: Send + Sync {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionProperties(BTreeMap<String, String>);
 
+impl ConnectionProperties {
+    /// Whether paths can be reached through it, which those of databases and brokers are not for.
+    #[must_use]
+    pub fn is_place(&self, name: &str) -> bool {
+        connection(name, self.0.clone(), &[]).is_ok()
+    }
+}
+
 impl fmt::Debug for ConnectionProperties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
@@ -72,16 +80,21 @@ impl Connections {
         let Some(url) = paths.iter().find(|path| scheme(path).is_some()) else {
             return Ok(None);
         };
+        let mut why = String::new();
         for name in of_job {
-            let connection = self.open(name, paths).await?;
-            if paths.iter().all(|path| connection.serves(path)) {
-                return Ok(Some(connection));
+            match self.open(name, paths).await {
+                Ok(connection) if paths.iter().all(|path| connection.serves(path)) => {
+                    return Ok(Some(connection));
+                }
+                Ok(_) => {}
+                // One for a database, or one that something is wrong with: another may be for these paths.
+                Err(error) => why = format!("; {error}"),
             }
         }
         match of_job {
             [] => Ok(None),
             names => Err(Error::Query(format!(
-                "none of the job's connections, {}, is for {}",
+                "none of the job's connections, {}, is for {}{why}",
                 names.join(", "),
                 without_query(&url.to_string_lossy())
             ))),
@@ -116,6 +129,12 @@ fn connection(
     mut properties: BTreeMap<String, String>,
     paths: &[PathBuf],
 ) -> Result<Connection> {
+    if properties.contains_key("BEARER_TOKEN") && !properties.contains_key("URL") {
+        // It is sent as it is, and would be to whatever host a job names.
+        return Err(Error::Query(format!(
+            "connection {name:?} has a BEARER_TOKEN and no URL: say with URL whom it is for"
+        )));
+    }
     if !properties.contains_key("URL")
         && let Some(scheme) = paths.iter().find_map(|path| scheme(path))
     {

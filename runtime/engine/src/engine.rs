@@ -407,7 +407,7 @@ impl Engine {
     /// Resolves and loads a plugin: `tenon:find-matches@1`.
     ///
     /// # Errors
-    /// There is no such plugin or version, its file was changed, or it cannot be loaded.
+    /// There is no such plugin or version, its file was changed before it was first compiled, or it cannot be loaded.
     pub async fn plugin(&self, reference: &str) -> Result<(Resolved, Plugin)> {
         let resolved = self.registry.resolve(reference).map_err(Error::not_found)?;
         let digest = resolved.digest.hex();

@@ -109,7 +109,7 @@ enum Target {
 /// What a [`Dispatch`] is made of.
 pub(crate) struct DispatchParts {
     pub(crate) identity: Identity,
-    pub(crate) model: Model,
+    pub(crate) model: Arc<Model>,
     /// The rules of CloudWatch Logs.
     pub(crate) logs_model: Model,
     pub(crate) account: String,
@@ -131,7 +131,7 @@ impl Dispatch {
             region: parts.region,
             reach: Arc::new(parts.reach),
             tasks: parts.tasks,
-            model: Arc::new(parts.model),
+            model: parts.model,
             logs_model: parts.logs_model,
             lists: Tokens::new(parts.lists),
             seats: Seats::new(SEATS),

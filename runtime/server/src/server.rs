@@ -163,7 +163,7 @@ impl Server {
         if !is_account_id(&config.account) {
             return Err(ServerError::Account(config.account.clone()));
         }
-        let model = Model::glue().map_err(ServerError::Model)?;
+        let model = Arc::new(Model::glue().map_err(ServerError::Model)?);
         let logs_model = Model::logs().map_err(ServerError::Model)?;
         let lists = match identity.lists_key().map_err(ServerError::Identity)? {
             Some(key) => key,
@@ -178,7 +178,7 @@ impl Server {
         let work = Work::new(&identity, jobs);
         let dispatch = Dispatch::new(DispatchParts {
             identity: identity.clone(),
-            model,
+            model: Arc::clone(&model),
             logs_model,
             account,
             region,
@@ -192,6 +192,7 @@ impl Server {
             identity: identity.clone(),
             jobs: work.jobs.clone(),
             open_account: config.account.clone(),
+            model,
             prices: config.prices,
         };
         let mut listening = listening(config, listener, dispatch, runs)?;

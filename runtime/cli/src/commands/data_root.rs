@@ -108,7 +108,8 @@ impl DataRoots {
             && scheme != "file"
         {
             return Err(format!(
-                "{what} lies at {shown}, which takes a connection: name one in the job's Connections, or as Connection of the node"
+                "{what} lies at {shown}, which takes a connection: name one in the job's Connections, or as Connection of the node; \
+                 partitions lie below their table"
             ));
         }
         let text = location.strip_prefix("file://").unwrap_or(location);
@@ -214,9 +215,18 @@ impl<'a> OneRoot<'a> {
         if table.partition_keys.is_empty() {
             return self.lead_to(what, table.storage_descriptor.as_mut(), connected);
         }
+        let of_table = location_of(table.storage_descriptor.as_ref());
+        let of_table = of_table.filter(|location| connected && is_url(location));
         for partition in partitions {
             let what = format!("partition {:?} of {what}", partition.values);
-            self.lead_to(&what, partition.storage_descriptor.as_mut(), connected)?;
+            let own = location_of(partition.storage_descriptor.as_ref()).unwrap_or_default();
+            // The connection is for the table: what lies elsewhere would be asked for without its keys, or by them.
+            let below = of_table.is_some_and(|table| {
+                let table = table.trim_end_matches('/');
+                own.strip_prefix(table)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            });
+            self.lead_to(&what, partition.storage_descriptor.as_mut(), below)?;
         }
         Ok(())
     }
@@ -225,6 +235,10 @@ impl<'a> OneRoot<'a> {
     pub(crate) const fn root(&self) -> Option<&'a Path> {
         self.root
     }
+}
+
+fn location_of(descriptor: Option<&StorageDescriptor>) -> Option<&str> {
+    descriptor?.location.as_deref()
 }
 
 /// Whether a location is not one of this machine.

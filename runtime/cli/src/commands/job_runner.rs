@@ -341,13 +341,16 @@ impl Inner {
             identity: &self.identity,
             tenant,
         };
-        let names = job.connection_names().into_iter();
-        let opened = names.map(|name| {
+        let mut opened = BTreeMap::new();
+        for name in job.connection_names() {
             let properties = connection_properties(catalog, Some(&vault), name);
             let properties = properties.map_err(|error| error.to_string())?;
-            Ok((name.to_owned(), properties))
-        });
-        opened.collect()
+            // The password of a database is nothing that the process could use.
+            if properties.is_place(name) {
+                opened.insert(name.to_owned(), properties);
+            }
+        }
+        Ok(opened)
     }
 
     fn account(&self, tenant: Tenant) -> Result<String, String> {

@@ -31,7 +31,7 @@ fn identity(dir: &Path, store: &Arc<dyn Store>, clock: &Arc<ManualClock>) -> Ide
 }
 
 fn dispatch(identity: Identity, ids: u8) -> Dispatch {
-    let (model, logs_model) = (Model::glue().unwrap(), Model::logs().unwrap());
+    let (model, logs_model) = (Arc::new(Model::glue().unwrap()), Model::logs().unwrap());
     let lists = identity.lists_key().unwrap().unwrap_or([ids; 32]);
     let region = "us-east-1".to_owned();
     let reach = Reach::new(&[], std::net::SocketAddr::from(([127, 0, 0, 1], 1)));

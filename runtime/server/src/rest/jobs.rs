@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tenon_jobs::{Error, JobDefinition, Tags, TenantJobs};
 
 use super::asked::{Asked, perform};
 use super::problem::Problem;
 use super::runs::{Runs, refused};
 use crate::fault::Fault;
+use crate::model::Model;
 
 /// A job.
 #[utoipa::path(
@@ -52,7 +53,7 @@ pub(crate) async fn get(State(runs): State<Runs>, asked: Asked) -> Response {
 )]
 pub(crate) async fn put(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("PutJobDefinition", StatusCode::OK, asked, move |asked| {
-        let definition = definition(asked.body()?)?;
+        let definition = definition(&runs.model, asked.path("job"), asked.body()?)?;
         runs.change(asked, "rest:PutJob", |jobs, job| {
             create_or_replace(jobs, job, &definition)?;
             jobs.get_job(job)
@@ -105,17 +106,25 @@ fn create_or_replace(
     }
 }
 
-/// What a body says about a job. A member that is none, or that is misspelt, is refused: Glue's own clients check their
-/// requests before they send them, those of this interface need not.
-fn definition(body: Value) -> Result<JobDefinition, Fault> {
-    let given: Vec<String> = match &body {
-        Value::Object(members) => members
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, _)| name.clone())
-            .collect(),
-        _ => return Err(Fault::invalid("the body is no JSON object")),
+/// What a body says about a job, by the rules of Glue's `UpdateJob`; its nodes by those of the engine, which know defaults.
+/// A member that is none, or that is misspelt, is refused: Glue's own clients check their requests before they send them,
+/// those of this interface need not.
+fn definition(model: &Model, job: &str, body: Value) -> Result<JobDefinition, Fault> {
+    let Value::Object(members) = &body else {
+        return Err(Fault::invalid("the body is no JSON object"));
     };
+    let is_ruled = |name: &str| name != "CodeGenConfigurationNodes";
+    let ruled: Map<_, _> = members
+        .iter()
+        .filter(|(name, _)| is_ruled(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    model.check("UpdateJob", &json!({"JobName": job, "JobUpdate": ruled}))?;
+    let given: Vec<String> = members
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, _)| name.clone())
+        .collect();
     let definition: JobDefinition =
         serde_json::from_value(body).map_err(|error| Fault::invalid(error.to_string()))?;
     let read = serde_json::to_value(&definition);
@@ -130,12 +139,12 @@ fn definition(body: Value) -> Result<JobDefinition, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::definition;
+    use super::*;
 
     #[test]
     fn members_that_glue_does_not_have_are_refused() {
+        let model = Model::glue().unwrap();
+        let definition = |body| definition(&model, "job", body);
         let nodes = json!({"in": {}});
         let good = json!({"CodeGenConfigurationNodes": nodes, "MaxRetries": 2, "Timeout": null});
         let read = definition(good).unwrap();
@@ -144,11 +153,17 @@ mod tests {
         for (body, says) in [
             (json!({"MaxRetrys": 2}), "\"MaxRetrys\""),
             (json!({"nodes": nodes}), "\"nodes\""),
-            (json!({"MaxRetries": "two"}), "invalid type: string \"two\""),
+            (json!({"MaxRetries": "two"}), "axRetries"),
+            (
+                json!({"Connections": {"Connections": "lake"}}),
+                "onnections",
+            ),
             (json!([1]), "no JSON object"),
         ] {
             let fault = definition(body).unwrap_err();
             assert!(fault.message.contains(says), "{}", fault.message);
         }
+        let nameless = super::definition(&model, "a\nb", json!({"MaxRetries": 2}));
+        assert!(nameless.unwrap_err().message.contains("obName"));
     }
 }

@@ -16,6 +16,7 @@ use super::problem::Problem;
 use crate::audit::{self, AuditEntry, AuditLog};
 use crate::fault::Fault;
 use crate::identity::{Identity, IdentityError};
+use crate::model::Model;
 
 /// What these paths ask.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub(crate) struct Runs {
     pub(crate) jobs: Jobs,
     /// The account of a server without accounts.
     pub(crate) open_account: String,
+    /// The rules of Glue.
+    pub(crate) model: Arc<Model>,
     /// What runs cost.
     pub(crate) prices: Prices,
 }
