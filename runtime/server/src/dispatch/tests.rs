@@ -1,6 +1,7 @@
 //! Tests of what happens around an operation: quotas, the audit log, page tokens. The clock stands.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
