@@ -179,7 +179,7 @@ fn read_back(target: &Path) -> Vec<String> {
         let batches = context.sql(SUMS).await.unwrap().collect().await.unwrap();
         let columns = batches[0].columns().iter();
         // A date and a timestamp at midnight are the same month.
-        let cell = |column| {
+        let cell = |column: &arrow::array::ArrayRef| {
             array_value_to_string(column, 0)
                 .unwrap()
                 .replace("T00:00:00", "")

@@ -222,7 +222,7 @@ fn reach(order: &Order) -> Result<Reach, Failure> {
     if order.connections.is_empty() {
         return Ok(Reach::nowhere());
     }
-    let networks = order.reachable.iter();
+    let mut networks = order.reachable.iter();
     networks.try_fold(Reach::public(), |reach, network| {
         let network = network.parse().map_err(Failure::new)?;
         Ok(reach.allow(network))
