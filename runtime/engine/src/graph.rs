@@ -18,6 +18,8 @@
 //! SqlAliases = [{ From = "people", Alias = "people" }]
 //! ```
 //!
+//! Sources, queries and targets may also be written as SQL, see [`Job::from_sql`].
+//!
 //! Relative paths are relative to the file that the job was read from. Members that Glue has and this
 //! version does not act on are refused rather than ignored, so that a job never does less than it says.
 
