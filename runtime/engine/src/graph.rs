@@ -302,9 +302,11 @@ impl Job {
         let name = self.nodes.get(id).map_or(id, Node::name);
         let reading = self.nodes.iter();
         let reading = reading.filter(|(_, node)| node.chosen_output() == output);
-        reading
-            .map(|(reader, node)| node.reads(id, name) * self.outputs_read(reader, node))
-            .sum()
+        let times = reading.map(|(reader, node)| match node.reads(id, name) {
+            0 => 0,
+            times => times * self.outputs_read(reader, node),
+        });
+        times.sum()
     }
 
     /// How many outputs of a node somebody reads; 1 where there is one.
