@@ -18,6 +18,8 @@
 //! SqlAliases = [{ From = "people", Alias = "people" }]
 //! ```
 //!
+//! Sources, queries and targets may also be written as SQL, see [`Job::from_sql`].
+//!
 //! Relative paths are relative to the file that the job was read from. Members that Glue has and this
 //! version does not act on are refused rather than ignored, so that a job never does less than it says.
 
@@ -318,9 +320,11 @@ impl Job {
         let name = self.nodes.get(id).map_or(id, Node::name);
         let reading = self.nodes.iter();
         let reading = reading.filter(|(_, node)| node.chosen_output() == output);
-        reading
-            .map(|(reader, node)| node.reads(id, name) * self.outputs_read(reader, node))
-            .sum()
+        let times = reading.map(|(reader, node)| match node.reads(id, name) {
+            0 => 0,
+            times => times * self.outputs_read(reader, node),
+        });
+        times.sum()
     }
 
     /// How many outputs of a node somebody reads; 1 where there is one.

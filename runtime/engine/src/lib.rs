@@ -15,6 +15,10 @@
 //! Each node that reads or writes has a place of its own (`engine/files.rs`): with the keys of the connection that it
 //! names, and counting for itself within the run's budget of retries.
 //!
+//! Two kinds of nodes have to know what is in their input before they are planned (`DropNullFields` its empty columns,
+//! `FillMissingValues` its model). They ask while the job is planned (`engine/plan.rs`); the input is computed once and kept
+//! for the rest of the run. Refused: to find it out while rows pass, since columns are known before rows are.
+//!
 //! This room knows the host, connectors, the catalog and the registry, and DataFusion; nobody below knows it.
 
 mod bounded;

@@ -2,6 +2,8 @@
 
 use tenon_engine::{Job, Node};
 
+use crate::shell::printable;
+
 /// A line for each node; what was said before is not said again.
 pub(crate) fn text(job: &Job) -> String {
     let is_read = |id: &String| job.nodes.values().any(|node| node.inputs().contains(id));
@@ -55,7 +57,7 @@ fn label(id: &str, node: &Node) -> String {
     if let Node::SelectFromCollection(select) = node {
         label += &format!("  output {}", select.index);
     }
-    label
+    printable(&label)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Built-in transforms: each turns a node of the graph and its inputs' plans into a plan.
 //!
 //! One file for each kind. Two kinds have to know what is in their input before they are planned: they say what is to
-//! be computed first ([`null_counts`](NullColumns), [`Filling`]), and the engine does it.
+//! be computed first ([`NullColumns`], [`Filling`]), and the engine does it.
 
 mod aggregate;
 mod apply_mapping;
