@@ -942,6 +942,18 @@ fn a_plugin_that_spins_is_stopped_within_a_second() {
     println!("stopped within {took:?}");
     assert!(took < Duration::from_millis(2_000), "{took:?}");
     assert!(served.busy().is_empty());
+    // One that traps ends its run, which says what to try.
+    nodes["evil"]["DynamicTransform"]["FunctionName"] = json!("traps");
+    served.create_job("traps", &nodes, json!({}));
+    let run = served.start_job("traps", json!({}));
+    let found = served.job_run("traps", &run, ENDS);
+    let said = found["ErrorMessage"].as_str().unwrap();
+    let (problem, hint) = said.split_once("; try: ").unwrap();
+    assert!(
+        problem.contains("plugin hostile@0.1.0, function traps"),
+        "{said}"
+    );
+    assert!(!hint.is_empty(), "{said}");
 }
 
 /// A connection of the catalog that leads to a bucket, as clients create it.

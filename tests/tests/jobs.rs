@@ -233,6 +233,20 @@ async fn a_plugin_is_accounted_for() {
     );
     assert!(used.bytes_sent > 0 && used.bytes_received > 0, "{used:?}");
     assert!(used.memory_bytes >= 64 << 10, "{used:?}");
+    // What its instances held is the node's memory, and no other node's.
+    assert!(
+        d.memory_bytes >= 64 << 10 && d.memory_byte_seconds > 0.0,
+        "{d:?}"
+    );
+    let people = report
+        .nodes
+        .iter()
+        .find(|node| node.id == "people")
+        .unwrap();
+    assert!(people.memory_bytes < d.memory_bytes, "{people:?}");
+    assert!(people.bytes_read >= PEOPLE.len() as u64, "{people:?}");
+    assert!(people.cpu > std::time::Duration::ZERO, "{people:?}");
+    assert!(report.used.cpu >= people.cpu, "{:?}", report.used);
     assert!(
         report
             .nodes

@@ -109,6 +109,8 @@ pub(crate) async fn get(State(runs): State<Runs>, asked: Asked) -> Response {
 )]
 pub(crate) async fn set(State(runs): State<Runs>, asked: Asked) -> Response {
     perform("SetBookmark", StatusCode::OK, asked, move |asked| {
+        // Whoever may not is told so whatever the body is.
+        runs.of(asked)?;
         let new: NewBookmark = asked.body()?;
         if new.run.is_some() == new.before_unix_millis.is_some() {
             return Err(Fault::invalid(
