@@ -32,7 +32,7 @@ use crate::report::{PluginReport, Usage};
 use crate::session::Scope;
 use crate::shared::SharedProvider;
 use crate::target::TargetSpec;
-use crate::transform::{self, Code, CodeNode, Filling, NullColumns};
+use crate::transform::{self, Clashes, Code, CodeNode, Filling, NullColumns};
 
 /// A job whose nodes are plans. Whoever drops it does not want the run any more.
 pub(super) struct Planned {
@@ -161,10 +161,13 @@ impl Engine {
                 transform::union(node, first, second)?
             }
             Node::Merge(node) => merged(node, both()?)?,
-            Node::SparkSQL(node) => self.query(node, &results, planned).await?,
+            Node::SparkSQL(node) => {
+                let none = Clashes::new();
+                self.query(node, &none, &results, planned).await?
+            }
             Node::CustomCode(node) => match Code::node(node, job)? {
-                CodeNode::Query(query) => {
-                    let plan = self.query(&query, &results, planned).await?;
+                CodeNode::Query(query, clashes) => {
+                    let plan = self.query(&query, &clashes, &results, planned).await?;
                     transform::check_columns(node, plan.schema().as_arrow())?;
                     plan
                 }
@@ -212,6 +215,7 @@ impl Engine {
     async fn query(
         &self,
         node: &SparkSql,
+        clashes: &Clashes,
         inputs: &Outputs,
         planned: &Planned,
     ) -> Result<LogicalPlan> {
@@ -219,7 +223,7 @@ impl Engine {
         self.add_functions(&context, &node.sql_query, &node.name, &planned.scope)
             .await
             .map_err(|e| e.at(&node.name))?;
-        transform::sql(node, &context, inputs).await
+        transform::sql(node, clashes, &context, inputs).await
     }
 
     /// The outputs of a plugin's function.

@@ -23,8 +23,9 @@ use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    CopyOption, CopySource, CopyTarget, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName,
-    Query, SetExpr, Statement, TableFactor, TableFunctionArgs, Value as SqlValue,
+    CopyOption, CopySource, CopyTarget, CreateTableOptions, CreateView, Expr, FunctionArg,
+    FunctionArgExpr, Ident, ObjectName, Query, SetExpr, Statement, TableFactor, TableFunctionArgs,
+    Value as SqlValue,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -32,6 +33,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Job, Node};
 use crate::error::{Error, Result};
+use crate::transform::is_plain;
 
 /// Functions that read files, and the kinds of nodes that they are.
 const READERS: [(&str, &str); 5] = [
@@ -79,8 +81,14 @@ impl Job {
     /// The job as SQL. Its targets are called after their paths.
     ///
     /// # Errors
-    /// [`Error::Node`] of the first node that has no such form, or would not be the same when it is read back.
+    /// [`Error::Definition`]: something of the job itself that has no such form. [`Error::Node`] of the first node that has
+    /// none, or would not be the same when it is read back.
     pub fn to_sql(&self) -> Result<String> {
+        if let Some(member) = self.unsayable() {
+            return Err(Error::Definition(format!(
+                "the job's {member} has no form in SQL; write the job as TOML or JSON"
+            )));
+        }
         let mut text = format!("{NAME} {}\n", self.name);
         for id in self.order()? {
             let node = &self.nodes[id];
@@ -107,10 +115,38 @@ impl Job {
         Ok(text)
     }
 
+    /// What is set for the job, not for one of its nodes, and SQL has no word for.
+    fn unsayable(&self) -> Option<&'static str> {
+        let Self {
+            name: called,
+            description,
+            nodes: _,
+            connections,
+            limits,
+            // Of a run, not of what its author wrote.
+            run_limits: _,
+            folder: _,
+        } = self;
+        let is_name = name(&format!("{NAME} {called}\n")) == Some(called.as_str());
+        let members = [
+            ("name", is_name),
+            ("description", description.is_empty()),
+            ("connections", connections.is_empty()),
+            ("limits", limits.is_empty()),
+        ];
+        let lost = members.into_iter().find(|(_, is_sayable)| !is_sayable);
+        lost.map(|(member, _)| member)
+    }
+
     fn add(&mut self, statement: Statement) -> Result<(), String> {
         match statement {
             Statement::CreateView(view) => {
                 let id = word(&view.name)?;
+                if let Some(what) = unheeded(&view) {
+                    return Err(format!(
+                        "view {id:?}: {what} is not acted on here; a view is CREATE VIEW … AS …"
+                    ));
+                }
                 let node = viewed(&id, &view.query)?;
                 self.insert(id, node)
             }
@@ -216,6 +252,47 @@ fn plain(ident: &Ident) -> String {
     }
 }
 
+/// What stands in the definition of a view besides its name and its query.
+fn unheeded(view: &CreateView) -> Option<&'static str> {
+    let CreateView {
+        or_alter,
+        or_replace,
+        materialized,
+        secure,
+        name: _,
+        name_before_not_exists: _,
+        columns,
+        query: _,
+        options,
+        cluster_by,
+        comment,
+        with_no_schema_binding,
+        if_not_exists,
+        temporary,
+        copy_grants,
+        to,
+        params,
+    } = view;
+    let parts = [
+        ("OR ALTER", *or_alter),
+        ("OR REPLACE", *or_replace),
+        ("MATERIALIZED", *materialized),
+        ("SECURE", *secure),
+        ("TEMPORARY", *temporary),
+        ("IF NOT EXISTS", *if_not_exists),
+        ("a list of columns", !columns.is_empty()),
+        ("a list of options", *options != CreateTableOptions::None),
+        ("CLUSTER BY", !cluster_by.is_empty()),
+        ("COMMENT", comment.is_some()),
+        ("WITH NO SCHEMA BINDING", *with_no_schema_binding),
+        ("COPY GRANTS", *copy_grants),
+        ("TO", to.is_some()),
+        ("ALGORITHM, DEFINER or SQL SECURITY", params.is_some()),
+    ];
+    let found = parts.into_iter().find(|(_, is_set)| *is_set);
+    found.map(|(what, _)| what)
+}
+
 /// The node that a view is.
 fn viewed(id: &str, query: &Query) -> Result<Node, String> {
     match whole_table(query) {
@@ -237,10 +314,15 @@ fn whole_table(query: &Query) -> Option<(ObjectName, Option<TableFunctionArgs>)>
     let [from] = select.from.as_slice() else {
         return None;
     };
-    let TableFactor::Table { name, args, .. } = &from.relation else {
+    let TableFactor::Table {
+        name, alias, args, ..
+    } = &from.relation
+    else {
         return None;
     };
-    let is_whole = query.to_string() == format!("SELECT * FROM {}", from.relation);
+    let is_whole = alias.is_none()
+        && is_plain(&from.relation)
+        && query.to_string() == format!("SELECT * FROM {}", from.relation);
     is_whole.then(|| (name.clone(), args.clone()))
 }
 
@@ -556,9 +638,68 @@ COPY adults TO 'y/out/' (FORMAT json);
             ("copy adults to 'p' (format docx)", "docx"),
             ("copy adults (id) to 'p'", "choose columns in a view"),
             ("create view", "sql parser error"),
+            (
+                "create view x (a, b) as select * from people",
+                "view \"x\": a list of columns is not acted on",
+            ),
+            (
+                "create temporary view x as select * from people",
+                "TEMPORARY",
+            ),
+            (
+                "create materialized view x as select * from people",
+                "MATERIALIZED",
+            ),
+            (
+                "create or replace view x as select * from people",
+                "OR REPLACE",
+            ),
+            (
+                "create view if not exists x as select * from people",
+                "IF NOT EXISTS",
+            ),
+            (
+                "create view x with (a = 1) as select * from people",
+                "a list of options",
+            ),
+            (
+                "create view x as select * from read_csv('p') tablesample (10 percent)",
+                "give read_csv a view",
+            ),
+            (
+                "create view x as select * from geo.towns as t (a, b)",
+                "give geo.towns a view",
+            ),
         ] {
             let text = refused(statement);
             assert!(text.contains(said), "{statement}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_for_the_whole_job_is_not_lost() {
+        let job = Job::from_sql(SQL).unwrap();
+        let mut limits = tenon_host::LimitSettings::default();
+        limits.set("memory_bytes", "64 MiB").unwrap();
+        let with = |change: &dyn Fn(&mut Job)| {
+            let mut other = job.clone();
+            change(&mut other);
+            other.to_sql().unwrap_err().to_string()
+        };
+        for (error, member) in [
+            (with(&|job| job.name = "a\nDROP VIEW b".to_owned()), "name"),
+            (
+                with(&|job| job.description = "why".to_owned()),
+                "description",
+            ),
+            (
+                with(&|job| job.connections = vec!["lake".to_owned()]),
+                "connections",
+            ),
+            (with(&|job| job.limits = limits.clone()), "limits"),
+        ] {
+            let said = format!("the job's {member} has no form in SQL");
+            assert!(error.starts_with(&said), "{error}");
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A plan's SQL is parsed in a session of its own, in which only the plan's inputs, the steps before
 //! and the built-in functions exist. It must be one query: no statement, no definition of anything,
-//! no write. A step that is read more than once, by steps or outputs, is computed once.
+//! no write. An input or a step that is read more than once, by steps or outputs, is computed once.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -51,13 +52,16 @@ pub(crate) async fn expand(
         .map_err(|e| Error::of_datafusion(&guest.node, &e.into()))?;
     let mut steps = Steps::new(guest, function, functions);
     steps.offer_functions()?;
-    for ((name, _), input) in named.iter().zip(inputs) {
-        steps.define(name, Arc::clone(input))?;
+    for (name, schema) in &named {
+        steps.weighs(name, schema.fields().len() as u64);
     }
     for step in &expansion.steps {
         steps.weigh(step)?;
     }
     steps.readers = readers(&steps.context, &expansion);
+    for ((name, _), input) in named.iter().zip(inputs) {
+        steps.offer(name, input)?;
+    }
     for step in &expansion.steps {
         // Once more, with what is known by now of the tables before it.
         steps.weigh(step)?;
@@ -146,9 +150,27 @@ impl<'a> Steps<'a> {
         parsed(&self.context, sql)
     }
 
+    /// Makes an input a table: computed once when steps read it more than once, whoever else reads it.
+    fn offer(&mut self, name: &str, input: &Arc<dyn TableProvider>) -> Result<()> {
+        self.define(name, Arc::clone(input))?;
+        let is_kept = (input.as_ref() as &dyn Any).is::<SharedProvider>();
+        if is_kept || !self.is_read_often(name) {
+            return Ok(());
+        }
+        let plan = self.table(name)?;
+        self.context
+            .deregister_table(TableReference::bare(name))
+            .map_err(|e| self.refuse(name, plain_text(&e)))?;
+        self.keep(name, plan)
+    }
+
+    fn is_read_often(&self, name: &str) -> bool {
+        self.readers.get(name).copied().unwrap_or(0) > 1
+    }
+
     /// Makes a step's plan a table: computed once when several read it.
     fn keep(&mut self, name: &str, plan: LogicalPlan) -> Result<()> {
-        let many = self.readers.get(name).copied().unwrap_or(0) > 1;
+        let many = self.is_read_often(name);
         let provider: Arc<dyn TableProvider> = if many {
             Arc::new(SharedProvider::new(
                 &format!("{}.{name}", self.guest.node),
@@ -369,4 +391,36 @@ fn tables_of(context: &SessionContext, sql: &str) -> Vec<String> {
     references
         .map(|r| r.iter().map(|table| table.table().to_owned()).collect())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use tenon_host::PlanOutput;
+
+    use super::*;
+
+    #[test]
+    fn what_a_query_repeats_is_read_more_than_once() {
+        let step = |name: &str, sql: &str| PlanStep {
+            name: name.to_owned(),
+            body: PlanBody::Sql(sql.to_owned()),
+        };
+        let twice = "with f as (select * from input0) select a.x from f a join f b using (x)";
+        let expansion = Expansion {
+            steps: vec![
+                step("pairs", twice),
+                step("all_rows", "select * from pairs, input1"),
+            ],
+            outputs: vec![PlanOutput {
+                name: "rows".to_owned(),
+                step: "all_rows".to_owned(),
+            }],
+        };
+        let readers = readers(&session(), &expansion);
+        assert_eq!(readers["input0"], 2);
+        assert_eq!(
+            (readers["input1"], readers["pairs"], readers["all_rows"]),
+            (1, 1, 1)
+        );
+    }
 }

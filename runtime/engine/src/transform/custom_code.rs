@@ -6,16 +6,16 @@
 //! ```
 //!
 //! A query knows an input by its id and by its name, each also in small letters, so that both `people` and
-//! `"People of 2026"` find theirs.
+//! `"People of 2026"` find theirs. A name that several inputs have stands for none of them, unless it is an id.
 
 use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use tenon_catalog::HiveType;
 
-use super::mentions;
+use super::query::mentions;
 use crate::error::{Error, Result};
-use crate::graph::{CustomCode, DynamicTransform, Job, OutputColumn, SparkSql, SqlAlias};
+use crate::graph::{CustomCode, DynamicTransform, Job, Node, OutputColumn, SparkSql, SqlAlias};
 
 /// What the code is.
 #[derive(Debug)]
@@ -66,12 +66,16 @@ impl<'a> Code<'a> {
     pub(crate) fn node(node: &CustomCode, job: &Job) -> Result<CodeNode> {
         let code = Code::of(node).map_err(|e| Error::node(&node.name, e))?;
         Ok(match code {
-            Code::Query(query) => CodeNode::Query(SparkSql {
-                name: node.name.clone(),
-                inputs: node.inputs.clone(),
-                sql_query: query.trim_end_matches([';', ' ', '\n']).to_owned(),
-                sql_aliases: aliases(node, job),
-            }),
+            Code::Query(query) => {
+                let (sql_aliases, clashes) = aliases(node, job);
+                let query = SparkSql {
+                    name: node.name.clone(),
+                    inputs: node.inputs.clone(),
+                    sql_query: query.trim_end_matches([';', ' ', '\n']).to_owned(),
+                    sql_aliases,
+                };
+                CodeNode::Query(query, clashes)
+            }
             Code::Plugin(plugin) => CodeNode::Plugin(DynamicTransform {
                 name: node.name.clone(),
                 transform_name: node.class_name.clone(),
@@ -98,29 +102,39 @@ impl<'a> Code<'a> {
 
 /// A node of the kind that the code stands for.
 pub(crate) enum CodeNode {
-    Query(SparkSql),
+    Query(SparkSql, Clashes),
     Plugin(DynamicTransform),
 }
 
+/// Names that stand for none of a query's inputs since several have them, with the ids of those.
+pub(crate) type Clashes = BTreeMap<String, Vec<String>>;
+
 /// The names of the inputs. What two of them would have is nobody's, unless it is an id.
-fn aliases(node: &CustomCode, job: &Job) -> Vec<SqlAlias> {
-    let mut names: BTreeMap<String, &String> = BTreeMap::new();
+fn aliases(node: &CustomCode, job: &Job) -> (Vec<SqlAlias>, Clashes) {
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for id in &node.inputs {
-        names.insert(id.clone(), id);
+        let name = job.nodes.get(id).map_or(id.as_str(), Node::name);
+        for name in [id.to_lowercase(), name.to_owned(), name.to_lowercase()] {
+            let ids = owners.entry(name).or_default();
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
     }
-    let name_of = |id: &String| job.nodes.get(id).map(|node| node.name().to_owned());
-    let further = node.inputs.iter().flat_map(|id| {
-        let name = name_of(id).unwrap_or_default();
-        [id.to_lowercase(), name.clone(), name.to_lowercase()].map(|name| (name, id))
-    });
-    for (name, id) in further.filter(|(name, _)| !name.is_empty()) {
-        names.entry(name).or_insert(id);
+    let own = node.inputs.iter().map(|id| (id.clone(), vec![id.clone()]));
+    owners.extend(own);
+    owners.remove("");
+    let (mut aliases, mut clashes) = (Vec::new(), Clashes::new());
+    for (alias, mut ids) in owners {
+        match (ids.pop(), ids.is_empty()) {
+            (Some(from), true) => aliases.push(SqlAlias { from, alias }),
+            (last, _) => {
+                ids.extend(last);
+                clashes.insert(alias, ids);
+            }
+        }
     }
-    let alias = |(alias, id): (String, &String)| SqlAlias {
-        from: id.clone(),
-        alias,
-    };
-    names.into_iter().map(alias).collect()
+    (aliases, clashes)
 }
 
 /// The query behind comments at its beginning.
@@ -240,5 +254,34 @@ mod tests {
         let twice = node("select * from a join \"The A\" on true");
         assert_eq!(Code::reads(&twice, "a", "The A"), 2);
         assert_eq!(Code::reads(&twice, "b", "a"), 0);
+    }
+
+    #[test]
+    fn a_name_that_two_inputs_have_is_nobodys_unless_it_is_an_id() {
+        let source = |id: &str, name: &str| {
+            format!("[nodes.{id}.S3CsvSource]\nName = '{name}'\nPaths = ['p']\n")
+        };
+        let nodes = [("a", "Orders"), ("b", "Orders"), ("c", "a"), ("d", "Own")];
+        let nodes = nodes.map(|(id, name)| source(id, name)).concat();
+        let job = Job::from_toml(&format!("name = 'j'\n{nodes}")).unwrap();
+        let mut code = node("select 1");
+        code.inputs = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let (aliases, clashes) = aliases(&code, &job);
+        let aliases: Vec<_> = aliases
+            .iter()
+            .map(|alias| (alias.alias.as_str(), alias.from.as_str()))
+            .collect();
+        let expected = [
+            ("Own", "d"),
+            ("a", "a"),
+            ("b", "b"),
+            ("c", "c"),
+            ("d", "d"),
+            ("own", "d"),
+        ];
+        assert_eq!(aliases, expected);
+        let names: Vec<_> = clashes.keys().collect();
+        assert_eq!(names, ["Orders", "orders"]);
+        assert_eq!(clashes["orders"], ["a", "b"]);
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! A number is estimated by linear regression on the other columns that are numbers or booleans; a value that a predictor
 //! misses counts as its mean. Where that explains nothing the estimate is the mean. It stays between the smallest and the
-//! largest value. Text, booleans, dates and times get their most frequent value. Glue trains a model of its own choice,
+//! largest value. What is no number (NaN) is missing. Text, booleans, dates and times get their most frequent value. Glue trains a model of its own choice,
 //! so numbers differ from Glue's.
 //!
 //! Sums are made in whatever order partitions come in: weights are rounded to [`DIGITS`] digits so that the last bits of
@@ -19,7 +19,7 @@ use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::functions::core::expr_fn::{coalesce, greatest, least};
-use datafusion::functions::expr_fn::{btrim, nanvl, round};
+use datafusion::functions::expr_fn::{btrim, isnan, nanvl, round};
 use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, stddev_pop};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
@@ -145,7 +145,7 @@ impl<'a> Filling<'a> {
                 .and_then(|b| b.limit(0, Some(1)));
             return built(&self.node.name, found);
         }
-        let own = number(self.column.clone());
+        let own = self.measured(self.column.clone(), &self.data_type)?;
         let mut answers = vec![
             number(count(lit(1_i64))),
             number(count(own.clone())),
@@ -155,7 +155,7 @@ impl<'a> Filling<'a> {
             max(own),
         ];
         for name in &self.predictors {
-            let value = self.where_present(self.predictor(name))?;
+            let value = self.where_present(self.measured_predictor(name)?)?;
             answers.extend([avg(value.clone()), stddev_pop(value)]);
         }
         self.asked(answers)
@@ -170,11 +170,12 @@ impl<'a> Filling<'a> {
         if predictors.is_empty() {
             return Ok(None);
         }
-        let target = number(self.column.clone()) - lit(value(summary, MEAN).unwrap_or_default());
+        let target = self.measured(self.column.clone(), &self.data_type)?
+            - lit(value(summary, MEAN).unwrap_or_default());
         let mut standardised = Vec::with_capacity(predictors.len());
         for predictor in &predictors {
-            let z =
-                (self.predictor(predictor.name) - lit(predictor.mean)) / lit(predictor.deviation);
+            let z = (self.measured_predictor(predictor.name)? - lit(predictor.mean))
+                / lit(predictor.deviation);
             standardised.push(self.where_present(coalesce(vec![z, lit(0.0)]))?);
         }
         let mut answers = Vec::new();
@@ -280,9 +281,10 @@ impl<'a> Filling<'a> {
                 least(vec![greatest(vec![sum, lit(*lowest)]), lit(*most)])
             }
         };
-        let estimate = match self.data_type.is_integer() {
-            true => round(vec![estimate]),
-            false => estimate,
+        let estimate = match (self.data_type.is_integer(), greatest_float(&self.data_type)) {
+            (true, Some(bound)) => least(vec![round(vec![estimate]), lit(bound)]),
+            (true, None) => round(vec![estimate]),
+            (false, _) => estimate,
         };
         Some(cast(estimate, self.data_type.clone()))
     }
@@ -332,11 +334,31 @@ impl<'a> Filling<'a> {
         number(column.map_or_else(|| lit(ScalarValue::Null), Expr::Column))
     }
 
+    fn measured_predictor(&self, name: &str) -> Result<Expr> {
+        let found = self.input.schema().field_with_unqualified_name(name);
+        let data_type = found.map_or(DataType::Null, |field| field.data_type().clone());
+        self.measured(self.predictor(name), &data_type)
+    }
+
+    /// The number, and null for what is none.
+    fn measured(&self, value: Expr, data_type: &DataType) -> Result<Expr> {
+        let value = number(value);
+        if !data_type.is_floating() {
+            return Ok(value);
+        }
+        let none = lit(ScalarValue::Float64(None));
+        let measured = when(isnan(value.clone()), none).otherwise(value);
+        measured.map_err(|e| Error::of_datafusion(&self.node.name, &e))
+    }
+
     fn is_present(&self) -> Expr {
         let there = self.column.clone().is_not_null();
         match self.data_type {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 there.and(btrim(vec![self.column.clone()]).not_eq(lit("")))
+            }
+            _ if self.data_type.is_floating() => {
+                there.and(isnan(number(self.column.clone())).is_false())
             }
             _ => there,
         }
@@ -367,6 +389,15 @@ const MOST: usize = 5;
 
 fn number(value: Expr) -> Expr {
     cast(value, DataType::Float64)
+}
+
+/// The greatest float that is a value of the type, where its own greatest value is rounded up on the way there.
+fn greatest_float(data_type: &DataType) -> Option<f64> {
+    match data_type {
+        DataType::Int64 => Some(2_f64.powi(63).next_down()),
+        DataType::UInt64 => Some(2_f64.powi(64).next_down()),
+        _ => None,
+    }
 }
 
 fn value(answer: &RecordBatch, i: usize) -> Option<f64> {
@@ -423,7 +454,75 @@ fn rounded(number: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array};
+    use datafusion::arrow::compute::concat_batches;
+    use datafusion::prelude::SessionContext;
+
     use super::*;
+
+    /// The column `v` of a table, filled.
+    async fn filled(columns: Vec<(&str, ArrayRef)>) -> ArrayRef {
+        let context = SessionContext::new();
+        let table = RecordBatch::try_from_iter_with_nullable(
+            columns
+                .into_iter()
+                .map(|(name, column)| (name, column, true)),
+        );
+        let input = context.read_batch(table.unwrap()).unwrap();
+        let node = FillMissingValues {
+            name: "fill".to_owned(),
+            inputs: vec!["t".to_owned()],
+            imputed_path: "v".to_owned(),
+            filled_path: None,
+        };
+        let filling = Filling::of(&node, input.logical_plan().clone()).unwrap();
+        let ask = async |plan: LogicalPlan| {
+            let rows = context.execute_logical_plan(plan).await.unwrap();
+            let schema = Arc::new(rows.schema().as_arrow().clone());
+            concat_batches(&schema, &rows.collect().await.unwrap()).unwrap()
+        };
+        let summary = ask(filling.summary().unwrap()).await;
+        let products = match filling.products(&summary).unwrap() {
+            Some(question) => Some(ask(question).await),
+            None => None,
+        };
+        let model = filling.model(&summary, products.as_ref());
+        let rows = ask(filling.plan(&model).unwrap()).await;
+        Arc::clone(rows.column_by_name("v_filled").unwrap())
+    }
+
+    fn floats(values: &[Option<f64>]) -> ArrayRef {
+        Arc::new(Float64Array::from(values.to_vec()))
+    }
+
+    #[tokio::test]
+    async fn what_is_no_number_is_missing() {
+        let v = floats(&[Some(1.0), None, Some(f64::NAN), Some(3.0)]);
+        let mean = floats(&[Some(1.0), Some(2.0), Some(2.0), Some(3.0)]);
+        assert_eq!(&filled(vec![("v", v)]).await, &mean);
+        // Twice x, and the mean where x is none.
+        let x = [1.0, 2.0, 3.0, 4.0, 5.0, -f64::NAN, 7.0].map(Some);
+        let v = [2.0, 4.0, 6.0, 8.0, -f64::NAN, f64::NAN, 14.0].map(Some);
+        let found = filled(vec![("x", floats(&x)), ("v", floats(&v))]).await;
+        let found = found.as_primitive::<Float64Type>().values().to_vec();
+        for (found, expected) in found.iter().zip([2.0, 4.0, 6.0, 8.0, 10.0, 6.8, 14.0]) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_estimate_at_the_end_of_a_type_fits_into_it() {
+        // The greatest value is 2^63 as a float, and the line goes beyond it.
+        let step = 1 << 40;
+        let x = Int64Array::from((0..9).collect::<Vec<_>>());
+        let v = (1..10).map(|i| (i < 9).then(|| i64::MAX - (8 - i) * step));
+        let v = Int64Array::from(v.collect::<Vec<_>>());
+        let found = filled(vec![("x", Arc::new(x)), ("v", Arc::new(v))]).await;
+        let found = found.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
+        assert_eq!(found.value(8), i64::MAX - 1023);
+    }
 
     #[test]
     fn paths_are_columns_before_they_are_fields() {

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::type_coercion::binary::{comparison_coercion, string_coercion};
 use datafusion::logical_expr::{self as df, Expr, LogicalPlan, LogicalPlanBuilder, cast};
 
+use super::exact::rounds;
 use super::{built, names, projected, typed_column};
 use crate::error::{Error, Result};
 use crate::graph::{Join, JoinColumn, JoinType};
@@ -59,7 +60,8 @@ fn sides(node: &Join) -> Result<(&JoinColumn, &JoinColumn)> {
 /// A side and the path of a key in it.
 type Key<'a> = (&'a LogicalPlan, &'a [String]);
 
-/// Two keys in one type. Text is not compared with numbers: `07` and 7 would agree or not by an accident of casting.
+/// Two keys in one type. Text is not compared with numbers: `07` and 7 would agree or not by an accident of casting. Nor are
+/// whole numbers with floats, of which different ones would agree.
 pub(super) fn comparable(node: &str, left: Key<'_>, right: Key<'_>) -> Result<(Expr, Expr)> {
     let (l, l_type) = typed_column(node, left.0.schema(), left.1)?;
     let (r, r_type) = typed_column(node, right.0.schema(), right.1)?;
@@ -67,7 +69,8 @@ pub(super) fn comparable(node: &str, left: Key<'_>, right: Key<'_>) -> Result<(E
         return Ok((l, r));
     }
     let is_text = |t: &DataType| string_coercion(t, &DataType::Utf8).is_some();
-    let common = match is_text(&l_type) == is_text(&r_type) {
+    let is_alike = is_text(&l_type) == is_text(&r_type) && !rounds(&l_type, &r_type);
+    let common = match is_alike {
         true => comparison_coercion(&l_type, &r_type),
         false => None,
     };

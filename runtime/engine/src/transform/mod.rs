@@ -8,12 +8,14 @@ mod apply_mapping;
 mod custom_code;
 mod drop_duplicates;
 mod drop_null_fields;
+mod exact;
 mod fields;
 mod fill_missing_values;
 mod filter;
 mod join;
 mod merge;
 mod moments;
+mod query;
 mod regression;
 mod rename_field;
 mod route;
@@ -31,7 +33,7 @@ use crate::error::{Error, Result};
 
 pub(crate) use aggregate::aggregate;
 pub(crate) use apply_mapping::apply_mapping;
-pub(crate) use custom_code::{Code, CodeNode, check_columns};
+pub(crate) use custom_code::{Clashes, Code, CodeNode, check_columns};
 pub(crate) use drop_duplicates::drop_duplicates;
 pub(crate) use drop_null_fields::{NullColumns, NullDatatypes};
 pub(crate) use fields::{drop_fields, select_fields, split_fields};
@@ -39,6 +41,7 @@ pub(crate) use fill_missing_values::Filling;
 pub(crate) use filter::filter;
 pub(crate) use join::join;
 pub(crate) use merge::merge;
+pub(crate) use query::{is_plain, mentions};
 pub(crate) use rename_field::rename_field;
 pub(crate) use route::route;
 pub(crate) use spigot::Sampling;
@@ -124,18 +127,6 @@ fn built(node: &str, builder: Result<LogicalPlanBuilder, DataFusionError>) -> Re
     plan.map_err(|e| Error::of_datafusion(node, &e))
 }
 
-/// How often a name stands in a query: at least as often as the table of that name is read.
-pub(crate) fn mentions(sql: &str, name: &str) -> usize {
-    let is_of_words = |c: char| c.is_alphanumeric() || c == '_';
-    let count = if name.chars().all(is_of_words) {
-        let words = sql.split(|c: char| !is_of_words(c));
-        words.filter(|word| word.eq_ignore_ascii_case(name)).count()
-    } else {
-        sql.to_lowercase().matches(&name.to_lowercase()).count()
-    };
-    count.max(1)
-}
-
 /// The known name that differs least, if it is close.
 pub(crate) fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |other: &str| {
@@ -146,17 +137,4 @@ pub(crate) fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     };
     let near = known.iter().map(|k| (distance(k), *k)).min()?;
     (near.0 <= 1 + name.len() / 4).then_some(near.1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mentions;
-
-    #[test]
-    fn names_are_counted_as_words_and_odd_names_as_they_stand() {
-        assert_eq!(mentions("select t.a from T, tt", "t"), 2);
-        assert_eq!(mentions("select 1", "t"), 1);
-        let odd = r#"select * from "my-node" a, "My-Node" b"#;
-        assert_eq!(mentions(odd, "my-node"), 2);
-    }
 }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
+use datafusion::common::config::Dialect;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
 
-use super::closest;
+use super::query::passed_over;
+use super::{Clashes, closest};
 use crate::error::{Error, Result, plain_text};
 use crate::graph::SparkSql;
 use crate::session;
@@ -21,8 +24,10 @@ pub(crate) fn sql_session() -> SessionContext {
     session::context(SessionConfig::new(), Arc::new(RuntimeEnv::default()))
 }
 
+/// `clashes` are names that stand for none of the inputs.
 pub(crate) async fn sql(
     node: &SparkSql,
+    clashes: &Clashes,
     context: &SessionContext,
     inputs: &[Arc<dyn TableProvider>],
 ) -> Result<LogicalPlan> {
@@ -44,11 +49,15 @@ pub(crate) async fn sql(
         );
         registered.map_err(|e| Error::of_datafusion(&node.name, &e))?;
     }
-    let plan = context
-        .state()
-        .create_logical_plan(&node.sql_query)
+    let state = context.state();
+    let statement = state
+        .sql_to_statement(&node.sql_query, &Dialect::Generic)
+        .map_err(|e| Error::node(&node.name, plain_text(&e)))?;
+    heard(node, &statement)?;
+    let plan = state
+        .statement_to_plan(statement)
         .await
-        .map_err(|e| explain(node, &plain_text(&e)))?;
+        .map_err(|e| explain(node, clashes, &plain_text(&e)))?;
     let only_queries = SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -60,12 +69,37 @@ pub(crate) async fn sql(
     Ok(plan)
 }
 
+/// Refuses what would be passed over without a word, such as a sample of a table.
+fn heard(node: &SparkSql, statement: &Statement) -> Result<()> {
+    let Statement::Statement(statement) = statement else {
+        return Ok(());
+    };
+    match passed_over(statement) {
+        None => Ok(()),
+        Some(table) => Err(Error::node(
+            &node.name,
+            format!("a table has a name, arguments and an alias here, and nothing else: {table}"),
+        )),
+    }
+}
+
 /// DataFusion's message, and which alias was probably meant.
-fn explain(node: &SparkSql, message: &str) -> Error {
+fn explain(node: &SparkSql, clashes: &Clashes, message: &str) -> Error {
     let aliases: Vec<&str> = node.sql_aliases.iter().map(|a| a.alias.as_str()).collect();
     let unknown = message
         .strip_prefix("table 'datafusion.public.")
         .and_then(|rest| rest.split('\'').next());
+    let clash = unknown.and_then(|unknown| clashes.get_key_value(unknown));
+    if let Some((name, ids)) = clash {
+        return Error::Node {
+            node: node.name.clone(),
+            message: format!(
+                "the query names {name:?}, and several of its inputs are called so: {}",
+                ids.join(", ")
+            ),
+            hint: Some("call each by its id".to_owned()),
+        };
+    }
     match unknown {
         Some(unknown) => Error::Node {
             node: node.name.clone(),

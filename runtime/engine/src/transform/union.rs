@@ -1,12 +1,13 @@
 //! Union: rows of two inputs, one after the other.
 //!
 //! Columns go by position, as in the script that Glue makes of the node (`select * from source1 union all select * from
-//! source2`): the first input names them. Types become the one that holds both.
+//! source2`): the first input names them. Types become the one that holds both, and none is that would round.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 
+use super::exact::rounds;
 use super::{built, names, projected};
 use crate::error::{Error, Result};
 use crate::graph::{Union, UnionType};
@@ -66,7 +67,11 @@ pub(super) fn stacked(
     for (i, &j) in positions.iter().enumerate() {
         let name = left.field(i).name();
         let types = (left.field(i).data_type(), right.field(j).data_type());
-        let unified = type_union_coercion(types.0, types.1).ok_or_else(|| {
+        let unified = match rounds(types.0, types.1) {
+            true => None,
+            false => type_union_coercion(types.0, types.1),
+        };
+        let unified = unified.ok_or_else(|| {
             Error::node(
                 node,
                 format!(
