@@ -22,7 +22,6 @@ mod job_runs;
 mod jobs;
 mod matching;
 #[path = "../../runtime/connect/tests/integration/remote/moto.rs"]
-#[expect(dead_code, reason = "the tests of the room use more of it")]
 mod moto;
 mod places;
 mod plugins;

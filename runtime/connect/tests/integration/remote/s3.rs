@@ -293,7 +293,7 @@ async fn a_bucket_that_is_not_there_and_keys_that_are_wrong_say_so() {
     insta::assert_snapshot!(error, @"s3://lake/x.csv: no keys for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket, or use a connection with ACCESS_KEY_ID and SECRET_ACCESS_KEY, or ANONYMOUS");
     assert!(matches!(error, Error::Denied(_)));
     // From here on moto looks at keys, and knows none.
-    let mut command = Command::new(super::moto::python().unwrap());
+    let mut command = std::process::Command::new(super::moto::python().unwrap());
     let reset = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1] + '/moto-api/reset-auth', data=b'0', headers={'Content-Type': 'text/plain'}))";
     assert!(
         command
