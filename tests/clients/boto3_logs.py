@@ -15,10 +15,10 @@ NODES = {
 }
 
 
-def run(*states, **arguments):
-    started = glue.start_job_run(JobName="j", Arguments={f"--{name}": value for name, value in arguments.items()})["JobRunId"]
+def run(*states, job="j", **arguments):
+    started = glue.start_job_run(JobName=job, Arguments={f"--{name}": value for name, value in arguments.items()})["JobRunId"]
     for _ in range(600):
-        found = glue.get_job_run(JobName="j", RunId=started)["JobRun"]
+        found = glue.get_job_run(JobName=job, RunId=started)["JobRun"]
         if found["JobRunState"] in states:
             return found
         time.sleep(0.05)
@@ -128,6 +128,25 @@ assert groups == [ERROR, OUTPUT], groups
 assert logs.describe_log_groups(logGroupNamePrefix="/aws-glue/jobs/o")["logGroups"][0]["logGroupName"] == OUTPUT
 arn = logs.describe_log_groups(limit=1)["logGroups"][0]["logGroupArn"]
 assert messages(logs.filter_log_events(logGroupIdentifier=arn, logStreamNames=[name])["events"]) == warnings
+
+# Several streams: a token never passes over one that may say more.
+glue.create_job(
+    Name="both", Role="role", Command={"Name": "glueetl"}, CodeGenConfigurationNodes=NODES, ExecutionProperty={"MaxConcurrentRuns": 2}
+)
+earlier = run("RUNNING", job="both", script="wait")["Id"]
+later = run("SUCCEEDED", job="both", script="say")["Id"]
+for scope in [{"logStreamNames": [earlier, later]}, {}]:
+    page = logs.filter_log_events(logGroupName=OUTPUT, **scope)
+    assert {earlier, later} <= {event["logStreamName"] for event in page["events"]} and "nextToken" not in page, page
+    page = logs.filter_log_events(logGroupName=OUTPUT, logStreamNames=[earlier])
+    assert page["events"] and page["nextToken"], page
+pages = list(logs.get_paginator("filter_log_events").paginate(logGroupName=OUTPUT, logStreamNames=[earlier, later], limit=4))
+assert len(pages) > 1 and all(page["events"] for page in pages) and "nextToken" not in pages[-1], pages
+glue.batch_stop_job_run(JobName="both", JobRunIds=[earlier])
+while glue.get_job_run(JobName="both", RunId=earlier)["JobRun"]["JobRunState"] != "STOPPED":
+    time.sleep(0.05)
+page = logs.filter_log_events(logGroupName=OUTPUT, logStreamNames=[earlier, later])
+assert any(event["message"].startswith(f"run {earlier} stopped") for event in page["events"]) and page["nextToken"], page
 
 # A group of its own.
 own = run("SUCCEEDED", **{"custom-logGroup-prefix": "/lake/nightly"})

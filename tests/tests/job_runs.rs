@@ -883,6 +883,17 @@ fn what_a_run_did_is_kept_and_shown() {
             .get(&token, &format!("{path}x"))
             .starts_with("HTTP/1.1 404")
     );
+    // One that is asked to stop is answered as it is.
+    served.create_endless("endless", json!({}));
+    let stopped = served.start_job("endless", json!({}));
+    served.job_run("endless", &stopped, &["RUNNING"]);
+    let path = format!("/v1/accounts/{ACCOUNT}/jobs/endless/runs/{stopped}/stop");
+    let said = served.send("POST", &token, &path);
+    assert!(said.starts_with("HTTP/1.1 202"), "{said}");
+    let (_, body) = said.split_once("\r\n\r\n").unwrap();
+    let answer: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(answer["state"], "STOPPING", "{answer}");
+    assert!(answer["metrics"]["cpu_micros"].is_number(), "{answer}");
     let (succeeded, said) = job(&["show", "quick", "jr_none"]);
     assert!(
         !succeeded && said.contains("job run jr_none of job quick does not exist"),

@@ -151,10 +151,16 @@ impl Served {
 
     /// All that a path of the REST interface sends, which ends the connection.
     pub(crate) fn get(&self, token: &str, path: &str) -> String {
+        self.send("GET", token, path)
+    }
+
+    /// The same for a request of another method, without a body.
+    pub(crate) fn send(&self, method: &str, token: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\
+             Authorization: Bearer {token}\r\n\r\n",
             self.address
         )
         .unwrap();

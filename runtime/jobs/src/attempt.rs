@@ -10,7 +10,7 @@ use crate::jobs::TenantJobs;
 use crate::metrics::RunMetrics;
 use crate::port::{RunKey, Success};
 use crate::problem::Problem;
-use crate::ran::RanDefinition;
+use crate::ran;
 use crate::run::{JobRun, Phase, RunState};
 use crate::stored::{self, Lease, Place, SCHEMA, StoredRun, Tally};
 use crate::time::Timestamp;
@@ -274,6 +274,7 @@ impl TenantJobs {
             metrics: RunMetrics::default(),
             problem: None,
             definition: None,
+            ran_arguments: None,
             ..failed.clone()
         }
     }
@@ -304,11 +305,7 @@ impl TenantJobs {
             true => 1,
             false => job.definition.concurrent_runs(),
         };
-        let ran = RanDefinition {
-            nodes: job.definition.nodes().cloned().unwrap_or_default(),
-            arguments: arguments.clone(),
-        };
-        let (digest, ran) = ran.encoded()?;
+        let (digest, graph) = ran::encoded(job.definition.nodes().cloned().unwrap_or_default())?;
         let claimed = self.change_run(place, |run| {
             if run.run.job_run_state != RunState::Waiting {
                 return Err(lost(run));
@@ -317,11 +314,10 @@ impl TenantJobs {
                 run.fence += 1;
                 run.lease = Some(lease.clone());
                 run.definition = Some(digest.clone());
+                run.ran_arguments = Some(arguments.clone());
             };
-            let also = |transaction: Transaction| {
-                let key = stored::definition(place.job, &digest);
-                Ok(transaction.put(Tree::Run, key, SCHEMA, ran.clone()))
-            };
+            let also =
+                |transaction: Transaction| self.with_graph(transaction, place.job, &digest, &graph);
             Ok(Change {
                 limit: Some(limit),
                 also: Some(Box::new(also)),

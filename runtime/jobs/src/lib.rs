@@ -112,5 +112,5 @@ pub use rewind::BookmarkState;
 pub use run::{JobRun, RunState};
 pub use scheduler::{Scheduler, SchedulerConfig};
 pub use start::StartRun;
-pub use story::{Channel, Line, Told};
+pub use story::{Channel, Line, Stream, Told};
 pub use time::Timestamp;

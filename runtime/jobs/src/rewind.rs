@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Nodes;
 use crate::jobs::TenantJobs;
 use crate::run::JobRun;
-use crate::stored::{self, Place, SCHEMA, Tally};
+use crate::stored::{self, Place, SCHEMA, StoredRun, Tally};
 
 /// Runs whose steps are kept, at most.
 const MAX_STEPS: usize = 1000;
@@ -27,12 +27,27 @@ const MAX_STEPS: usize = 1000;
 /// What all steps of a job take in the store, in bytes, about.
 const MAX_STEP_BYTES: usize = 32 << 20;
 
-/// Which runs moved a bookmark, the oldest first.
+/// Which runs moved a bookmark, in the order in which they did. That need not be the order of their numbers: among runs
+/// that wait a later one may have the higher priority.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct History {
-    /// The bookmark can be set back to runs from this number on.
+    /// What the bookmark was before the first step is what it was after this run, and after runs that ended later and
+    /// moved nothing. After a reset, the number of the next run.
     from: u64,
+    /// When that run ended, or the bookmark was reset; 0 where only the number is known.
+    #[serde(default)]
+    since_unix_millis: u64,
     steps: Vec<Moved>,
+}
+
+/// When a run ended, in milliseconds since 1970, and its number.
+type End = (u64, u64);
+
+/// What the bookmark was after a run: how many of the steps that are kept had been made, and when that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Point {
+    steps: usize,
+    end: End,
 }
 
 /// A run that moved the bookmark.
@@ -95,13 +110,11 @@ impl TenantJobs {
     /// [`Error::Conflict`], [`Error::Store`].
     pub fn rewind_bookmark(&self, job: &str, run: &str) -> Result<BookmarkEntry> {
         let number = self.stored_job(job)?.value.number;
-        let until = self.stored_run(number, job, run)?.value.place.number;
         let head = self.retry(Kind::Bookmark, job, || {
             let (old, unchanged) = self.head(number)?;
             let mut history = self.history(number, &old)?;
-            history.check(job, run, until)?;
-            let split = history.steps.partition_point(|step| step.number <= until);
-            let undone = history.steps.split_off(split);
+            let kept = self.point(&history, (job, number), run)?.steps;
+            let undone = history.steps.split_off(kept);
             let last = history.steps.last();
             let head = BookmarkHead {
                 version: old.version + 1,
@@ -125,6 +138,44 @@ impl TenantJobs {
             Ok(head)
         })?;
         self.entry(job, number, head)
+    }
+
+    /// What the bookmark was after a run, which is refused where that is not known.
+    fn point(&self, history: &History, job: (&str, u64), run: &str) -> Result<Point> {
+        let (name, number) = job;
+        let found = self.stored_run(number, name, run)?.value;
+        let not_yet = || {
+            Error::invalid(format!(
+                "run {run} of job {name} has not ended: what the bookmark will be after it is not known yet; wait for it or \
+                 name another run"
+            ))
+        };
+        let end = end_of(&found).ok_or_else(not_yet)?;
+        let steps = match history.position(found.place.number) {
+            Some(position) => position + 1,
+            None => {
+                history.check(name, run, end)?;
+                self.steps_before(history, number, end)?
+            }
+        };
+        Ok(Point { steps, end })
+    }
+
+    /// How many of the steps had been made when a run ended that made none itself: it read nothing, failed, or left the
+    /// bookmark. The bookmark was then what the last run before it had left.
+    fn steps_before(&self, history: &History, job: u64, end: End) -> Result<usize> {
+        for (position, moved) in history.steps.iter().enumerate().rev() {
+            let place = Place {
+                job,
+                number: moved.number,
+            };
+            let found = self.read::<StoredRun>(Tree::Run, &stored::run(place))?;
+            let other = found.and_then(|found| end_of(&found.value));
+            if other.is_some_and(|other| other <= end) {
+                return Ok(position + 1);
+            }
+        }
+        Ok(0)
     }
 
     /// Undoes steps, the newest first, and removes them.
@@ -201,8 +252,8 @@ impl TenantJobs {
         self.entry(job, number, head)
     }
 
-    /// The files that runs read after `from` and up to `to`, as what is to be read by each source of `nodes`; runs are
-    /// named by their ids, and without them the first and the last are meant.
+    /// The files that runs read after `from` and up to `to`, in the order in which they moved the bookmark, as what is to
+    /// be read by each source of `nodes`; runs are named by their ids, and without them the first and the last are meant.
     pub(crate) fn read_between(
         &self,
         job: (&str, u64),
@@ -213,29 +264,30 @@ impl TenantJobs {
         let (name, number) = job;
         let (head, _) = self.head(number)?;
         let history = self.history(number, &head)?;
-        let number_of = |run: &str| -> Result<u64> {
-            Ok(self.stored_run(number, name, run)?.value.place.number)
-        };
-        let after = match from {
-            Some(run) => {
-                let number = number_of(run)?;
-                history.check(name, run, number)?;
-                number
-            }
-            None => 0,
-        };
+        let point = |run: Option<&str>| run.map(|run| self.point(&history, job, run)).transpose();
+        let (first, last) = (point(from)?, point(to)?);
+        if let (Some(first), Some(last)) = (first, last)
+            && last < first
+        {
+            return Err(Error::invalid(format!(
+                "the run of --job-bookmark-to, {}, ended before that of --job-bookmark-from, {}: between them is nothing; \
+                 exchange them",
+                to.unwrap_or_default(),
+                from.unwrap_or_default()
+            )));
+        }
         if from.is_none() && history.from > 0 {
             return Err(Error::invalid(format!(
                 "what the first runs of job {name} read is not kept apart any more: name a later one in --job-bookmark-from"
             )));
         }
-        let until = to.map(number_of).transpose()?.unwrap_or(u64::MAX);
+        let after = first.map_or(0, |first| first.steps);
+        let until = last.map_or(history.steps.len(), |last| last.steps);
         let mut all: BTreeMap<String, NodeBookmark> = sources(nodes)
             .into_iter()
             .map(|node| (node, NodeBookmark::default()))
             .collect();
-        let chosen = history.steps.iter();
-        for moved in chosen.filter(|step| step.number > after && step.number <= until) {
+        for moved in &history.steps[after..until] {
             let place = Place {
                 job: number,
                 number: moved.number,
@@ -277,7 +329,18 @@ impl TenantJobs {
             nodes: steps.keys().cloned().collect(),
             bytes,
         });
-        for moved in history.bound() {
+        let dropped = history.bound();
+        if let Some(last) = dropped.last() {
+            let last = Place {
+                job: place.job,
+                number: last.number,
+            };
+            let found = self.read::<StoredRun>(Tree::Run, &stored::run(last))?;
+            let end = found.and_then(|found| end_of(&found.value));
+            // One that is dropped at once ends in this transaction.
+            history.since_unix_millis = end.map_or(self.now().unix_millis(), |(millis, _)| millis);
+        }
+        for moved in dropped {
             transaction = removed(transaction, place.job, &moved);
         }
         let record = stored::encode(&history)?;
@@ -299,6 +362,7 @@ impl TenantJobs {
         });
         let history = History {
             from: tally.newest + 1,
+            since_unix_millis: self.now().unix_millis(),
             steps: Vec::new(),
         };
         let record = stored::encode(&history)?;
@@ -311,11 +375,17 @@ impl TenantJobs {
         Ok(found.map_or(
             History {
                 from: head.run,
-                steps: Vec::new(),
+                ..History::default()
             },
             |found| found.value,
         ))
     }
+}
+
+/// When a run ended; nothing while it waits or is under way.
+fn end_of(run: &StoredRun) -> Option<End> {
+    let ended = run.run.completed_on?;
+    Some((ended.unix_millis(), run.place.number))
 }
 
 fn removed(transaction: Transaction, job: u64, moved: &Moved) -> Transaction {
@@ -340,9 +410,19 @@ fn sources(nodes: &Nodes) -> Vec<String> {
 }
 
 impl History {
-    /// Whether what the bookmark was after run `number` is known.
-    fn check(&self, job: &str, run: &str, number: u64) -> Result<()> {
-        if number >= self.from {
+    /// Where the step of a run is, if it moved the bookmark and that was neither undone nor is too long ago.
+    fn position(&self, number: u64) -> Option<usize> {
+        self.steps.iter().position(|step| step.number == number)
+    }
+
+    /// Whether what the bookmark was after a run that has no step is known.
+    fn check(&self, job: &str, run: &str, end: End) -> Result<()> {
+        let (_, number) = end;
+        let is_later = match self.since_unix_millis {
+            0 => number > self.from,
+            since => end > (since, self.from),
+        };
+        if is_later || number == self.from {
             return Ok(());
         }
         Err(Error::invalid(format!(
@@ -459,18 +539,34 @@ mod tests {
             bytes: MAX_STEP_BYTES / 3,
         };
         let mut history = History {
-            from: 0,
-            steps: (1..=3).map(step).collect(),
+            steps: Vec::from([7, 5, 6].map(step)),
+            ..History::default()
         };
         assert_eq!(history.bound(), []);
-        history.steps.push(step(4));
+        history.steps.push(step(8));
         let dropped = history.bound();
         assert_eq!(
             dropped.iter().map(|step| step.number).collect::<Vec<_>>(),
-            [1]
+            [7]
         );
-        // After run 1 all later steps can be undone; what was before it is gone.
-        history.check("j", "jr_1", 1).unwrap();
-        history.check("j", "jr_0", 0).unwrap_err();
+        // After run 7 all later steps can be undone; what was before it is gone.
+        history.since_unix_millis = 70;
+        assert_eq!(history.position(5), Some(0));
+        history.check("j", "jr_7", (70, 7)).unwrap();
+        history.check("j", "jr_8", (60, 8)).unwrap_err();
+        history.check("j", "jr_2", (80, 2)).unwrap();
+        history.steps.push(step(9));
+        assert_eq!(history.bound().len(), 1);
+        history.since_unix_millis = 75;
+        // Run 5 came after it.
+        history.check("j", "jr_7", (70, 7)).unwrap_err();
+        history.check("j", "jr_5", (75, 5)).unwrap();
+    }
+
+    #[test]
+    fn a_history_without_times_goes_by_numbers() {
+        let history: History = serde_json::from_str(r#"{"from":3,"steps":[]}"#).unwrap();
+        history.check("j", "jr_2", (90, 2)).unwrap_err();
+        history.check("j", "jr_3", (90, 3)).unwrap();
     }
 }

@@ -211,6 +211,7 @@ impl TenantJobs {
             metrics: RunMetrics::default(),
             problem: None,
             definition: None,
+            ran_arguments: None,
         })
     }
 

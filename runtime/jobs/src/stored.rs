@@ -8,7 +8,7 @@
 //! run  1|job|MAX - number                       StoredRun; newest first
 //! run  2|job|run id                             its number
 //! run  3|job                                    Tally
-//! run  5|job|digest                             StoredDefinition, what runs ran
+//! run  5|job|digest                             RanDefinition, a graph that runs ran
 //! run  4|job|number[|piece]                     LogLine, those of a run that came together
 //! due  1|9 - priority|millis|job|number         empty; a waiting run, in the order in which they begin
 //! due  2|job|number                             empty; a run that is under way
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tenon_store::{Key, Record, Tenant, Tree};
 
 use crate::error::Result;
-use crate::job::{Job, Tags};
+use crate::job::{Arguments, Job, Tags};
 use crate::metrics::RunMetrics;
 use crate::problem::Problem;
 use crate::run::JobRun;
@@ -74,9 +74,12 @@ pub(crate) struct StoredRun {
     /// Why it did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<Problem>,
-    /// Digest of what it runs, once it began.
+    /// Digest of the graph that it runs, once it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) definition: Option<String>,
+    /// The arguments that it runs with, those of its job included, once it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ran_arguments: Option<Arguments>,
 }
 
 /// Which run, among the tenant's.
@@ -174,7 +177,7 @@ pub(crate) fn run_log(place: Place) -> Key {
     logs(place.job).with_u64(place.number)
 }
 
-/// Below which the definitions lie that runs of a job ran.
+/// Below which the graphs lie that runs of a job ran.
 pub(crate) fn definitions(job: u64) -> Key {
     Key::new().with_u8(5).with_u64(job)
 }

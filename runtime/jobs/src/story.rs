@@ -43,6 +43,29 @@ pub struct Told {
     pub run: JobRun,
     /// In the order in which they were added.
     pub lines: Vec<Line>,
+    place: Place,
+}
+
+impl Told {
+    /// Which stream it is, without what it says.
+    #[must_use]
+    pub fn stream(&self) -> Stream {
+        Stream {
+            begun_unix_millis: self.run.started_on.unix_millis(),
+            run: self.run.id.clone(),
+            place: self.place,
+        }
+    }
+}
+
+/// Which run's stream, to be read later. Their order is that in which their runs were accepted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream {
+    /// When the run was accepted.
+    pub begun_unix_millis: u64,
+    /// The run's id.
+    pub run: String,
+    place: Place,
 }
 
 impl TenantJobs {
@@ -51,13 +74,25 @@ impl TenantJobs {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn told(&self, run: &str, channel: Channel) -> Result<Option<Told>> {
-        let Some(place) = self.place_of(run)? else {
-            return Ok(None);
-        };
-        let Some(found) = self.read::<StoredRun>(Tree::Run, &stored::run(place))? else {
-            return Ok(None);
-        };
-        self.tell(found.value, channel)
+        match self.place_of(run)? {
+            Some(place) => self.told_at(place, channel),
+            None => Ok(None),
+        }
+    }
+
+    /// What is said in a stream by now; `None` when its job was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub fn told_of(&self, stream: &Stream, channel: Channel) -> Result<Option<Told>> {
+        self.told_at(stream.place, channel)
+    }
+
+    fn told_at(&self, place: Place, channel: Channel) -> Result<Option<Told>> {
+        match self.read::<StoredRun>(Tree::Run, &stored::run(place))? {
+            Some(found) => self.tell(found.value, channel),
+            None => Ok(None),
+        }
     }
 
     /// What is said in a stream of a run that [`Self::visit_runs`] showed; `None` when that is nothing.
@@ -65,6 +100,7 @@ impl TenantJobs {
         let log = self.log_of(run.place)?;
         let lines = lines(&run, log, channel);
         Ok((!lines.is_empty()).then_some(Told {
+            place: run.place,
             run: run.run,
             lines,
         }))
@@ -82,7 +118,7 @@ impl TenantJobs {
         })
     }
 
-    /// Shows every stream that says something to `visit`, job by job.
+    /// Shows every stream that says something to `visit`, job by job, and holds one at a time.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).

@@ -885,6 +885,167 @@ fn a_bookmark_goes_back_to_runs_that_are_known_and_to_no_others() {
     assert!(left.unwrap().records.is_empty(), "nothing is left of it");
 }
 
+/// A job whose runs go by its bookmark.
+fn create_by_bookmark(jobs: &TenantJobs) {
+    let enable = ("--job-bookmark-option", "job-bookmark-enable");
+    let by_bookmark = JobDefinition {
+        default_arguments: Some(arguments(&[enable])),
+        ..definition(1, 0)
+    };
+    jobs.create_job("j", by_bookmark, Tags::new()).unwrap();
+}
+
+fn start_with(jobs: &TenantJobs, own: &[(&str, &str)]) -> String {
+    let start = StartRun {
+        arguments: Some(arguments(own)),
+        ..StartRun::default()
+    };
+    jobs.start_run("j", &start).unwrap()
+}
+
+/// Ends the run that was given last: it has read a file, or nothing.
+fn succeed_with(bench: &Bench, scheduler: &mut Scheduler, read: Option<&str>) {
+    let given = bench.last();
+    given.report(Report::Started);
+    given.report(Report::Ended(Outcome::Succeeded(Success {
+        bookmarks: read.map_or_else(BTreeMap::new, |path| bookmarks("n", path)),
+        ..Success::default()
+    })));
+    scheduler.tick().unwrap();
+    bench.advance(1);
+}
+
+/// The runs that the bookmark of the job is known to have been moved by.
+fn moved(jobs: &TenantJobs) -> Vec<String> {
+    let runs = jobs.bookmark_state("j").unwrap().runs.into_iter();
+    runs.map(|(run, _)| run).collect()
+}
+
+#[test]
+fn a_bookmark_goes_back_in_the_order_in_which_runs_moved_it() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    create_by_bookmark(&jobs);
+    let mut scheduler = bench.scheduler(1);
+    let idle = start(&jobs, "j");
+    let (second, third) = (start(&jobs, "j"), start(&jobs, "j"));
+    let urgent = start_with(&jobs, &[("--tenon-priority", "9")]);
+    scheduler.tick().unwrap();
+    assert_eq!(bench.last().request.run, urgent);
+    for read in [Some("urgent"), None, Some("second"), Some("third")] {
+        succeed_with(&bench, &mut scheduler, read);
+    }
+    assert_eq!(
+        moved(&jobs),
+        [urgent.clone(), second.clone(), third.clone()]
+    );
+
+    let pause = ("--job-bookmark-option", "job-bookmark-pause");
+    let mut between = |from: &str, to: &str| {
+        let range = [
+            pause,
+            ("--job-bookmark-from", from),
+            ("--job-bookmark-to", to),
+        ];
+        let (run, given) = run_by_bookmark(&bench, &mut scheduler, &range, BTreeMap::new());
+        bench.advance(1);
+        match given {
+            Some(given) => Ok(given["n"].files.keys().cloned().collect::<Vec<_>>()),
+            None => Err(problem_of(jobs.get_run("j", &run).unwrap())),
+        }
+    };
+    assert_eq!(between(&urgent, &second).unwrap(), ["second"]);
+    assert_eq!(between(&second, &third).unwrap(), ["third"]);
+    assert_eq!(between(&idle, &third).unwrap(), ["second", "third"]);
+    let refused = between(&third, &urgent).unwrap_err();
+    assert!(refused.contains("exchange them"), "{refused}");
+    // Nothing was read between them, and they are the wrong way round.
+    let refused = between(&idle, &urgent).unwrap_err();
+    assert!(refused.contains("exchange them"), "{refused}");
+
+    // One that moved nothing stands for the one that ended before it, whatever their numbers.
+    let entry = jobs.rewind_bookmark("j", &idle).unwrap();
+    assert_eq!(entry.run_id.as_ref(), Some(&urgent));
+    assert_eq!(moved(&jobs), [urgent]);
+    let (_, given) = run_by_bookmark(&bench, &mut scheduler, &[], BTreeMap::new());
+    assert_eq!(given, Some(bookmarks("n", "urgent")));
+}
+
+#[test]
+fn a_run_that_waited_during_a_reset_can_be_gone_back_to() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    create_by_bookmark(&jobs);
+    let mut scheduler = bench.scheduler(1);
+    let before = start(&jobs, "j");
+    scheduler.tick().unwrap();
+    succeed_with(&bench, &mut scheduler, Some("before"));
+    let under_way = start(&jobs, "j");
+    let (waiting, idle) = (start(&jobs, "j"), start(&jobs, "j"));
+    scheduler.tick().unwrap();
+    jobs.reset_bookmark("j").unwrap();
+    let refused = jobs.rewind_bookmark("j", &waiting).unwrap_err().to_string();
+    assert!(refused.contains("has not ended"), "{refused}");
+    for read in [Some("a"), Some("b"), None] {
+        succeed_with(&bench, &mut scheduler, read);
+    }
+    assert_eq!(moved(&jobs), [under_way.clone(), waiting.clone()]);
+    let back_to = |run: &str| jobs.rewind_bookmark("j", run).map(|entry| entry.run_id);
+    assert_eq!(back_to(&idle).unwrap(), Some(waiting.clone()));
+    assert_eq!(back_to(&waiting).unwrap(), Some(waiting));
+    assert_eq!(back_to(&under_way).unwrap(), Some(under_way));
+    let refused = back_to(&before).unwrap_err().to_string();
+    assert!(refused.contains("is not known any more"), "{refused}");
+}
+
+#[test]
+fn the_end_of_a_range_must_be_known() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    create_by_bookmark(&jobs);
+    let mut scheduler = bench.scheduler(1);
+    let (before, _) = run_by_bookmark(&bench, &mut scheduler, &[], bookmarks("n", "a"));
+    bench.advance(1);
+    jobs.reset_bookmark("j").unwrap();
+    bench.advance(1);
+    let (after, _) = run_by_bookmark(&bench, &mut scheduler, &[], bookmarks("n", "b"));
+    let range = [
+        ("--job-bookmark-option", "job-bookmark-pause"),
+        ("--job-bookmark-from", after.as_str()),
+        ("--job-bookmark-to", before.as_str()),
+    ];
+    let (run, given) = run_by_bookmark(&bench, &mut scheduler, &range, BTreeMap::new());
+    assert_eq!(given, None);
+    let problem = problem_of(jobs.get_run("j", &run).unwrap());
+    assert!(problem.contains("is not known any more"), "{problem}");
+}
+
+#[test]
+fn a_graph_is_kept_once_whatever_the_arguments_of_its_runs() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    jobs.create_job("j", definition(1, 0), Tags::new()).unwrap();
+    let mut scheduler = bench.scheduler(1);
+    let graphs = || {
+        let all = bench
+            .store
+            .scan(ONE, Tree::Run, &stored::definitions(1), None, 100);
+        all.unwrap().records
+    };
+    let mut run =
+        |day: &str| run_by_bookmark(&bench, &mut scheduler, &[("--ds", day)], BTreeMap::new()).0;
+    let first = run("2026-01-01");
+    let kept = graphs();
+    let second = run("2026-01-02");
+    assert_eq!((kept.len(), graphs().len()), (1, 1));
+    assert_eq!(graphs()[0].1.seq, kept[0].1.seq, "it is not written again");
+    let day = |run: &str| jobs.ran("j", run).unwrap().unwrap().arguments["--ds"].clone();
+    assert_eq!(
+        (day(&first), day(&second)),
+        ("2026-01-01".to_owned(), "2026-01-02".to_owned())
+    );
+}
+
 #[test]
 fn what_a_run_ran_is_kept_when_its_job_changes() {
     let bench = Bench::new();

@@ -1,13 +1,16 @@
 //! `FilterLogEvents` and `GetLogEvents`: lines of streams.
 //!
 //! Lines of a stream have numbers and are only added, so a page is known by the number of its next line. Several streams
-//! are searched one after the other, in the order in which their runs began.
+//! are searched one after the other, in the order in which their runs were accepted, and read one at a time.
+//!
+//! Lines that come later in a stream before the one where a page ends would be passed over by a token. So the last page
+//! has none while a run before is under way, or waits: who asks again without one misses nothing.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tenon_jobs::{Line, Told};
+use tenon_jobs::{JobRun, Line, Stream, Told};
 
 use super::pattern::Pattern;
 use super::shapes::{Filter, Get};
@@ -39,7 +42,7 @@ pub(super) fn filter(context: &Context, input: &Filter) -> Result<Value, Fault> 
         input.log_group_identifier.as_deref(),
     )?;
     let pattern = Pattern::read(input.filter_pattern.as_deref().unwrap_or_default())?;
-    let streams = searched(context, &group, input)?;
+    let searched = Searched::by(context, &group, input)?;
     let named = input.log_stream_names.as_deref().unwrap_or_default();
     let names = named.join(":");
     let prefix = input.log_stream_name_prefix.as_deref().unwrap_or_default();
@@ -55,18 +58,23 @@ pub(super) fn filter(context: &Context, input: &Filter) -> Result<Value, Fault> 
     let wanted = |line: &Line| {
         is_between(line, input.start_time, input.end_time) && pattern.wants(&line.message)
     };
-    for told in &streams {
-        let begun = told.run.started_on.unix_millis();
+    let mut is_full = false;
+    for stream in &searched.streams {
         let first = match &from {
-            Some(at) if (at.begun, at.stream.as_str()) > (begun, told.run.id.as_str()) => continue,
-            Some(at) if at.stream == told.run.id => at.line,
+            Some(at) if at.order() > (stream.begun_unix_millis, stream.run.as_str()) => continue,
+            Some(at) if at.stream == stream.run => at.line,
             _ => 0,
         };
-        if !page.fill(told, first, &wanted) {
+        let Some(told) = context.jobs.told_of(stream, group.channel)? else {
+            continue;
+        };
+        is_full = !page.fill(&told, first, &wanted);
+        if is_full {
             break;
         }
     }
-    let next = page.next.map(|at| context.tokens.seal(&scope, &at.write()));
+    let next = continued(page.next, from.as_ref(), searched.open.as_ref(), is_full);
+    let next = next.map(|at| context.tokens.seal(&scope, &at.write()));
     let mut answer = json!({"events": page.events, "searchedLogStreams": []});
     if let Some(next) = next {
         answer["nextToken"] = json!(next);
@@ -74,70 +82,107 @@ pub(super) fn filter(context: &Context, input: &Filter) -> Result<Value, Fault> 
     Ok(answer)
 }
 
-/// The streams that a request names, or all that it does not exclude, in the order in which their runs began.
-fn searched(context: &Context, group: &Group, input: &Filter) -> Result<Vec<Told>, Fault> {
-    let mut streams = Vec::new();
-    match (&input.log_stream_names, &input.log_stream_name_prefix) {
-        (Some(_), Some(_)) => {
-            return Err(invalid(
+/// Where the list goes on after a page, if a token is to say so. `open` is the first run that has not ended.
+fn continued(
+    next: Option<At>,
+    from: Option<&At>,
+    open: Option<&Order>,
+    is_full: bool,
+) -> Option<At> {
+    let mut at = next?;
+    let passes = open.is_some_and(|(begun, run)| (*begun, run.as_str()) < at.order());
+    at.has_passed_open = passes || from.is_some_and(|from| from.has_passed_open);
+    (is_full || !at.has_passed_open).then_some(at)
+}
+
+/// When a run was accepted, and its id.
+type Order = (u64, String);
+
+/// What a request searches.
+struct Searched {
+    /// In their order.
+    streams: BTreeSet<Stream>,
+    /// The first run that may say more, or begin to.
+    open: Option<Order>,
+}
+
+impl Searched {
+    /// The streams that a request names, or all that it does not exclude.
+    fn by(context: &Context, group: &Group, input: &Filter) -> Result<Self, Fault> {
+        match (&input.log_stream_names, &input.log_stream_name_prefix) {
+            (Some(_), Some(_)) => Err(invalid(
                 "give logStreamNames or logStreamNamePrefix, not both",
-            ));
-        }
-        (Some(names), None) => {
-            for name in names {
-                streams.push(stream(context, group, name)?);
+            )),
+            (Some(names), None) => Self::named(context, group, names),
+            (None, prefix) => {
+                Self::found(context, group, input, prefix.as_deref().unwrap_or_default())
             }
-        }
-        (None, prefix) => {
-            let prefix = prefix.as_deref().unwrap_or_default();
-            let (from, until) = (input.start_time, input.end_time);
-            let overlaps = |told: &Told| {
-                let first = told.lines.first().map(|line| line.time.unix_millis());
-                let last = told.lines.last().map(|line| line.time.unix_millis());
-                from.is_none_or(|from| last >= Some(from))
-                    && until.is_none_or(|until| first <= Some(until))
-            };
-            let is_known = Cell::new(false);
-            let mut found = Newest::default();
-            context.jobs.visit_told(
-                group.channel,
-                |run| {
-                    let is_here = run.log_group_name == group.base();
-                    is_known.set(is_known.get() || is_here);
-                    is_here && run.id.starts_with(prefix)
-                },
-                |told| {
-                    if overlaps(&told) {
-                        found.add(told);
-                    }
-                },
-            )?;
-            if !is_known.get() {
-                return Err(not_found("log group"));
-            }
-            streams = found.0.into_values().collect();
         }
     }
-    streams.sort_by(|a, b| order(a).cmp(&order(b)));
-    streams.dedup_by(|a, b| a.run.id == b.run.id);
-    Ok(streams)
-}
 
-fn order(told: &Told) -> (u64, &str) {
-    (told.run.started_on.unix_millis(), &told.run.id)
-}
-
-/// The streams of the newest runs.
-#[derive(Default)]
-struct Newest(BTreeMap<(u64, String), Told>);
-
-impl Newest {
-    fn add(&mut self, told: Told) {
-        let (begun, id) = order(&told);
-        self.0.insert((begun, id.to_owned()), told);
-        if self.0.len() > SEARCHED {
-            self.0.pop_first();
+    fn named(context: &Context, group: &Group, names: &[String]) -> Result<Self, Fault> {
+        let (mut streams, mut open) = (BTreeSet::new(), None);
+        for name in names {
+            let told = stream(context, group, name)?;
+            note_open(&mut open, &told.run);
+            streams.insert(told.stream());
         }
+        Ok(Self { streams, open })
+    }
+
+    fn found(
+        context: &Context,
+        group: &Group,
+        input: &Filter,
+        prefix: &str,
+    ) -> Result<Self, Fault> {
+        let (from, until) = (input.start_time, input.end_time);
+        let overlaps = |told: &Told| {
+            let first = told.lines.first().map(|line| line.time.unix_millis());
+            let last = told.lines.last().map(|line| line.time.unix_millis());
+            from.is_none_or(|from| last >= Some(from))
+                && until.is_none_or(|until| first <= Some(until))
+        };
+        let (is_known, open) = (Cell::new(false), RefCell::new(None));
+        let mut streams = BTreeSet::new();
+        context.jobs.visit_told(
+            group.channel,
+            |run| {
+                let is_here = run.log_group_name == group.base();
+                is_known.set(is_known.get() || is_here);
+                let is_wanted = is_here && run.id.starts_with(prefix);
+                if is_wanted {
+                    note_open(&mut open.borrow_mut(), run);
+                }
+                is_wanted
+            },
+            |told| {
+                if overlaps(&told) {
+                    streams.insert(told.stream());
+                }
+                if streams.len() > SEARCHED {
+                    streams.pop_first();
+                }
+            },
+        )?;
+        if !is_known.get() {
+            return Err(not_found("log group"));
+        }
+        Ok(Self {
+            streams,
+            open: open.into_inner(),
+        })
+    }
+}
+
+/// Keeps the first of the runs that have not ended.
+fn note_open(open: &mut Option<Order>, run: &JobRun) {
+    if run.job_run_state.is_final() {
+        return;
+    }
+    let order = (run.started_on.unix_millis(), run.id.clone());
+    if open.as_ref().is_none_or(|first| order < *first) {
+        *open = Some(order);
     }
 }
 
@@ -154,27 +199,41 @@ fn is_between(line: &Line, start: Option<u64>, end: Option<u64>) -> bool {
 }
 
 /// Where a page ends: the line that would be the next.
+#[derive(Debug, PartialEq)]
 struct At {
     begun: u64,
     stream: String,
     line: usize,
+    /// Before it is a stream that had not ended when it was read.
+    has_passed_open: bool,
 }
 
 impl At {
+    fn order(&self) -> (u64, &str) {
+        (self.begun, &self.stream)
+    }
+
     fn read(text: &str) -> Result<Self, Fault> {
-        let parts: Vec<&str> = text.splitn(3, ':').collect();
-        let [begun, line, stream] = parts[..] else {
+        let parts: Vec<&str> = text.splitn(4, ':').collect();
+        let [begun, line, has_passed_open, stream] = parts[..] else {
             return Err(unreadable());
         };
         Ok(Self {
             begun: begun.parse().map_err(|_| unreadable())?,
             line: line.parse().map_err(|_| unreadable())?,
             stream: stream.to_owned(),
+            has_passed_open: has_passed_open.parse().map_err(|_| unreadable())?,
         })
     }
 
     fn write(&self) -> String {
-        format!("{}:{}:{}", self.begun, self.line, self.stream)
+        let Self {
+            begun,
+            stream,
+            line,
+            has_passed_open,
+        } = self;
+        format!("{begun}:{line}:{has_passed_open}:{stream}")
     }
 }
 
@@ -208,6 +267,7 @@ impl Page {
                 begun: told.run.started_on.unix_millis(),
                 stream: told.run.id.clone(),
                 line: number + 1,
+                has_passed_open: false,
             });
         }
         true
@@ -280,4 +340,44 @@ fn fitting<'a>(lines: impl Iterator<Item = &'a &'a Line>, limit: usize) -> usize
         *number == 0 || (*number < limit && bytes <= PAGE_BYTES)
     };
     lines.enumerate().take_while(fits).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(begun: u64, has_passed_open: bool) -> At {
+        At {
+            begun,
+            stream: "jr_b".to_owned(),
+            line: 3,
+            has_passed_open,
+        }
+    }
+
+    #[test]
+    fn no_token_passes_over_a_stream_that_may_say_more() {
+        let open = |begun: u64, run: &str| Some((begun, run.to_owned()));
+        let goes_on = |from: Option<&At>, open: Option<Order>, is_full: bool| {
+            continued(Some(at(5, false)), from, open.as_ref(), is_full)
+        };
+        assert_eq!(goes_on(None, None, false), Some(at(5, false)));
+        assert_eq!(goes_on(None, open(5, "jr_b"), false), Some(at(5, false)));
+        assert_eq!(goes_on(None, open(9, "jr_a"), false), Some(at(5, false)));
+        assert_eq!(goes_on(None, open(5, "jr_a"), false), None);
+        assert_eq!(goes_on(None, open(4, "jr_c"), false), None);
+        // A full page has one; that it passed an open stream goes with it to the last page.
+        assert_eq!(goes_on(None, open(4, "jr_c"), true), Some(at(5, true)));
+        assert_eq!(goes_on(Some(&at(4, true)), None, false), None);
+        assert_eq!(continued(None, None, None, false), None);
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_was_written() {
+        for has_passed_open in [false, true] {
+            let place = at(7, has_passed_open);
+            assert_eq!(At::read(&place.write()).unwrap(), place);
+        }
+        assert!(At::read("7:3:jr_b").is_err() && At::read("7:3:1:jr_b").is_err());
+    }
 }

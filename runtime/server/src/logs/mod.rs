@@ -10,7 +10,8 @@
 //! be written here, and nothing is lost while its run is kept.
 //!
 //! **A page with events has a token**, as CloudWatch's have: who asks with it again gets what was added since, and an
-//! empty page without a token. Airflow's hook goes by that.
+//! empty page without a token. Airflow's hook goes by that. Over several streams the last page has none while an earlier
+//! one may say more, which a token would pass over.
 
 mod events;
 mod pattern;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenon_jobs::{JobRun, Jobs, Prices, RunMetrics, StartRun, TenantJobs, WholeRun};
+use tenon_jobs::{Jobs, Prices, StartRun, TenantJobs, WholeRun};
 use utoipa::ToSchema;
 
 use super::asked::{Asked, Caller, fault, perform};
@@ -166,15 +166,6 @@ impl Run {
         Ok(Self {
             metrics: Some(nodes.map_err(|error| Fault::internal(&error.to_string()))?),
             ..Self::of(run)
-        })
-    }
-
-    /// One that was started now.
-    fn begun(run: JobRun) -> Self {
-        Self::of(WholeRun {
-            run,
-            metrics: RunMetrics::default(),
-            problem: None,
         })
     }
 
@@ -361,9 +352,9 @@ pub(crate) async fn start(State(runs): State<Runs>, asked: Asked) -> Response {
         };
         let run = runs.change(asked, "rest:StartRun", |jobs, job| {
             let id = jobs.start_run(job, &start)?;
-            jobs.get_run(job, &id)
+            jobs.get_whole_run(job, &id)
         })?;
-        Ok(Run::begun(run))
+        Ok(Run::of(runs.priced(run)))
     })
     .await
 }
@@ -492,9 +483,9 @@ pub(crate) async fn stop(State(runs): State<Runs>, asked: Asked) -> Response {
         let id = asked.path("run").to_owned();
         let run = runs.change(asked, "rest:StopRun", |jobs, job| {
             jobs.stop_run(job, &id)?;
-            jobs.get_run(job, &id)
+            jobs.get_whole_run(job, &id)
         })?;
-        Ok(Run::begun(run))
+        Run::with_nodes(runs.priced(run))
     })
     .await
 }
