@@ -26,7 +26,7 @@ use super::weight::{self, Weights};
 use super::{GuestNode, MapProvider, StreamProvider, register};
 use crate::error::{Error, Result, plain_text};
 use crate::shared::SharedProvider;
-use crate::transform::mentions;
+use crate::transform::{mentions, passed_over};
 
 /// Expands a `plan` function over its inputs. Returns its outputs by name, the result first.
 pub(crate) async fn expand(
@@ -326,6 +326,11 @@ async fn planned(
 ) -> datafusion::error::Result<Option<LogicalPlan>> {
     if !is_query(&statement) {
         return Ok(None);
+    }
+    if let Statement::Statement(query) = &statement
+        && let Some(said) = passed_over(query)
+    {
+        return Err(DataFusionError::Plan(said));
     }
     let plan = context.state().statement_to_plan(statement).await?;
     let only_queries = SQLOptions::new()

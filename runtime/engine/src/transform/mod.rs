@@ -41,7 +41,7 @@ pub(crate) use fill_missing_values::Filling;
 pub(crate) use filter::filter;
 pub(crate) use join::join;
 pub(crate) use merge::merge;
-pub(crate) use query::{is_plain, mentions};
+pub(crate) use query::{is_plain, mentions, passed_over};
 pub(crate) use rename_field::rename_field;
 pub(crate) use route::route;
 pub(crate) use spigot::Sampling;

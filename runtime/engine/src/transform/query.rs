@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor,
+    Expr, GroupByExpr, ObjectName, Query, Select, Statement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -17,14 +17,23 @@ use datafusion::sql::sqlparser::parser::Parser;
 /// How often a table may come to be read, at most as far as 2 goes: as often as its name stands in the query, and at
 /// least twice where the query may repeat a part of itself.
 pub(crate) fn mentions(sql: &str, name: &str) -> usize {
+    mentions_of(sql, &[name])
+}
+
+/// The same for a table of several names, none of them twice.
+pub(crate) fn mentions_of(sql: &str, names: &[&str]) -> usize {
+    let count: usize = names.iter().map(|name| count(sql, name)).sum();
+    count.max(if may_repeat(sql) { 2 } else { 1 })
+}
+
+fn count(sql: &str, name: &str) -> usize {
     let is_of_words = |c: char| c.is_alphanumeric() || c == '_';
-    let count = if name.chars().all(is_of_words) {
+    if name.chars().all(is_of_words) {
         let words = sql.split(|c: char| !is_of_words(c));
         words.filter(|word| word.eq_ignore_ascii_case(name)).count()
     } else {
         sql.to_lowercase().matches(&name.to_lowercase()).count()
-    };
-    count.max(if may_repeat(sql) { 2 } else { 1 })
+    }
 }
 
 /// Whether a part of the query may be planned more than once: a common table expression that is named twice or is
@@ -80,7 +89,7 @@ impl Visitor for Repeats {
     }
 }
 
-/// What is said of a table in the query and DataFusion passes over.
+/// What the query says and DataFusion passes over, as a sentence.
 pub(crate) fn passed_over(statement: &Statement) -> Option<String> {
     statement.visit(&mut PassedOver).break_value()
 }
@@ -98,7 +107,28 @@ impl Visitor for PassedOver {
         };
         match is_plain {
             true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(factor.to_string()),
+            false => ControlFlow::Break(format!(
+                "a table has a name, arguments and an alias here, and nothing else: {factor}"
+            )),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+        let refuse = |what: &str| ControlFlow::Break(format!("a query has no {what} here"));
+        if select.prewhere.is_some() {
+            return refuse("PREWHERE");
+        }
+        if !select.connect_by.is_empty() {
+            return refuse("CONNECT BY");
+        }
+        let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) =
+            &select.group_by;
+        match modifiers.first() {
+            Some(modifier) => ControlFlow::Break(format!(
+                "{modifier} does not stand behind the columns of GROUP BY here; write GROUP BY ROLLUP (...), CUBE (...) \
+                 or GROUPING SETS (...)"
+            )),
+            None => ControlFlow::Continue(()),
         }
     }
 }
@@ -177,5 +207,19 @@ mod tests {
         assert_eq!(said("select * from s as t (x), shout(1) u"), None);
         let sampled = said("select * from (select * from s tablesample (10 percent)) t");
         assert!(sampled.unwrap().contains("TABLESAMPLE"));
+        for (sql, word) in [
+            (
+                "select a, sum(v) from s group by a with rollup",
+                "WITH ROLLUP",
+            ),
+            ("select id from s prewhere id > 2", "PREWHERE"),
+            (
+                "select id from s start with id = 1 connect by prior id = up",
+                "CONNECT BY",
+            ),
+        ] {
+            assert!(said(sql).is_some_and(|said| said.contains(word)), "{sql}");
+        }
+        assert_eq!(said("select a, sum(v) from s group by rollup (a)"), None);
     }
 }

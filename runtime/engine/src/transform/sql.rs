@@ -76,10 +76,7 @@ fn heard(node: &SparkSql, statement: &Statement) -> Result<()> {
     };
     match passed_over(statement) {
         None => Ok(()),
-        Some(table) => Err(Error::node(
-            &node.name,
-            format!("a table has a name, arguments and an alias here, and nothing else: {table}"),
-        )),
+        Some(said) => Err(Error::node(&node.name, said)),
     }
 }
 
