@@ -12,9 +12,9 @@
 //! merges, and a sort counts what it holds twice: so a third of the whole is enough for all sorts at once, and a little
 //! more is kept for hash tables and plugins.
 //!
-//! A spiller's part is that of the consumer with all of its reservations together.
+//! As in that pool each reservation of a spiller may grow to the consumer's part: an operator that merges what it spilled
+//! holds a second one meanwhile. The whole is never exceeded.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use datafusion::common::human_readable_size;
@@ -36,27 +36,25 @@ pub(crate) struct HeadroomPool {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// Consumers that can spill, by their id, with what each holds.
-    spillers: HashMap<usize, usize>,
-    /// By all of those together.
+    /// Consumers that can spill.
+    spillers: usize,
+    /// Bytes of all of those together.
     spillable: usize,
-    /// By those that cannot spill.
+    /// Bytes of those that cannot.
     unspillable: usize,
 }
 
 impl Held {
-    /// What one spiller may hold of `total`.
+    /// What a reservation of a spiller may hold of `total`.
     fn part(&self, total: usize) -> usize {
         let headroom = (total / 8 * HEADROOM_EIGHTHS).max(self.unspillable);
-        total.saturating_sub(headroom) / self.spillers.len().max(1)
+        total.saturating_sub(headroom) / self.spillers.max(1)
     }
 
-    fn add(&mut self, consumer: &MemoryConsumer, bytes: usize) {
-        if consumer.can_spill() {
-            *self.spillers.entry(consumer.id()).or_default() += bytes;
-            self.spillable += bytes;
-        } else {
-            self.unspillable += bytes;
+    fn bytes_mut(&mut self, consumer: &MemoryConsumer) -> &mut usize {
+        match consumer.can_spill() {
+            true => &mut self.spillable,
+            false => &mut self.unspillable,
         }
     }
 }
@@ -88,48 +86,36 @@ impl MemoryPool for HeadroomPool {
 
     fn register(&self, consumer: &MemoryConsumer) {
         if consumer.can_spill() {
-            self.held.lock().spillers.insert(consumer.id(), 0);
+            self.held.lock().spillers += 1;
         }
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         if consumer.can_spill() {
-            self.held.lock().spillers.remove(&consumer.id());
+            self.held.lock().spillers -= 1;
         }
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.held.lock().add(reservation.consumer(), additional);
+        *self.held.lock().bytes_mut(reservation.consumer()) += additional;
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        let mut held = self.held.lock();
-        let consumer = reservation.consumer();
-        if consumer.can_spill() {
-            held.spillable -= shrink;
-            if let Some(bytes) = held.spillers.get_mut(&consumer.id()) {
-                *bytes -= shrink;
-            }
-        } else {
-            held.unspillable -= shrink;
-        }
+        *self.held.lock().bytes_mut(reservation.consumer()) -= shrink;
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let mut held = self.held.lock();
         let consumer = reservation.consumer();
         let free = self.total.saturating_sub(held.spillable + held.unspillable);
-        let left = if consumer.can_spill() {
-            let holds = held.spillers.get(&consumer.id()).copied();
-            let part = held.part(self.total);
-            part.saturating_sub(holds.unwrap_or_default()).min(free)
-        } else {
-            free
+        let left = match consumer.can_spill() {
+            true => free.min(held.part(self.total).saturating_sub(reservation.size())),
+            false => free,
         };
         if additional > left {
             return Err(self.exhausted(consumer, additional, left));
         }
-        held.add(consumer, additional);
+        *held.bytes_mut(consumer) += additional;
         Ok(())
     }
 
@@ -186,16 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_in_pieces_is_of_one_consumer() {
+    fn a_second_reservation_has_a_part_of_its_own_within_the_whole() {
         let pool = pool(800);
-        let whole = consumer(&pool, true);
-        whole.try_grow(500).unwrap();
-        let piece = whole.split(400);
-        assert!(whole.try_grow(1).is_err());
-        drop(piece);
-        whole.try_grow(400).unwrap();
-        drop(whole);
+        let table = consumer(&pool, true);
+        table.try_grow(500).unwrap();
+        let merge = table.new_empty();
+        assert!(merge.try_grow(301).is_err());
+        merge.try_grow(300).unwrap();
+        drop((table, merge));
         assert_eq!(pool.reserved(), 0);
+        consumer(&pool, true).try_grow(500).unwrap();
     }
 
     #[test]
