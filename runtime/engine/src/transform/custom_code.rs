@@ -268,7 +268,8 @@ mod tests {
         };
         let nodes = [("a", "Orders"), ("b", "Orders"), ("c", "a"), ("d", "Own")];
         let nodes = nodes.map(|(id, name)| source(id, name)).concat();
-        let job = Job::from_toml(&format!("name = 'j'\n{nodes}")).unwrap();
+        let target = "[nodes.out.S3GlueParquetTarget]\nName = 'out'\nInputs = ['a']\nPath = 'o'\n";
+        let job = Job::from_toml(&format!("name = 'j'\n{nodes}{target}")).unwrap();
         let mut code = node("select 1");
         code.inputs = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         let (aliases, clashes) = aliases(&code, &job);
