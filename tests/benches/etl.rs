@@ -32,7 +32,7 @@ use tenon_tests::{component, root, tenon};
 const ROUNDS: usize = 5;
 const CUSTOMERS: u64 = 10_000;
 const COUNTRIES: u64 = 20;
-const SUMS: &str = "select count(*), sum(orders), sum(quantity), cast(round(sum(amount)) as bigint), max(month) from t";
+const SUMS: &str = "select count(*), sum(orders), cast(sum(quantity) as bigint), cast(round(sum(amount)) as bigint), max(month) from t";
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
