@@ -104,8 +104,8 @@ pub struct Engine {
     config: EngineConfig,
     host: Host,
     registry: Registry,
-    catalog: Option<TenantCatalog>,
     place: Place,
+    /// The catalog too.
     connections: Connections,
     system: Vec<SystemTable>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
@@ -239,10 +239,9 @@ impl Engine {
             host,
             registry,
             connections: Connections {
-                catalog: catalog.clone(),
+                catalog,
                 ..Connections::default()
             },
-            catalog,
             place,
             system: Vec::new(),
             loaded: Mutex::default(),
@@ -373,6 +372,7 @@ impl Engine {
     pub async fn sql(&self, query: &str) -> Result<SendableRecordBatchStream> {
         let context = self.session()?;
         let bridge = self
+            .connections
             .catalog
             .as_ref()
             .map(|catalog| Arc::new(Bridge::new(catalog.clone(), self.place.clone())));
@@ -546,7 +546,7 @@ impl Engine {
         progress.publishing.store(true, Ordering::SeqCst);
         let mut targets = Vec::with_capacity(durable.len());
         for output in durable {
-            targets.push(output.commit(self.catalog.as_ref()).await?);
+            targets.push(output.commit(self.connections.catalog.as_ref()).await?);
         }
         Ok(targets)
     }

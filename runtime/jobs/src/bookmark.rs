@@ -36,7 +36,7 @@ pub struct SeenFile {
 
 impl SeenFile {
     /// Whether `self` may have other content than `other`, under the same path.
-    pub(crate) fn differs(&self, other: &Self) -> bool {
+    fn differs(&self, other: &Self) -> bool {
         let content = match (&self.etag, &other.etag) {
             (Some(one), Some(two)) => one != two,
             _ => self.modified_millis != other.modified_millis,

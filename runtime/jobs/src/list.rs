@@ -31,16 +31,7 @@ impl TenantJobs {
         Ok(self.stored_run(number, job, id)?.value.run)
     }
 
-    /// The same with what it did, node by node; of a run under way as it reported last.
-    ///
-    /// # Errors
-    /// As [`TenantJobs::get_run`].
-    pub fn get_run_with_metrics(&self, job: &str, id: &str) -> Result<(JobRun, RunMetrics)> {
-        let whole = self.get_whole_run(job, id)?;
-        Ok((whole.run, whole.metrics))
-    }
-
-    /// The same with why it did not succeed.
+    /// The same with what it did, node by node, and why it did not succeed; of a run under way as it reported last.
     ///
     /// # Errors
     /// As [`TenantJobs::get_run`].

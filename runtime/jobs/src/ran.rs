@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::{Arguments, Nodes};
 use crate::jobs::TenantJobs;
 use crate::start::hex;
-use crate::stored::{self, SCHEMA, StoredJob};
+use crate::stored::{self, SCHEMA};
 
 /// A graph and the arguments that a run had, those of its job included.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -73,14 +73,9 @@ impl TenantJobs {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub fn job_of_run(&self, run: &str) -> Result<String> {
-        let mut name = None;
-        self.visit_stored_jobs(|job: StoredJob| {
-            let key = stored::run_id(job.number, run);
-            if self.read::<u64>(Tree::Run, &key)?.is_some() {
-                name = Some(job.job.name);
-            }
-            Ok(name.is_none())
-        })?;
-        name.ok_or_else(|| Error::not_found(Kind::JobRun, run))
+        match self.find_run(run)? {
+            Some((job, _)) => Ok(job.job.name),
+            None => Err(Error::not_found(Kind::JobRun, run)),
+        }
     }
 }

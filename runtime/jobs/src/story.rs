@@ -74,8 +74,8 @@ impl TenantJobs {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn told(&self, run: &str, channel: Channel) -> Result<Option<Told>> {
-        match self.place_of(run)? {
-            Some(place) => self.told_at(place, channel),
+        match self.find_run(run)? {
+            Some((_, place)) => self.told_at(place, channel),
             None => Ok(None),
         }
     }
@@ -142,7 +142,7 @@ impl TenantJobs {
         self.visit_jobs(|job| {
             let mut after = None;
             loop {
-                let below = stored::runs(job);
+                let below = stored::runs(job.number);
                 let (found, next) =
                     self.list::<StoredRun>(Tree::Run, &below, after.as_ref(), MAX_PAGE)?;
                 for (_, run) in found {
@@ -156,30 +156,25 @@ impl TenantJobs {
         })
     }
 
-    /// Where the run with this id is.
-    fn place_of(&self, run: &str) -> Result<Option<Place>> {
-        let mut place = None;
+    /// Where the run with this id is, and the job that it is of.
+    pub(crate) fn find_run(&self, run: &str) -> Result<Option<(StoredJob, Place)>> {
+        let mut found = None;
         self.visit_jobs(|job| {
-            let number = self.read::<u64>(Tree::Run, &stored::run_id(job, run))?;
-            place = number.map(|number| Place {
-                job,
-                number: number.value,
+            let number = self.read::<u64>(Tree::Run, &stored::run_id(job.number, run))?;
+            found = number.map(|number| {
+                let place = Place {
+                    job: job.number,
+                    number: number.value,
+                };
+                (job, place)
             });
-            Ok(place.is_none())
+            Ok(found.is_none())
         })?;
-        Ok(place)
-    }
-
-    /// Shows the numbers of all jobs to `visit`, until it has enough.
-    fn visit_jobs(&self, mut visit: impl FnMut(u64) -> Result<bool>) -> Result<()> {
-        self.visit_stored_jobs(|job| visit(job.number))
+        Ok(found)
     }
 
     /// Shows all jobs to `visit`, until it has enough.
-    pub(crate) fn visit_stored_jobs(
-        &self,
-        mut visit: impl FnMut(StoredJob) -> Result<bool>,
-    ) -> Result<()> {
+    fn visit_jobs(&self, mut visit: impl FnMut(StoredJob) -> Result<bool>) -> Result<()> {
         let mut after = None;
         loop {
             let below = stored::jobs();

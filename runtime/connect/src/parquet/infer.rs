@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef, TimeUnit};
 use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::error::Result as DataFusionResult;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::basic::Type;
 use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::file::metadata::ParquetMetaData;
 
@@ -122,23 +122,11 @@ impl Footer {
 }
 
 /// The Arrow schema of a file, without its own metadata; the timestamps of Hive and Spark in microseconds.
-async fn schema(
-    reader: &DFParquetMetadata<'_>,
-    metadata: &ParquetMetaData,
-) -> DataFusionResult<Schema> {
+fn schema(metadata: &ParquetMetaData) -> DataFusionResult<Schema> {
     let file = metadata.file_metadata();
-    let columns = file.schema_descr().columns();
-    if columns
-        .iter()
-        .any(|column| column.physical_type() == Type::INT96)
-    {
-        // It reads the footer again; such files are seldom.
-        return reader.fetch_schema().await;
-    }
-    Ok(parquet_to_arrow_schema(
-        file.schema_descr(),
-        file.key_value_metadata(),
-    )?)
+    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
+    let coerced = Int96Coercer::new(file.schema_descr(), &schema, &TimeUnit::Microsecond).coerce();
+    Ok(coerced.unwrap_or(schema))
 }
 
 async fn footer(
@@ -151,11 +139,10 @@ async fn footer(
     let name = file.name();
     let reader = DFParquetMetadata::new(store, &meta)
         .with_metadata_size_hint(Some(FOOTER_BYTES))
-        .with_decryption_properties(keys)
-        .with_coerce_int96(Some(TimeUnit::Microsecond));
+        .with_decryption_properties(keys);
     let footer = async {
         let metadata = reader.fetch_metadata().await?;
-        let schema = Arc::new(schema(&reader, &metadata).await?);
+        let schema = Arc::new(schema(&metadata)?);
         Ok((metadata, schema))
     };
     let (metadata, schema) = guard_future(&name, async {

@@ -162,7 +162,7 @@ impl Engine {
     }
 
     fn bridge(&self, place: &Place) -> Result<Bridge> {
-        let Some(catalog) = &self.catalog else {
+        let Some(catalog) = &self.connections.catalog else {
             return Err(Error::not_found("there is no catalog"));
         };
         Ok(Bridge::new(catalog.clone(), place.clone()))

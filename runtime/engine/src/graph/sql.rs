@@ -179,7 +179,7 @@ impl Job {
         options: &[CopyOption],
     ) -> Result<(), String> {
         let format = match options {
-            [] => by_suffix(path).to_owned(),
+            [] => by_suffix(path)?.to_owned(),
             [CopyOption::Format(format)] => format.value.to_lowercase(),
             _ => return Err(format!("COPY TO '{path}' takes FORMAT and no other option")),
         };
@@ -428,12 +428,19 @@ fn snake(name: &str) -> String {
     text
 }
 
-fn by_suffix(path: &str) -> &'static str {
-    let suffix = Path::new(path).extension().unwrap_or_default();
-    let known = SUFFIXES
-        .iter()
-        .find(|(known, _)| suffix.eq_ignore_ascii_case(known));
-    known.map_or("parquet", |(_, format)| format)
+/// The format of a target that names none: Parquet where its path has no suffix either.
+fn by_suffix(path: &str) -> Result<&'static str, String> {
+    let Some(suffix) = Path::new(path).extension() else {
+        return Ok("parquet");
+    };
+    let mut known = SUFFIXES.iter();
+    let found = known.find(|(known, _)| suffix.eq_ignore_ascii_case(known));
+    found.map(|(_, format)| *format).ok_or_else(|| {
+        let suffix = suffix.display();
+        format!(
+            "COPY TO '{path}': .{suffix} is the suffix of no format here; say which, as in (FORMAT csv)"
+        )
+    })
 }
 
 /// The statement of a node; none of a kind that has no such form.
@@ -602,6 +609,10 @@ COPY adults TO 'y/out/' (FORMAT json);
     fn what_makes_no_node_is_told() {
         for (statement, said) in [
             ("select 1", "not of: SELECT 1"),
+            (
+                "copy adults to 'x.csv.gz'",
+                "COPY TO 'x.csv.gz': .gz is the suffix of no format here",
+            ),
             ("drop view people", "not of: DROP VIEW people"),
             (
                 "create view people as select 1 as a from adults",

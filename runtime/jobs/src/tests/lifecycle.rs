@@ -1122,7 +1122,7 @@ fn how_far_a_run_is_and_what_it_logged_are_there() {
     given.report(Report::Started);
     given.report(Report::Progress(metrics(3)));
     scheduler.tick().unwrap();
-    let found = || jobs.get_run_with_metrics("j", &id).unwrap().1;
+    let found = || jobs.get_whole_run("j", &id).unwrap().metrics;
     assert_eq!(found(), metrics(3), "before the lease is renewed");
     let line = LogLine {
         time_unix_millis: 0,

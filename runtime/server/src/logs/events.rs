@@ -42,13 +42,13 @@ pub(super) fn filter(context: &Context, input: &Filter) -> Result<Value, Fault> 
         input.log_group_identifier.as_deref(),
     )?;
     let pattern = Pattern::read(input.filter_pattern.as_deref().unwrap_or_default())?;
-    let searched = Searched::by(context, &group, input)?;
     let named = input.log_stream_names.as_deref().unwrap_or_default();
     let names = named.join(":");
     let prefix = input.log_stream_name_prefix.as_deref().unwrap_or_default();
     let scope = ["FilterLogEvents", &group.name, &names, prefix];
     let from = cursor(context, &scope, input.next_token.as_deref())?;
     let from = from.as_deref().map(At::read).transpose()?;
+    let searched = Searched::by(context, &group, input, from.as_ref())?;
     let mut page = Page {
         limit: input.limit.unwrap_or(PAGE),
         bytes: 0,
@@ -107,15 +107,21 @@ struct Searched {
 }
 
 impl Searched {
-    /// The streams that a request names, or all that it does not exclude.
-    fn by(context: &Context, group: &Group, input: &Filter) -> Result<Self, Fault> {
+    /// The streams that a request names, or all that it does not exclude and that are not before the one where it goes on.
+    fn by(
+        context: &Context,
+        group: &Group,
+        input: &Filter,
+        at: Option<&At>,
+    ) -> Result<Self, Fault> {
         match (&input.log_stream_names, &input.log_stream_name_prefix) {
             (Some(_), Some(_)) => Err(invalid(
                 "give logStreamNames or logStreamNamePrefix, not both",
             )),
             (Some(names), None) => Self::named(context, group, names),
             (None, prefix) => {
-                Self::found(context, group, input, prefix.as_deref().unwrap_or_default())
+                let prefix = prefix.as_deref().unwrap_or_default();
+                Self::found(context, group, input, prefix, at)
             }
         }
     }
@@ -135,6 +141,7 @@ impl Searched {
         group: &Group,
         input: &Filter,
         prefix: &str,
+        at: Option<&At>,
     ) -> Result<Self, Fault> {
         let (from, until) = (input.start_time, input.end_time);
         let overlaps = |told: &Told| {
@@ -154,7 +161,8 @@ impl Searched {
                 if is_wanted {
                     note_open(&mut open.borrow_mut(), run);
                 }
-                is_wanted
+                let order = (run.started_on.unix_millis(), run.id.as_str());
+                is_wanted && at.is_none_or(|at| order >= at.order())
             },
             |told| {
                 if overlaps(&told) {
