@@ -19,7 +19,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use futures::StreamExt;
 use parking_lot::Mutex;
-use tenon_catalog::{Table, TenantCatalog};
+use tenon_catalog::{PublishedTable, Table, TableChange, TableFormat, TenantCatalog};
 use tenon_connect::{
     CommittedOutput, Error as ConnectError, FileSink, Format, PartitionedOutput, PartitionedSink,
     Place, Quarantine, StagedOutput, Target, WriteMode, WrittenPartition,
@@ -28,7 +28,7 @@ use tenon_connect::{
 use crate::error::{Error, Result, full_disk_hint};
 use crate::formats;
 use crate::graph::{Job, Node, PartitionKey, SchemaChangePolicy, TargetMode, UpdateBehavior};
-use crate::register::{Definition, Registration, Written, check_fits};
+use crate::register::{Fit, Registration, UnknownColumns, Written};
 use crate::report::TargetReport;
 
 /// A target node, checked.
@@ -44,7 +44,7 @@ pub(crate) struct TargetSpec {
     tasks: Option<usize>,
     table: Option<Registration>,
     /// The table of the catalog that the output has to fit.
-    fits: Option<Table>,
+    fit: Option<Fit>,
     is_quarantine: bool,
 }
 
@@ -90,7 +90,11 @@ impl TargetSpec {
             _ => return Ok(None),
         };
         let format = format.map_err(fail)?;
-        let table = policy.as_ref().map(|policy| registration(node, policy));
+        let (partition_by, mode) = (columns(node, keys)?, write_mode(mode));
+        let stays = !partition_by.is_empty() || mode == WriteMode::Append;
+        let table = policy
+            .as_ref()
+            .map(|policy| registration(node, policy, stays));
         let table = table.transpose()?.flatten();
         if table.is_some() && formats::in_catalog(&format).is_none() {
             return Err(fail(NO_TABLE.to_owned()));
@@ -99,14 +103,14 @@ impl TargetSpec {
             name: node.name().to_owned(),
             path: job.path(path),
             format,
-            mode: write_mode(mode),
-            partition_by: columns(node, keys)?,
+            mode,
+            partition_by,
             tasks: tasks
                 .as_deref()
                 .map(|text| number(node, text))
                 .transpose()?,
             table,
-            fits: None,
+            fit: None,
             is_quarantine: false,
         }))
     }
@@ -114,6 +118,56 @@ impl TargetSpec {
     /// Results stand beside those of earlier runs.
     pub(crate) fn append(&mut self) {
         self.mode = WriteMode::Append;
+        let change = self.table.as_mut().map(|table| &mut table.change);
+        if let Some(change @ TableChange::Replace) = change {
+            *change = TableChange::AddColumns;
+        }
+    }
+
+    /// The table of the catalog that its files are registered as, if they are.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        self.table.as_ref()
+    }
+
+    /// Says that the table which its files are registered as is there.
+    ///
+    /// # Errors
+    /// It is of files of another format, or has other partition keys.
+    pub(crate) fn found(&mut self, table: Table) -> Result<()> {
+        let Some(change) = self.table.as_ref().map(|table| table.change) else {
+            return Ok(());
+        };
+        let keys = table.partition_keys.iter();
+        let keys: Vec<String> = keys.map(|key| key.name.clone()).collect();
+        if !is_alike(&keys, &self.partition_by) {
+            return Err(Error::node(
+                &self.name,
+                format!(
+                    "PartitionKeys are {}, those of table {:?} are {}; make them alike, or register another table",
+                    list(&self.partition_by),
+                    table.name,
+                    list(&keys)
+                ),
+            ));
+        }
+        let unknown = match change {
+            TableChange::Replace => return Ok(()),
+            TableChange::AddColumns => UnknownColumns::Added,
+            TableChange::Keep => UnknownColumns::Logged,
+        };
+        let written = formats::in_catalog(&self.format);
+        if TableFormat::of(&table).is_some_and(|format| Some(format) != written) {
+            return Err(Error::node(
+                &self.name,
+                format!(
+                    "table {:?} is of files of another format, and those that are there stay: write that format, or register \
+                     another table",
+                    table.name
+                ),
+            ));
+        }
+        self.fit = Some(Fit { table, unknown });
+        Ok(())
     }
 
     /// Whether results stand beside those of earlier runs.
@@ -155,9 +209,7 @@ impl TargetSpec {
             .iter()
             .map(|k| k.name.clone())
             .collect();
-        let is_same = |(a, b): (&String, &String)| a.eq_ignore_ascii_case(b);
-        if !named.is_empty() && (named.len() != keys.len() || !named.iter().zip(&keys).all(is_same))
-        {
+        if !named.is_empty() && !is_alike(&named, &keys) {
             return Err(fail(format!(
                 "PartitionKeys are {}, those of table {}.{} are {}; make them alike, or leave them out",
                 list(&named),
@@ -175,8 +227,11 @@ impl TargetSpec {
             ))
         })?;
         let policy = target.schema_change_policy.clone().unwrap_or_default();
-        let is_updated =
-            policy.enable_update_catalog && policy.update_behavior != Some(UpdateBehavior::Log);
+        let (change, unknown) = match (policy.enable_update_catalog, policy.update_behavior) {
+            (false, _) => (TableChange::Keep, UnknownColumns::Refused),
+            (true, Some(UpdateBehavior::Log)) => (TableChange::Keep, UnknownColumns::Logged),
+            (true, _) => (TableChange::AddColumns, UnknownColumns::Added),
+        };
         Ok(Self {
             name: node.name().to_owned(),
             path: PathBuf::from(location.strip_prefix("file://").unwrap_or(location)),
@@ -187,12 +242,9 @@ impl TargetSpec {
             table: Some(Registration {
                 database: target.database.clone(),
                 table: target.table.clone(),
-                definition: match is_updated {
-                    true => Definition::NewColumns,
-                    false => Definition::Kept,
-                },
+                change,
             }),
-            fits: (!is_updated).then_some(table),
+            fit: Some(Fit { table, unknown }),
             is_quarantine: false,
         })
     }
@@ -216,8 +268,34 @@ impl TargetSpec {
             partition_by: Vec::new(),
             tasks: None,
             table: None,
-            fits: None,
+            fit: None,
             is_quarantine: false,
+        }
+    }
+
+    /// The name of its node.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether its files are registered as a table that is not there yet.
+    pub(crate) fn makes_table(&self) -> bool {
+        self.table.is_some() && self.fit.is_none()
+    }
+
+    /// The report of a run that writes nothing there.
+    pub(crate) fn untouched(&self, id: &str) -> TargetReport {
+        TargetReport {
+            id: id.to_owned(),
+            path: self.path.clone(),
+            files: 0,
+            rows: 0,
+            bytes: 0,
+            partitions: 0,
+            table: self.table.as_ref().map(Registration::name),
+            published: None,
+            is_quarantine: false,
+            preview: None,
         }
     }
 
@@ -226,13 +304,10 @@ impl TargetSpec {
         &self.path
     }
 
-    /// Refuses an output that does not fit the table it is for.
-    pub(crate) fn check_schema(&self, schema: &Schema) -> Result<()> {
-        let fits = self
-            .fits
-            .as_ref()
-            .map_or(Ok(()), |table| check_fits(table, schema));
-        fits.map_err(|e| Error::node(&self.name, e))
+    /// Refuses an output that does not fit the table it is for; says what is said in the log.
+    pub(crate) fn check_schema(&self, schema: &Schema) -> Result<Option<String>> {
+        let said = self.fit.as_ref().map_or(Ok(None), |fit| fit.check(schema));
+        said.map_err(|e| Error::node(&self.name, e))
     }
 
     /// Opens it for one run.
@@ -413,6 +488,12 @@ fn number(node: &Node, text: &str) -> Result<usize> {
 /// Tasks that write one target, at most.
 const MAX_TASKS: usize = 1000;
 
+/// Whether these are the same columns in the same order.
+fn is_alike(some: &[String], others: &[String]) -> bool {
+    let mut pairs = some.iter().zip(others);
+    some.len() == others.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
 fn list(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
@@ -431,24 +512,31 @@ fn written(node: &str, error: &ConnectError) -> Error {
     Error::node(node, error).or_hint(hint)
 }
 
-fn registration(node: &Node, policy: &SchemaChangePolicy) -> Result<Option<Registration>> {
+/// The table that a target of files is registered as; `stays` when files of earlier runs are still of it.
+fn registration(
+    node: &Node,
+    policy: &SchemaChangePolicy,
+    stays: bool,
+) -> Result<Option<Registration>> {
     if !policy.enable_update_catalog {
         return Ok(None);
     }
-    match (&policy.database, &policy.table) {
-        (Some(database), Some(table)) => Ok(Some(Registration {
-            database: database.clone(),
-            table: table.clone(),
-            definition: match policy.update_behavior {
-                Some(UpdateBehavior::Log) => Definition::Kept,
-                _ => Definition::New,
-            },
-        })),
-        _ => Err(Error::node(
+    let (Some(database), Some(table)) = (&policy.database, &policy.table) else {
+        return Err(Error::node(
             node.name(),
             "SchemaChangePolicy: EnableUpdateCatalog needs Database and Table",
-        )),
-    }
+        ));
+    };
+    let change = match (policy.update_behavior, stays) {
+        (Some(UpdateBehavior::Log), _) => TableChange::Keep,
+        (_, true) => TableChange::AddColumns,
+        (_, false) => TableChange::Replace,
+    };
+    Ok(Some(Registration {
+        database: database.clone(),
+        table: table.clone(),
+        change,
+    }))
 }
 
 /// The rows of a target while they are few.
@@ -506,6 +594,19 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// Partitions that are registered.
+    pub(crate) fn registered_partitions(&self) -> usize {
+        match self.table {
+            Some(_) => self.output.partitions().len(),
+            None => 0,
+        }
+    }
+
+    /// The name of its node.
+    pub(crate) fn node(&self) -> &str {
+        &self.name
+    }
+
     /// Makes the files durable while nobody sees them.
     pub(crate) async fn sync(self) -> Result<Self> {
         let output = self.output.sync().await;
@@ -529,6 +630,7 @@ impl Staged {
             bytes: committed.bytes,
             partitions: partitions.len(),
             table: None,
+            published: None,
             is_quarantine: self.is_quarantine,
             preview: self.preview,
         };
@@ -555,17 +657,23 @@ impl Staged {
             partitions,
         };
         report.table = Some(table.name());
-        let registered = tokio::task::spawn_blocking(move || table.register(&catalog, &what)).await;
-        registered
-            .map_err(|e| Error::Io(e.to_string()))?
-            .map_err(|e| {
-                Error::node(
-                    &self.name,
-                    format!("the files are written, the table is not registered: {e}"),
-                )
-            })?;
+        let fail = |e: tenon_catalog::Error| {
+            let why = format!("the files are written, the table is not registered: {e}");
+            Error::node(&self.name, why)
+        };
+        let published = table.published(&what).map_err(fail)?;
+        report.published = Some(published.clone());
+        register(catalog, published).await?.map_err(fail)?;
         Ok(report)
     }
+}
+
+async fn register(
+    catalog: TenantCatalog,
+    table: PublishedTable,
+) -> Result<tenon_catalog::Result<()>> {
+    let registered = tokio::task::spawn_blocking(move || catalog.publish(&[table])).await;
+    registered.map_err(|e| Error::Io(e.to_string()))
 }
 
 const NO_TABLE: &str = "a table of files of this Format cannot be registered yet; of parquet, csv, json, avro and orc files it can";

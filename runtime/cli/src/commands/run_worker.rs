@@ -22,7 +22,7 @@ use rustix::process::Resource;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tenon_catalog::{
-    Catalog, DatabaseInput, Partition, PartitionInput, Table, TableInput, TenantCatalog,
+    Catalog, DatabaseInput, Partition, PartitionInput, PublishedTable, Table, TenantCatalog,
 };
 use tenon_connect::{ListedFile, Place, Reach};
 use tenon_engine::{
@@ -72,7 +72,7 @@ pub(crate) struct Order {
     pub(crate) job: Job,
     /// The folder below which all files of this machine lie, if any do.
     pub(crate) root: Option<PathBuf>,
-    /// Tables that it reads.
+    /// Tables that it reads and writes to.
     pub(crate) tables: Vec<OrderedTable>,
     /// What its connections say, by name.
     pub(crate) connections: BTreeMap<String, ConnectionProperties>,
@@ -88,12 +88,12 @@ pub(crate) struct Order {
     pub(crate) partitions: usize,
 }
 
-/// A table that is read, with locations below the root.
+/// A table with locations below the root.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OrderedTable {
     pub(crate) database: String,
     pub(crate) table: Table,
-    /// All of them, where it has partition keys.
+    /// All of them, where it has partition keys and is read.
     pub(crate) partitions: Vec<Partition>,
 }
 
@@ -110,8 +110,8 @@ pub(crate) enum Said {
     Succeeded {
         /// What each node did.
         metrics: RunMetrics,
-        /// Tables that are to be registered, each with its database.
-        tables: Vec<(String, TableInput)>,
+        /// Tables that are to be registered, with their partitions.
+        tables: Vec<PublishedTable>,
         /// What was read, of a run that reads only what is new.
         read: Bookmarks,
     },
@@ -184,7 +184,6 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let running = Running {
         engine: &engine,
         order: &order,
-        catalog: &catalog,
         progress: &progress,
         heard: &heard,
     };
@@ -233,7 +232,6 @@ fn reach(order: &Order) -> Result<Reach, Failure> {
 struct Running<'a> {
     engine: &'a Engine,
     order: &'a Order,
-    catalog: &'a TenantCatalog,
     progress: &'a Progress,
     /// Lines of plugins that were told.
     heard: &'a Cell<usize>,
@@ -253,7 +251,7 @@ impl Running<'_> {
         loop {
             tokio::select! {
                 outcome = &mut work => return match outcome {
-                    Ok(report) => succeeded(&report, self.catalog),
+                    Ok(report) => succeeded(&report),
                     Err(error) => Said::Failed(Problem::new(error.to_string(), error.remedy())),
                 },
                 _ = &mut ready, if !is_ready => {
@@ -317,22 +315,14 @@ fn so_far(progress: &Progress) -> RunMetrics {
     }
 }
 
-fn succeeded(report: &RunReport, catalog: &TenantCatalog) -> Said {
-    let tables = report
-        .targets
-        .iter()
-        .filter_map(|target| target.table.as_deref());
-    let tables: Result<Vec<_>, Failure> = tables.map(|name| registered(catalog, name)).collect();
-    match tables {
-        Ok(tables) => Said::Succeeded {
-            metrics: metrics(report),
-            tables,
-            read: read(report),
-        },
-        Err(error) => Said::Failed(Problem::new(
-            format!("the tables of the results are not known: {error}"),
-            "run the job again",
-        )),
+fn succeeded(report: &RunReport) -> Said {
+    let tables = report.targets.iter();
+    Said::Succeeded {
+        metrics: metrics(report),
+        tables: tables
+            .filter_map(|target| target.published.clone())
+            .collect(),
+        read: read(report),
     }
 }
 
@@ -405,13 +395,6 @@ fn read(report: &RunReport) -> Bookmarks {
         (node.clone(), bookmark)
     });
     nodes.collect()
-}
-
-/// A table that the run registered in its own catalog, as it is to be registered in the server's.
-fn registered(catalog: &TenantCatalog, name: &str) -> Result<(String, TableInput), Failure> {
-    let (database, table) = name.split_once('.').unwrap_or(("default", name));
-    let table = catalog.get_table(database, table)?;
-    Ok((database.to_owned(), input_of(&table)?))
 }
 
 /// A definition without what the catalog itself says of it: both are written with the same members.

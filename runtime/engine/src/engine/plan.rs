@@ -72,9 +72,13 @@ impl Engine {
             if let Some(mut spec) = self.target(job, id, node, &mut planned.places).await? {
                 if planned.is_new.is_some() {
                     spec.append();
+                    spec.check_for_new()?;
                 }
+                self.find_table(node, &mut spec).await?;
                 let plan = scan(id, inputs.first().and_then(|outputs| outputs.first()))?;
-                spec.check_schema(plan.schema().as_arrow())?;
+                if let Some(said) = spec.check_schema(plan.schema().as_arrow())? {
+                    planned.note(node.name(), said);
+                }
                 planned.targets.push((id.to_owned(), spec, plan));
                 continue;
             }
@@ -287,7 +291,7 @@ impl Planned {
     }
 
     /// Says something in the log of the run.
-    fn note(&self, node: &str, message: String) {
+    pub(super) fn note(&self, node: &str, message: String) {
         let line = LogLine {
             level: "info",
             message,
@@ -333,6 +337,11 @@ impl Planned {
         for (id, plan) in &self.asked {
             usage.add(id, plan);
         }
+    }
+
+    /// Whether sources read only what is new, and none of them has anything.
+    pub(super) fn has_nothing_new(&self) -> bool {
+        !self.read.is_empty() && self.read.values().all(Vec::is_empty)
     }
 
     /// Leaves the files that a source is to read, and notes them. When there are none, one stays to tell the columns.
