@@ -682,6 +682,45 @@ fn a_run_that_does_not_listen_stops_within_a_second_and_others_go_on() {
     served.job_run("endless", &second, &["STOPPED"]);
 }
 
+/// Whether the kernel keeps to what a thread gives up.
+fn has_landlock() -> bool {
+    use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetStatus};
+
+    let tried = std::thread::spawn(|| {
+        let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V1));
+        rules.unwrap().create().unwrap().restrict_self().unwrap()
+    });
+    tried.join().unwrap().ruleset != RulesetStatus::NotEnforced
+}
+
+#[test]
+fn threads_that_work_on_a_run_have_given_the_system_up() {
+    if !has_landlock() {
+        println!("skipped: the kernel offers no Landlock");
+        return;
+    }
+    let served = Served::new();
+    served.create_endless("endless", json!({}));
+    let run = served.start_job("endless", json!({}));
+    served.job_run("endless", &run, &["RUNNING"]);
+    let worker = served.busy()[0];
+    let tasks = std::fs::read_dir(format!("/proc/{worker}/task")).unwrap();
+    let mut confined = 0;
+    for task in tasks.flatten() {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap();
+        let is_main = task.file_name().to_string_lossy() == worker.to_string();
+        if is_main || name.starts_with("tokio") {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap();
+            // Whoever raises a wall of Landlock's gains no rights by running programs either.
+            assert!(status.contains("NoNewPrivs:\t1"), "{name}: {status}");
+            confined += 1;
+        }
+    }
+    assert!(confined >= 2, "the main thread, and those that read");
+    served.stop_run("endless", &run);
+    served.job_run("endless", &run, &["STOPPED"]);
+}
+
 #[test]
 fn a_worker_that_is_killed_ends_its_run_alone() {
     let served = Served::new();

@@ -34,6 +34,7 @@ use tenon_store::Tenant;
 use super::child;
 use super::data_root::{DataRoots, OneRoot};
 use super::run_worker::{self, Order, OrderedTable, Said, Word};
+use super::scratch::Scratch;
 use super::setup::{self, Resources};
 use crate::error::{Explain, Failure};
 use crate::shell::Shell;
@@ -67,6 +68,7 @@ struct Inner {
     data: PathBuf,
     shell: Shell,
     roots: DataRoots,
+    scratch: Scratch,
     host: Host,
     identity: Identity,
     catalog: Catalog,
@@ -76,10 +78,11 @@ struct Inner {
     idle: Mutex<Vec<Worker>>,
 }
 
-/// A process, and the folder that it has for itself.
+/// A process, and the folders that it has for itself.
 struct Worker {
     child: Child,
-    _folder: TempDir,
+    /// For what it knows, and for what does not fit into memory.
+    _folders: [TempDir; 2],
 }
 
 impl Worker {
@@ -98,7 +101,7 @@ impl ProcessRunner {
     /// The program does not find itself, or a part of the data folder cannot be used.
     pub(crate) fn new(
         shell: &Shell,
-        roots: DataRoots,
+        (roots, scratch): (DataRoots, Scratch),
         (identity, catalog): (Identity, Catalog),
         open_account: &str,
         limits: RunLimits,
@@ -114,6 +117,7 @@ impl ProcessRunner {
             data,
             shell: shell.clone(),
             roots,
+            scratch,
             host: setup::host(shell)?,
             identity,
             catalog,
@@ -414,14 +418,15 @@ impl Inner {
 
     fn spawn(&self) -> std::io::Result<Worker> {
         let folder = TempDir::new_in(self.data.join(FOLDERS))?;
-        let child = child::command(&self.program, run_worker::NAME)
+        let scratch = self.scratch.folder()?;
+        let child = child::command(&self.program, run_worker::NAME, scratch.path())
             .arg("--data")
             .arg(&self.data)
             .arg(folder.path())
             .spawn()?;
         Ok(Worker {
             child,
-            _folder: folder,
+            _folders: [folder, scratch],
         })
     }
 }

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! **Chosen: a process of its own.** What tenants keep in files is parsed by code that may panic, abort or ask for all
-//! memory there is: that ends this process and no other. It opens files below one folder only, has no environment, and
-//! ends with the server. It never sees the server's store: the tables that the job reads come with the order, and those
-//! that it writes go back with the result.
+//! memory there is: that ends this process and no other. It opens files below one folder only, which the kernel sees to
+//! where it can (`wall`), has no environment, and ends with the server. It never sees the server's
+//! store: the tables that the job reads come with the order, and those that it writes go back with the result.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,6 +38,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::child;
 use super::setup::{self, Resources};
+use super::wall::Wall;
 use crate::error::{Explain, Failure};
 use crate::shell::Shell;
 
@@ -146,9 +148,6 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let registry = crate::plugin::open_registry(shell)?;
     let host = setup::host(shell)?;
     let catalog = own_catalog(&args.folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     if line.is_empty() {
@@ -167,13 +166,21 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         std::fs::create_dir(&root)?;
     }
     std::env::set_current_dir(&root)?;
-    fill(&catalog, &order.tables)?;
     let config = EngineConfig {
         memory_bytes: usize::try_from(order.memory_bytes).unwrap_or(usize::MAX),
         spill_bytes: order.spill_bytes,
         partitions: order.partitions,
         ..setup::config_of(shell, &Resources::default(), order.tenant)?
     };
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let wall = wall(shell, &order, &config, &[&root, &args.folder])?;
+    wall.raise().what(|| "cannot confine this process")?;
+    // Its threads are behind the wall: they begin after it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()?;
+    fill(&catalog, &order.tables)?;
     let place = Place::rooted(&root)?.with_reach(reach(&order)?);
     let engine = Engine::new(config, host, registry, Some(catalog.clone()), place)
         .with_connections(order.connections.clone());
@@ -460,6 +467,31 @@ fn say(said: &Said) -> Result<(), Failure> {
     serde_json::to_writer(&mut stdout, said)?;
     stdout.write_all(b"\n")?;
     Ok(stdout.flush()?)
+}
+
+/// What the process may open: the folders, the scratch folder, and what plugins are made of; the network where something
+/// of it was granted.
+fn wall(
+    shell: &Shell,
+    order: &Order,
+    config: &EngineConfig,
+    folders: &[&Path],
+) -> Result<Wall, Failure> {
+    let data = std::path::absolute(shell.data()?)?;
+    let wall = Wall::new()
+        .reads(&data.join("registry"))
+        .writes(&data.join("compiled"))
+        .writes(&std::env::temp_dir())
+        .runs_itself();
+    let wall = folders
+        .iter()
+        .fold(wall, |wall, folder| wall.writes(folder));
+    Ok(
+        match order.connections.is_empty() && config.grants.is_empty() {
+            true => wall,
+            false => wall.connects(),
+        },
+    )
 }
 
 /// Address space is not limited, since the sandbox reserves more of it than there is memory.
