@@ -23,6 +23,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -45,6 +46,7 @@ use crate::error::{Error, Result, plain_text};
 use crate::grants::{Grant, origins};
 use crate::graph::{Job, Node};
 use crate::guest::{GrantedHttp, GuestNode, RunLog};
+use crate::headroom::HeadroomPool;
 use crate::limits::{Layers, LimitCaps, compose};
 use crate::memory::{Held, MeteredPool, within};
 use crate::node::Meter;
@@ -79,6 +81,9 @@ pub struct EngineConfig {
     pub run: tenon_host::Run,
     /// A target with at most this many rows is shown in the run's report. Default 20.
     pub preview_rows: usize,
+    /// Whether rows and memory are counted for each node, and what the process uses; without, the report does not have
+    /// them and errors at run time do not name their node. For finding out what it costs. Default true.
+    pub is_metered: bool,
 }
 
 impl Default for EngineConfig {
@@ -95,6 +100,7 @@ impl Default for EngineConfig {
             limit_caps: LimitCaps::default(),
             grants: Vec::new(),
             preview_rows: 20,
+            is_metered: true,
         }
     }
 }
@@ -302,6 +308,9 @@ impl Engine {
         progress: &Progress,
         is_new: Option<IsNew>,
     ) -> Result<RunReport> {
+        if !self.config.is_metered {
+            return self.run_measured(job, run, progress, is_new).await;
+        }
         let usage = RunUsage::begin();
         *progress.usage.lock() = Some(usage.clone());
         usage
@@ -628,7 +637,10 @@ fn check_partitions(staged: &[Staged]) -> Result<()> {
 /// A session in which a run of these settings happens.
 pub(crate) fn session_of(settings: &EngineConfig) -> Result<SessionContext> {
     let fail = |e: DataFusionError| Error::Io(plain_text(&e));
-    let pool = Arc::new(MeteredPool::new(settings.memory_bytes));
+    let pool: Arc<dyn MemoryPool> = match settings.is_metered {
+        true => Arc::new(MeteredPool::new(settings.memory_bytes)),
+        false => Arc::new(HeadroomPool::new(settings.memory_bytes)),
+    };
     let folder = SpillFolder::new(settings.spill_folder.clone(), settings.spill_bytes);
     let disk = DiskManagerMode::Custom(Arc::new(folder));
     let runtime = RuntimeEnvBuilder::new()

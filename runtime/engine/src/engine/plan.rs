@@ -46,6 +46,7 @@ pub(super) struct Planned {
     outputs: BTreeMap<String, Outputs>,
     /// Plans that ran while others were made, with the nodes that asked.
     asked: Vec<(String, Arc<dyn ExecutionPlan>)>,
+    is_metered: bool,
     /// Which files are to be read; all without it.
     pub(super) is_new: Option<IsNew>,
     /// Files that sources read, when only some are to be read.
@@ -111,6 +112,7 @@ impl Engine {
             places: Places::new(&self.place, &job.connections),
             outputs: BTreeMap::new(),
             asked: Vec::new(),
+            is_metered: self.config.is_metered,
             is_new,
             read: BTreeMap::new(),
         })
@@ -372,6 +374,7 @@ impl Planned {
         progress: &Progress,
     ) -> Result<Arc<dyn TableProvider>> {
         let meter = self.meter(&job.nodes[id], id, output, progress);
+        let meter = self.is_metered.then_some(meter);
         let node: Arc<dyn TableProvider> = Arc::new(NodeProvider::new(id, plan, meter));
         if job.readers(id, output) < 2 {
             return Ok(node);
