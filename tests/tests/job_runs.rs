@@ -1008,10 +1008,35 @@ fn what_a_run_did_is_kept_and_shown() {
             .get(&token, &format!("{path}x"))
             .starts_with("HTTP/1.1 404")
     );
+    let graph = path.replace("/events", "/graph");
+    for (format, kind) in [
+        ("", "application/json"),
+        ("text", "text/plain"),
+        ("svg", "image/svg+xml"),
+    ] {
+        let said = served.get(&token, &format!("{graph}?format={format}"));
+        assert!(
+            said.starts_with("HTTP/1.1 200") && said.contains(kind),
+            "{said}"
+        );
+        assert!(said.contains("S3CsvSource"), "{said}");
+    }
+    let said = served.get(&token, &format!("{graph}?format=png"));
+    assert!(
+        said.starts_with("HTTP/1.1 400") && said.contains("json, text or svg"),
+        "{said}"
+    );
     // One that is asked to stop is answered as it is.
     served.create_endless("endless", json!({}));
     let stopped = served.start_job("endless", json!({}));
     served.job_run("endless", &stopped, &["RUNNING"]);
+    let waiting = served.start_job("endless", json!({}));
+    let path = format!("/v1/accounts/{ACCOUNT}/jobs/endless/runs/{waiting}/graph");
+    let said = served.get(&token, &path);
+    assert!(
+        said.starts_with("HTTP/1.1 404") && said.contains("it did not begin"),
+        "{said}"
+    );
     let path = format!("/v1/accounts/{ACCOUNT}/jobs/endless/runs/{stopped}/stop");
     let said = served.send("POST", &token, &path);
     assert!(said.starts_with("HTTP/1.1 202"), "{said}");

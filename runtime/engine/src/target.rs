@@ -5,7 +5,7 @@
 //! Staged ──sync, commit──▶ files ──register──▶ table, and a partition for each folder that got rows
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::compute::concat_batches;
@@ -43,6 +43,8 @@ pub(crate) struct TargetSpec {
     /// How many tasks write.
     tasks: Option<usize>,
     table: Option<Registration>,
+    /// Where the table is, in its own words, where it is one of the catalog.
+    location: Option<String>,
     /// The table of the catalog that the output has to fit.
     fit: Option<Fit>,
     is_quarantine: bool,
@@ -110,6 +112,7 @@ impl TargetSpec {
                 .map(|text| number(node, text))
                 .transpose()?,
             table,
+            location: None,
             fit: None,
             is_quarantine: false,
         }))
@@ -244,6 +247,7 @@ impl TargetSpec {
                 table: target.table.clone(),
                 change,
             }),
+            location: Some(location.to_owned()),
             fit: Some(Fit { table, unknown }),
             is_quarantine: false,
         })
@@ -268,6 +272,7 @@ impl TargetSpec {
             partition_by: Vec::new(),
             tasks: None,
             table: None,
+            location: None,
             fit: None,
             is_quarantine: false,
         }
@@ -386,6 +391,7 @@ impl TargetSpec {
             format: self.format.clone(),
             partition_by: self.partition_by.clone(),
             table: self.table.clone(),
+            location: self.location.clone(),
             is_quarantine: self.is_quarantine,
             schema,
             output,
@@ -587,6 +593,7 @@ pub(crate) struct Staged {
     format: Format,
     partition_by: Vec<String>,
     table: Option<Registration>,
+    location: Option<String>,
     is_quarantine: bool,
     schema: SchemaRef,
     output: Output,
@@ -643,15 +650,10 @@ impl Staged {
                 "there is no catalog to register its table in",
             ));
         };
-        let is_url = self.path.to_string_lossy().contains("://");
-        let location = match is_url {
-            true => self.path,
-            false => std::path::absolute(&self.path).unwrap_or(self.path),
-        };
         let what = Written {
             schema: self.schema,
             keys: self.partition_by,
-            location: location.to_string_lossy().into_owned(),
+            location: self.location.unwrap_or_else(|| location_of(&self.path)),
             format: formats::in_catalog(&self.format)
                 .ok_or_else(|| Error::node(&self.name, NO_TABLE))?,
             partitions,
@@ -666,6 +668,16 @@ impl Staged {
         register(catalog, published).await?.map_err(fail)?;
         Ok(report)
     }
+}
+
+/// Where files are, as the catalog says it.
+fn location_of(path: &Path) -> String {
+    if path.to_string_lossy().contains("://") {
+        return path.to_string_lossy().into_owned();
+    }
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.as_deref().unwrap_or(path);
+    absolute.to_string_lossy().into_owned()
 }
 
 async fn register(
