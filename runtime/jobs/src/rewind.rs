@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tenon_store::{Transaction, Tree};
 
-use crate::bookmark::{BookmarkEntry, BookmarkHead, NodeBookmark, SeenFile};
+use crate::bookmark::{BookmarkEntry, BookmarkHead, NodeBookmark, SeenFile, entry_of};
 use crate::error::{Error, Kind, Result};
 use crate::job::Nodes;
 use crate::jobs::TenantJobs;
@@ -43,6 +43,9 @@ pub(crate) struct History {
 /// When a run ended, in milliseconds since 1970, and its number.
 type End = (u64, u64);
 
+/// When runs that were looked at ended, by their numbers.
+type Ends = BTreeMap<u64, Option<End>>;
+
 /// What the bookmark was after a run: how many of the steps that are kept had been made, and when that was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Point {
@@ -58,6 +61,9 @@ struct Moved {
     attempt: u32,
     nodes: Vec<String>,
     bytes: usize,
+    /// Files that it read; earlier releases did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<usize>,
 }
 
 /// What a run added to the bookmark of a node.
@@ -110,10 +116,11 @@ impl TenantJobs {
     /// [`Error::Conflict`], [`Error::Store`].
     pub fn rewind_bookmark(&self, job: &str, run: &str) -> Result<BookmarkEntry> {
         let number = self.stored_job(job)?.value.number;
-        let head = self.retry(Kind::Bookmark, job, || {
+        let (head, bookmarks) = self.retry(Kind::Bookmark, job, || {
             let (old, unchanged) = self.head(number)?;
             let mut history = self.history(number, &old)?;
-            let kept = self.point(&history, (job, number), run)?.steps;
+            let mut ends = Ends::new();
+            let kept = self.point(&history, (job, number), run, &mut ends)?.steps;
             let undone = history.steps.split_off(kept);
             let last = history.steps.last();
             let head = BookmarkHead {
@@ -134,14 +141,21 @@ impl TenantJobs {
                     SCHEMA,
                     stored::encode(&history)?,
                 );
-            self.commit(self.without_steps(transaction, job, number, undone)?)?;
-            Ok(head)
+            let (transaction, bookmarks) = self.without_steps(transaction, job, number, undone)?;
+            self.commit(transaction)?;
+            Ok((head, bookmarks))
         })?;
-        self.entry(job, number, head)
+        Ok(entry_of(job, head, &bookmarks))
     }
 
     /// What the bookmark was after a run, which is refused where that is not known.
-    fn point(&self, history: &History, job: (&str, u64), run: &str) -> Result<Point> {
+    fn point(
+        &self,
+        history: &History,
+        job: (&str, u64),
+        run: &str,
+        ends: &mut Ends,
+    ) -> Result<Point> {
         let (name, number) = job;
         let found = self.stored_run(number, name, run)?.value;
         let not_yet = || {
@@ -155,7 +169,7 @@ impl TenantJobs {
             Some(position) => position + 1,
             None => {
                 history.check(name, run, end)?;
-                self.steps_before(history, number, end)?
+                self.steps_before(history, number, end, ends)?
             }
         };
         Ok(Point { steps, end })
@@ -163,14 +177,15 @@ impl TenantJobs {
 
     /// How many of the steps had been made when a run ended that made none itself: it read nothing, failed, or left the
     /// bookmark. The bookmark was then what the last run before it had left.
-    fn steps_before(&self, history: &History, job: u64, end: End) -> Result<usize> {
+    fn steps_before(
+        &self,
+        history: &History,
+        job: u64,
+        end: End,
+        ends: &mut Ends,
+    ) -> Result<usize> {
         for (position, moved) in history.steps.iter().enumerate().rev() {
-            let place = Place {
-                job,
-                number: moved.number,
-            };
-            let found = self.read::<StoredRun>(Tree::Run, &stored::run(place))?;
-            let other = found.and_then(|found| end_of(&found.value));
+            let other = self.end_of_step(job, moved.number, ends)?;
             if other.is_some_and(|other| other <= end) {
                 return Ok(position + 1);
             }
@@ -178,14 +193,26 @@ impl TenantJobs {
         Ok(0)
     }
 
-    /// Undoes steps, the newest first, and removes them.
+    /// When the run of a step ended.
+    fn end_of_step(&self, job: u64, number: u64, ends: &mut Ends) -> Result<Option<End>> {
+        if let Some(end) = ends.get(&number) {
+            return Ok(*end);
+        }
+        let place = Place { job, number };
+        let found = self.read::<StoredRun>(Tree::Run, &stored::run(place))?;
+        let end = found.and_then(|found| end_of(&found.value));
+        ends.insert(number, end);
+        Ok(end)
+    }
+
+    /// Undoes steps, the newest first, and removes them; says what is left of the bookmark.
     fn without_steps(
         &self,
         mut transaction: Transaction,
         job: &str,
         number: u64,
         undone: Vec<Moved>,
-    ) -> Result<Transaction> {
+    ) -> Result<(Transaction, BTreeMap<String, NodeBookmark>)> {
         let mut bookmarks = self.bookmarks(number)?;
         for moved in undone.into_iter().rev() {
             let place = Place {
@@ -207,11 +234,11 @@ impl TenantJobs {
                 transaction = transaction.delete(Tree::Bookmark, key);
             }
         }
-        for (node, bookmark) in bookmarks {
-            let key = stored::node_bookmark(number, &node);
-            transaction = transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(&bookmark)?);
+        for (node, bookmark) in &bookmarks {
+            let key = stored::node_bookmark(number, node);
+            transaction = transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(bookmark)?);
         }
-        Ok(transaction)
+        Ok((transaction, bookmarks))
     }
 
     /// Counts what was modified before a moment as read, and nothing else, for each source of the job.
@@ -234,12 +261,12 @@ impl TenantJobs {
                 .transaction()
                 .expect(Tree::Bookmark, key.clone(), unchanged)
                 .put(Tree::Bookmark, key, SCHEMA, stored::encode(&head)?);
-            let mut transaction = self.without_history(transaction, number)?;
+            let mut transaction = self.without_history(transaction, number, &old)?;
             let bookmark = NodeBookmark {
                 floor_millis: before_unix_millis,
                 ..NodeBookmark::default()
             };
-            let known = self.bookmarks(number)?.into_keys();
+            let known = self.bookmarked_nodes(number)?.into_iter();
             let nodes: BTreeSet<String> = known.chain(sources.iter().cloned()).collect();
             for node in nodes {
                 let key = stored::node_bookmark(number, &node);
@@ -264,7 +291,11 @@ impl TenantJobs {
         let (name, number) = job;
         let (head, _) = self.head(number)?;
         let history = self.history(number, &head)?;
-        let point = |run: Option<&str>| run.map(|run| self.point(&history, job, run)).transpose();
+        let mut ends = Ends::new();
+        let mut point = |run: Option<&str>| {
+            run.map(|run| self.point(&history, job, run, &mut ends))
+                .transpose()
+        };
         let (first, last) = (point(from)?, point(to)?);
         if let (Some(first), Some(last)) = (first, last)
             && last < first
@@ -305,16 +336,15 @@ impl TenantJobs {
         Ok(all)
     }
 
-    /// Keeps what a run added, and forgets the oldest steps when there are too many.
+    /// Keeps what a run added to a bookmark with this head, and forgets the oldest steps when there are too many.
     pub(crate) fn with_steps(
         &self,
         mut transaction: Transaction,
         place: Place,
         run: &JobRun,
-        steps: &BTreeMap<String, Step>,
+        (head, steps): (&BookmarkHead, &BTreeMap<String, Step>),
     ) -> Result<Transaction> {
-        let (head, _) = self.head(place.job)?;
-        let mut history = self.history(place.job, &head)?;
+        let mut history = self.history(place.job, head)?;
         let mut bytes = 0;
         for (node, step) in steps {
             let record = stored::encode(step)?;
@@ -328,6 +358,7 @@ impl TenantJobs {
             attempt: run.attempt,
             nodes: steps.keys().cloned().collect(),
             bytes,
+            files: Some(steps.values().map(|step| step.files.len()).sum()),
         });
         let dropped = history.bound();
         if let Some(last) = dropped.last() {
@@ -347,15 +378,15 @@ impl TenantJobs {
         Ok(transaction.put(Tree::Bookmark, stored::history(place.job), SCHEMA, record))
     }
 
-    /// Forgets which run read what: the bookmark is about to be what no run left.
+    /// Forgets which run read what: the bookmark, which has this head, is about to be what no run left.
     pub(crate) fn without_history(
         &self,
         transaction: Transaction,
         job: u64,
+        head: &BookmarkHead,
     ) -> Result<Transaction> {
-        let (head, _) = self.head(job)?;
         let (tally, _) = self.read_or_default::<Tally>(Tree::Run, &stored::tally(job))?;
-        let old = self.history(job, &head)?;
+        let old = self.history(job, head)?;
         let steps = old.steps.iter();
         let transaction = steps.fold(transaction, |transaction, moved| {
             removed(transaction, job, moved)
@@ -460,30 +491,32 @@ impl TenantJobs {
     /// [`Error::NotFound`] for the job, [`Error::Store`].
     pub fn bookmark_state(&self, job: &str) -> Result<BookmarkState> {
         let number = self.stored_job(job)?.value.number;
-        let (head, _) = self.head(number)?;
-        let history = self.history(number, &head)?;
+        let head = self.read::<BookmarkHead>(Tree::Bookmark, &stored::bookmark(number))?;
+        let head = head.map(|head| head.value);
+        let history = self.history(number, &head.clone().unwrap_or_default())?;
         let mut runs = Vec::with_capacity(history.steps.len());
         for moved in &history.steps {
-            let place = Place {
-                job: number,
-                number: moved.number,
-            };
-            let mut files = 0;
-            for node in &moved.nodes {
-                let step = self.read::<Step>(Tree::Bookmark, &stored::step(place, node))?;
-                files += step.map_or(0, |step| step.value.files.len());
-            }
-            runs.push((moved.run.clone(), files));
+            runs.push((moved.run.clone(), self.files_of(number, moved)?));
         }
-        let entry = match self.get_bookmark(job, None) {
-            Ok(entry) => Some(entry),
-            Err(Error::NotFound {
-                kind: Kind::Bookmark,
-                ..
-            }) => None,
-            Err(error) => return Err(error),
-        };
+        let entry = head.map(|head| self.entry(job, number, head)).transpose()?;
         Ok(BookmarkState { entry, runs })
+    }
+
+    /// How many files a run read; where that was not kept, its steps say.
+    fn files_of(&self, job: u64, moved: &Moved) -> Result<usize> {
+        if let Some(files) = moved.files {
+            return Ok(files);
+        }
+        let place = Place {
+            job,
+            number: moved.number,
+        };
+        let mut files = 0;
+        for node in &moved.nodes {
+            let step = self.read::<Step>(Tree::Bookmark, &stored::step(place, node))?;
+            files += step.map_or(0, |step| step.value.files.len());
+        }
+        Ok(files)
     }
 }
 
@@ -537,6 +570,7 @@ mod tests {
             attempt: 0,
             nodes: vec!["n".to_owned()],
             bytes: MAX_STEP_BYTES / 3,
+            files: None,
         };
         let mut history = History {
             steps: Vec::from([7, 5, 6].map(step)),
