@@ -14,8 +14,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tenon_find_matches::{
-    Archive, Budget, Comparer, Edge, Encoder, Facing, Known, Lessons, Nominator, Pattern, Profiler,
-    Scorer, Wishes, cluster, follow,
+    Archive, Budget, Candidate, Comparer, Drawn, Edge, Encoder, Facing, Judge, Known, LabelledPair,
+    Labels, Lessons, Nominator, Pattern, Profiler, Question, Scorer, Wishes, cluster, follow,
+    questions,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -44,6 +45,8 @@ struct Options {
     patterns: usize,
     budget: Budget,
     wishes: Wishes,
+    /// Pairs that are judged by the truth.
+    labels: usize,
 }
 
 fn main() -> Result<(), Failure> {
@@ -90,6 +93,7 @@ fn options() -> Result<Options, Failure> {
             "--patterns" => options.patterns = number()?,
             "--model" => options.model = true,
             "--best" => options.budget.best = number()?,
+            "--labels" => options.labels = number()?,
             "--wish" => options.wishes.precision_recall = Some(number()? as f64 / 100.0),
             "--floor" => options.budget.floor = number()? as f64 / 100.0,
             _ if options.folder.as_os_str().is_empty() => options.folder = argument.into(),
@@ -252,14 +256,34 @@ fn evaluate(set: &Set, options: &Options) -> Result<(), Failure> {
         profile: profile.clone(),
         model: None,
     };
-    let mut lessons = Lessons::new(untaught, options.wishes);
-    named
-        .iter()
-        .for_each(|candidate| lessons.candidate(*candidate));
-    lessons.close();
-    (0..records)
-        .for_each(|rid| lessons.record(usize::from(rid >= split), rid as u32, blob(rid as u32)));
-    let archive = lessons.finish()?;
+    let learned = |labels: &[LabelledPair]| -> Result<Archive, Failure> {
+        let mut lessons = Lessons::new(untaught.clone(), options.wishes);
+        lessons.teach(Labels {
+            pairs: labels.to_vec(),
+            sets: labels.len(),
+        });
+        named
+            .iter()
+            .for_each(|candidate| lessons.candidate(*candidate));
+        lessons.close();
+        (0..records).for_each(|rid| {
+            lessons.record(usize::from(rid >= split), rid as u32, blob(rid as u32))
+        });
+        Ok(lessons.finish()?)
+    };
+    let mut archive = learned(&[])?;
+    let mut said: Vec<LabelledPair> = Vec::new();
+    while said.len() < options.labels {
+        let asked = ask(&archive, &named, &said, &blob)?;
+        if asked.is_empty() {
+            break;
+        }
+        for (a, b) in asked {
+            let is_match = set.truth.contains(&(a, b));
+            said.push(LabelledPair { a, b, is_match });
+        }
+        archive = learned(&said)?;
+    }
     let model = archive.model()?;
     clock.lap();
     let scorer = Scorer::new(model);
@@ -424,6 +448,39 @@ fn evaluate(set: &Set, options: &Options) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Pairs of one round of questions.
+const ROUND: usize = 30;
+
+fn ask<'b>(
+    archive: &Archive,
+    named: &[Candidate],
+    said: &[LabelledPair],
+    blob: &impl Fn(u32) -> &'b [u8],
+) -> Result<Vec<(u32, u32)>, Failure> {
+    let mut drawn = Drawn::default();
+    named
+        .iter()
+        .filter(|candidate| candidate.shared > 0)
+        .for_each(|candidate| drawn.observe(candidate.a, candidate.b));
+    let mut judge = Judge::new(archive)?;
+    let candidates = drawn.pairs().into_iter().map(|(a, b)| {
+        let pattern = judge.pattern(blob(a), blob(b));
+        Question {
+            a,
+            b,
+            probability: judge.of_pattern(&pattern),
+            pattern,
+        }
+    });
+    let candidates = candidates.collect();
+    let judged = said.iter().map(|pair| (pair.a, pair.b)).collect();
+    let asked = questions(candidates, judge.threshold(), &judged, ROUND);
+    Ok(asked
+        .iter()
+        .map(|question| (question.a, question.b))
+        .collect())
 }
 
 /// The most frequent patterns with how many of their pairs are true.
