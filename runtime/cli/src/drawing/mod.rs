@@ -1,12 +1,14 @@
-//! A job's graph as something to look at: a tree of text, or a picture.
+//! A job's graph as something to look at: a tree of text, or a picture; and a score as the sum of its weights.
 //!
 //! ```text
 //! Job ──Layers::of──> columns of places, so that each node stands right of what it reads ──svg──> a picture
 //!   └──text──> what each target is made of
+//! Waterfall ──text, svg──> each weight of a pair of records, from nothing to the score
 //! ```
 
 mod svg;
 mod text;
+mod waterfall;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use tenon_engine::Job;
 
 pub(crate) use svg::svg;
 pub(crate) use text::text;
+pub(crate) use waterfall::{Step, Waterfall};
 
 /// How often places are moved towards their neighbours, from left to right and back.
 const SWEEPS: usize = 8;

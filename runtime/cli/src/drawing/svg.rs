@@ -149,7 +149,7 @@ impl Picture {
     }
 }
 
-fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
+pub(super) fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = text.write_fmt(more);
 }
@@ -168,7 +168,8 @@ fn kind(node: &Node) -> String {
     }
 }
 
-fn shortened(name: &str) -> String {
+/// As much of a name as a picture has room for.
+pub(super) fn shortened(name: &str) -> String {
     match name.char_indices().nth(MAX_LETTERS) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
@@ -176,7 +177,7 @@ fn shortened(name: &str) -> String {
 }
 
 /// Text for XML: no tags, and no signs that XML has no place for.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for sign in text.chars().filter(|sign| !sign.is_control()) {
         match sign {

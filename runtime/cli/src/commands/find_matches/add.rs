@@ -1,0 +1,118 @@
+//! `tenon match add NEW --to MATCHED`: new records join the groups of an earlier result.
+//!
+//! The model that the earlier run saved decides; nothing is learned, and groups that are there keep their ids.
+
+use std::path::{Path, PathBuf};
+
+use super::files;
+use super::graph::{Call, Graph, Ran};
+use crate::commands::setup::{Resources, RunLimits};
+use crate::error::Failure;
+use crate::report::{Report, cell, human_time, millis};
+use crate::shell::Shell;
+
+/// Arguments of `tenon match add`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The new records: .csv, .tsv, .json, .jsonl or .parquet.
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// What was matched before: records with their match_id.
+    #[arg(long, value_name = "MATCHED")]
+    to: PathBuf,
+    /// What the earlier run has learned: its `--save-model`.
+    #[arg(long, value_name = "PARQUET")]
+    model: PathBuf,
+    /// The column that identifies a record, in both files.
+    #[arg(long, value_name = "COLUMN")]
+    id: String,
+    /// The column of MATCHED with the groups.
+    #[arg(long, value_name = "COLUMN", default_value = "match_id")]
+    match_id: String,
+    /// All records, old and new, with match_id and match_confidence.
+    #[arg(short, value_name = "OUT")]
+    out: PathBuf,
+    /// The matching pairs: id1, id2, probability.
+    #[arg(long, value_name = "OUT2")]
+    pairs: Option<PathBuf>,
+    /// The groups: match_id, records, confidence, and the pair that holds least.
+    #[arg(long, value_name = "OUT")]
+    clusters: Option<PathBuf>,
+    /// Groups that new records made one: previous_id, match_id.
+    #[arg(long, value_name = "OUT")]
+    merged: Option<PathBuf>,
+    #[command(flatten)]
+    limits: RunLimits,
+    #[command(flatten)]
+    resources: Resources,
+}
+
+/// Matches the new records.
+pub(super) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
+    let ran = graph(args)?.run(shell, &args.limits, &args.resources)?;
+    shell.print(&outcome(args, &ran)?)
+}
+
+fn graph(args: &Args) -> Result<Graph, Failure> {
+    files::check_model(&args.model)?;
+    let mut graph = Graph::new()?;
+    graph.source("existing", &args.to)?;
+    graph.source("added", &args.new)?;
+    graph.source("learned", &args.model)?;
+    let call = Call::new("matches", "find-incremental-matches")
+        .table("existing")
+        .table("added")
+        .role("model", "learned")
+        .text("id", args.id.as_str())
+        .text("match_id", args.match_id.as_str());
+    graph.call(call);
+    graph.write("matches", &args.out)?;
+    let outputs = [
+        ("pairs", 1, &args.pairs),
+        ("clusters", 2, &args.clusters),
+        ("merged", 3, &args.merged),
+    ];
+    for (node, index, path) in outputs {
+        graph.output(node, "matches", index);
+        if let Some(path) = path {
+            graph.write(node, path)?;
+        }
+    }
+    graph.query(
+        "counts",
+        &["existing", "added", "clusters", "merged"],
+        "select (select count(*) from existing) as existing, (select count(*) from added) as added, \
+         (select count(*) from clusters) as clusters, (select count(*) from merged) as merged"
+            .to_owned(),
+    );
+    graph.read_back("counts")?;
+    Ok(graph)
+}
+
+fn outcome(args: &Args, ran: &Ran) -> Result<Report, Failure> {
+    let counts = ran.one("counts")?;
+    let count = |name: &str| cell(counts.get(name).cloned().unwrap_or_default());
+    let text = |path: &Path| cell(path.to_string_lossy().into_owned());
+    let mut record = Report::record()
+        .field("records", cell(ran.rows("matches")))
+        .field("records_before", count("existing"))
+        .field("records_added", count("added"))
+        .field("groups", count("clusters"))
+        .field("groups_changed", count("merged"))
+        .field("out", text(&args.out));
+    let more = [
+        ("pairs_out", &args.pairs),
+        ("clusters_out", &args.clusters),
+        ("merged_out", &args.merged),
+    ];
+    for (key, path) in more {
+        if let Some(path) = path {
+            record = record.field(key, text(path));
+        }
+    }
+    let elapsed = ran.0.elapsed;
+    Ok(record.field("elapsed_millis", millis(elapsed)).field(
+        "summary",
+        cell(format!("matched in {}", human_time(elapsed))),
+    ))
+}

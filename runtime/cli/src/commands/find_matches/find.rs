@@ -1,0 +1,228 @@
+//! `tenon match FILE`: every record with its group.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tenon_jobs::Prices;
+
+use super::graph::{Call, Graph, Ran};
+use super::quality::Quality;
+use super::rules::{self, Rule};
+use super::{files, share};
+use crate::commands::run::node_json;
+use crate::commands::setup::{Resources, RunLimits};
+use crate::error::Failure;
+use crate::report::{Report, bytes, cell, human_time, millis};
+use crate::shell::Shell;
+
+/// Arguments of `tenon match FILE`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Find {
+    /// Records: .csv, .tsv, .json, .jsonl or .parquet.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// A second file: records of the first are linked to those of this one.
+    #[arg(value_name = "FILE2")]
+    file2: Option<PathBuf>,
+    /// The column that identifies a record; it is not compared.
+    #[arg(long, value_name = "COLUMN")]
+    id: String,
+    /// Every record with match_id and match_confidence [default: FILE with -matched before its suffix].
+    #[arg(short, value_name = "OUT")]
+    out: Option<PathBuf>,
+    /// The matching pairs: id1, id2, probability.
+    #[arg(long, value_name = "OUT2")]
+    pairs: Option<PathBuf>,
+    /// The groups: match_id, records, confidence, and the pair that holds least.
+    #[arg(long, value_name = "OUT")]
+    clusters: Option<PathBuf>,
+    /// One record of each group, made by the rules.
+    #[arg(long, value_name = "OUT")]
+    golden: Option<PathBuf>,
+    /// Which value a golden record gets: 'COLUMN: RULE', or RULE for all other columns; may be repeated. Rules:
+    /// most_complete (the default), majority, longest, min, max, most_recent(COLUMN), source(COLUMN, FIRST, SECOND).
+    #[arg(long = "rule", value_name = "RULE", value_parser = rules::parse, requires = "golden")]
+    rules: Vec<Rule>,
+    /// Learn from labels, in the form of Glue: labeling_set_id, label and the column of ids.
+    #[arg(long, value_name = "CSV")]
+    labels: Option<PathBuf>,
+    /// Records that one set labels the same are one group, those that it labels different never are.
+    #[arg(long, requires = "labels")]
+    enforce_labels: bool,
+    /// Use what an earlier run has learned.
+    #[arg(long, value_name = "PARQUET")]
+    model: Option<PathBuf>,
+    /// Keep what this run learns, for `--model` and `tenon match add`.
+    #[arg(long, value_name = "PARQUET", conflicts_with = "model")]
+    save_model: Option<PathBuf>,
+    /// An earlier result: groups that are still there keep their match_id.
+    #[arg(long, value_name = "MATCHED")]
+    previous: Option<PathBuf>,
+    /// What to prefer, from 0, finding all, to 1, no wrong match [default: as the data say].
+    #[arg(long, value_name = "X", value_parser = share)]
+    precision_recall: Option<f64>,
+    /// How many pairs to look at, from 0, the fewest, to 1, the most [default: 0.5].
+    #[arg(long, value_name = "X", value_parser = share)]
+    accuracy_cost: Option<f64>,
+    #[command(flatten)]
+    limits: RunLimits,
+    #[command(flatten)]
+    resources: Resources,
+}
+
+/// Matches.
+pub(super) fn run(shell: &Shell, args: &Find) -> Result<(), Failure> {
+    let out = args.out.clone().unwrap_or_else(|| beside(&args.file));
+    let graph = graph(args, &out)?;
+    let ran = graph.run(shell, &args.limits, &args.resources)?;
+    let quality = Quality::read(&ran.one("quality")?)?;
+    shell.print(&outcome(shell, args, &ran, &out, &quality)?)
+}
+
+/// `people.csv` becomes `people-matched.csv`.
+fn beside(file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let suffix = file.extension().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!("{stem}-matched.{suffix}"))
+}
+
+fn graph(args: &Find, out: &Path) -> Result<Graph, Failure> {
+    let mut graph = Graph::new()?;
+    let call = find(args, &mut graph)?;
+    graph.call(call);
+    graph.write("matches", out)?;
+    graph.output("pairs", "matches", 1);
+    graph.output("clusters", "matches", 2);
+    graph.output("quality", "matches", 4);
+    graph.read_back("quality")?;
+    count(args, &mut graph)?;
+    for (node, path) in [("pairs", &args.pairs), ("clusters", &args.clusters)] {
+        if let Some(path) = path {
+            graph.write(node, path)?;
+        }
+    }
+    if let Some(path) = &args.save_model {
+        files::check_model(path)?;
+        graph.output("model", "matches", 3);
+        graph.write("model", path)?;
+    }
+    if let Some(path) = &args.golden {
+        let call = Call::new("golden", "golden-records").table("matches");
+        graph.call(rules::add(call, &args.rules)?);
+        graph.write("golden", path)?;
+    }
+    Ok(graph)
+}
+
+/// The call that matches, and what it reads.
+fn find(args: &Find, graph: &mut Graph) -> Result<Call, Failure> {
+    let mut call = Call::new("matches", "find-matches").table("records");
+    graph.source("records", &args.file)?;
+    if let Some(file2) = &args.file2 {
+        graph.source("records2", file2)?;
+        call = call.table("records2");
+    }
+    if let Some(labels) = &args.labels {
+        files::check_labels(labels)?;
+        graph.source("labels", labels)?;
+        call = call.role("labels", "labels");
+    }
+    if let Some(model) = &args.model {
+        files::check_model(model)?;
+        graph.source("learned", model)?;
+        call = call.role("model", "learned");
+    }
+    if let Some(previous) = &args.previous {
+        graph.source("previous", previous)?;
+        call = call.role("previous", "previous");
+    }
+    Ok(call
+        .text("id", args.id.as_str())
+        .float("precision_recall", args.precision_recall)
+        .float("accuracy_cost", args.accuracy_cost)
+        .switch("enforce_labels", args.enforce_labels))
+}
+
+/// Counts what no file is written of.
+fn count(args: &Find, graph: &mut Graph) -> Result<(), Failure> {
+    let mut counted = vec!["clusters"];
+    if args.pairs.is_none() {
+        counted.push("pairs");
+    }
+    if args.previous.is_some() {
+        graph.output("merged", "matches", 5);
+        counted.push("merged");
+    }
+    let counts = counted
+        .iter()
+        .map(|node| format!("(select count(*) from {node}) as {node}"));
+    let query = format!(
+        "select {}, (select count(*) from clusters where records > 1) as shared",
+        counts.collect::<Vec<_>>().join(", ")
+    );
+    graph.query("counts", &counted, query);
+    graph.read_back("counts")
+}
+
+fn outcome(
+    shell: &Shell,
+    args: &Find,
+    ran: &Ran,
+    out: &Path,
+    quality: &Quality,
+) -> Result<Report, Failure> {
+    let counts = ran.one("counts")?;
+    let count = |name: &str| cell(counts.get(name).cloned().unwrap_or_default());
+    let mut record = Report::record()
+        .field("records", cell(ran.rows("matches")))
+        .field("groups", count("clusters"))
+        .field("groups_of_several", count("shared"))
+        .field(
+            "pairs",
+            match args.pairs {
+                Some(_) => cell(ran.rows("pairs")),
+                None => count("pairs"),
+            },
+        );
+    if args.previous.is_some() {
+        record = record.field("groups_changed", count("merged"));
+    }
+    record = quality.add_to(record).field("columns", quality.columns());
+    record = record.field("out", text(out));
+    let more = [
+        ("pairs_out", &args.pairs),
+        ("clusters_out", &args.clusters),
+        ("golden_out", &args.golden),
+        ("model_out", &args.save_model),
+    ];
+    for (key, path) in more {
+        if let Some(path) = path {
+            record = record.field(key, text(path));
+        }
+    }
+    let report = &ran.0;
+    if shell.is_json() {
+        let nodes = report
+            .nodes
+            .iter()
+            .map(|node| node_json(node, &Prices::default()));
+        record = record
+            .field("nodes", cell(nodes.collect::<Vec<Value>>()))
+            .field(
+                "peak_memory_bytes",
+                report
+                    .peak_memory_bytes
+                    .map_or_else(|| cell(Value::Null), bytes),
+            );
+    }
+    Ok(record
+        .field("elapsed_millis", millis(report.elapsed))
+        .field(
+            "summary",
+            cell(format!("matched in {}", human_time(report.elapsed))),
+        ))
+}
+
+fn text(path: &Path) -> crate::report::Cell {
+    cell(path.to_string_lossy().into_owned())
+}
