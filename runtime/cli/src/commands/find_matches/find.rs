@@ -15,7 +15,8 @@ use crate::error::Failure;
 use crate::report::{Report, bytes, cell, human_time, millis};
 use crate::shell::Shell;
 
-/// Arguments of `tenon match FILE`.
+/// Arguments of `tenon match FILE`, without those of any run: clap can tell whether a group of arguments is there at all only
+/// where it has no groups inside.
 #[derive(Debug, clap::Args)]
 pub(super) struct Find {
     /// Records: .csv, .tsv, .json, .jsonl or .parquet.
@@ -64,17 +65,18 @@ pub(super) struct Find {
     /// How many pairs to look at, from 0, the fewest, to 1, the most [default: 0.5].
     #[arg(long, value_name = "X", value_parser = share)]
     accuracy_cost: Option<f64>,
-    #[command(flatten)]
-    limits: RunLimits,
-    #[command(flatten)]
-    resources: Resources,
 }
 
 /// Matches.
-pub(super) fn run(shell: &Shell, args: &Find) -> Result<(), Failure> {
+pub(super) fn run(
+    shell: &Shell,
+    args: &Find,
+    limits: &RunLimits,
+    resources: &Resources,
+) -> Result<(), Failure> {
     let out = args.out.clone().unwrap_or_else(|| beside(&args.file));
     let graph = graph(args, &out)?;
-    let ran = graph.run(shell, &args.limits, &args.resources)?;
+    let ran = graph.run(shell, limits, resources)?;
     let quality = Quality::read(&ran.one("quality")?)?;
     shell.print(&outcome(shell, args, &ran, &out, &quality)?)
 }

@@ -25,6 +25,7 @@ mod sets;
 
 use std::fmt::Display;
 
+use crate::commands::setup::{Resources, RunLimits};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -37,6 +38,10 @@ pub(crate) struct Args {
     verb: Option<Verb>,
     #[command(flatten)]
     find: Option<find::Find>,
+    #[command(flatten)]
+    limits: RunLimits,
+    #[command(flatten)]
+    resources: Resources,
 }
 
 /// What else can be done than finding.
@@ -62,7 +67,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         (Some(Verb::Sets(args)), _) => sets::run(shell, args),
         (Some(Verb::Explain(args)), _) => explain::run(shell, args),
         (Some(Verb::Golden(args)), _) => golden::run(shell, args),
-        (None, Some(args)) => find::run(shell, args),
+        (None, Some(find)) => find::run(shell, find, &args.limits, &args.resources),
         (None, None) => {
             Err(usage("nothing to match").with_hint("name a file: `tenon match FILE --id COLUMN`"))
         }

@@ -137,12 +137,12 @@ mod tests {
              they share the phone number\n\
              \n        \
                      a1            b7            agreement    bits\n\
-             prior                                              -8.0  ----------------|\n\
-             name    Ann <Lee>     Anne Lee      one edit       +6.5  +++++++++++++   |\n\
-             phone   310-246-1501  310/246-1501  equal, rare    +9.5               +++|++++++++++++++++\n\
-             city                  los angeles   missing        +0.0                  |\n\
-             street  5 High St     71 Mill Rd    different      -4.0                  |        --------\n\
-             score                                              +4.0                  |++++++++\n"
+             prior                                            -8.0  ----------------|\n\
+             name    Ann <Lee>     Anne Lee      one edit     +6.5  +++++++++++++   |\n\
+             phone   310-246-1501  310/246-1501  equal, rare  +9.5               +++|++++++++++++++++\n\
+             city                  los angeles   missing      +0.0                  |\n\
+             street  5 High St     71 Mill Rd    different    -4.0                  |        --------\n\
+             score                                            +4.0                  |++++++++\n"
         );
     }
 

@@ -96,6 +96,11 @@ impl Book {
         Ok(book)
     }
 
+    /// The column of ids.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// How many pairs are the same.
     pub(super) fn same(&self) -> usize {
         self.pairs.values().filter(|same| **same).count()

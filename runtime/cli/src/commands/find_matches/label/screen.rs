@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!           A                  B
+//! id        p17                p94
 //! name      ann lee         ≠  anne lee
 //!                                  ^
 //! city      los angeles     =  los angeles
@@ -35,7 +36,9 @@ pub(super) fn width() -> usize {
 }
 
 /// How a pair is drawn.
-pub(super) struct Screen {
+pub(super) struct Screen<'a> {
+    /// The column of ids, in which a difference says nothing.
+    pub(super) id: &'a str,
     pub(super) has_color: bool,
     /// Letters of a line.
     pub(super) width: usize,
@@ -44,7 +47,7 @@ pub(super) struct Screen {
 /// A letter, and whether the other side lacks it.
 type Letter = (char, bool);
 
-impl Screen {
+impl Screen<'_> {
     /// The lines of a pair.
     pub(super) fn pair(&self, columns: &[String], sides: &[Map<String, Value>; 2]) -> String {
         let names: Vec<String> = columns
@@ -59,7 +62,7 @@ impl Screen {
         let room = self.width.saturating_sub(name_width + 2 + BETWEEN) / 2;
         let fields: Vec<Field> = columns
             .iter()
-            .map(|column| Field::of(column, sides))
+            .map(|column| Field::of(column, sides, column == self.id))
             .collect();
         let longest = fields
             .iter()
@@ -144,9 +147,9 @@ struct Field {
 }
 
 impl Field {
-    fn of(column: &str, sides: &[Map<String, Value>; 2]) -> Self {
+    fn of(column: &str, sides: &[Map<String, Value>; 2], is_id: bool) -> Self {
         let values = sides.each_ref().map(|side| value(side, column));
-        let [Some(a), Some(b)] = &values else {
+        let ([Some(a), Some(b)], false) = (&values, is_id) else {
             let plain = values.map(|value| value.unwrap_or_else(|| vec!['-']));
             return Self {
                 sides: plain.map(unmarked),
@@ -241,15 +244,21 @@ mod tests {
 
     fn sides() -> [Map<String, Value>; 2] {
         [
-            json!({"name": "ann lee", "city": "los angeles", "phone": null, "street": "5 high street"}),
-            json!({"name": "anne lee", "city": "los angeles", "phone": "310\u{1b}[2J", "street": "mill"}),
+            json!({"id": "p17", "name": "ann lee", "city": "los angeles", "phone": null, "street": "5 high street"}),
+            json!({"id": "p94", "name": "anne lee", "city": "los angeles", "phone": "310\u{1b}[2J", "street": "mill"}),
         ]
         .map(|side| side.as_object().unwrap().clone())
     }
 
     fn draw(has_color: bool, width: usize) -> String {
-        let columns = ["name", "city", "phone", "street"].map(str::to_owned);
-        Screen { has_color, width }.pair(&columns, &sides())
+        let columns = ["id", "name", "city", "phone", "street"].map(str::to_owned);
+        let id = "id";
+        Screen {
+            id,
+            has_color,
+            width,
+        }
+        .pair(&columns, &sides())
     }
 
     #[test]
@@ -257,6 +266,7 @@ mod tests {
         assert_eq!(
             draw(false, 80),
             "        A                    B\n\
+             id      p17                  p94\n\
              name    ann lee           ≠  anne lee\n                                \
                                              ^\n\
              city    los angeles       =  los angeles\n\

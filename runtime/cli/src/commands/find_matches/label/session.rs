@@ -135,6 +135,7 @@ impl<'a> Session<'a> {
             self.unsure()
         );
         let screen = Screen {
+            id: self.book.id(),
             has_color: self.shell.has_color(),
             width: screen::width(),
         };
