@@ -79,24 +79,27 @@ fn main() {
     let ours = Ours::new(folder.path());
     let records = number_of_records();
     let people = Set::people(records, &folder.path().join("people"));
-    let mut tables = vec![compare(&ours, &people, "people_place", rounds(records))];
+    let mut measured = compare(&ours, &people, "people_place", rounds(records));
     let labels = std::env::var("TENON_BENCH_LABELS").map_or(LABELS, |text| text.parse().unwrap());
     if labels > 0 {
         let taught = teach::teach(&ours, &people, labels);
         println!("{}: {}", people.name, taught.said);
-        let measured = ours.run(&people, Some(&taught.file));
-        tables[0].insert(1, measured);
+        measured.insert(1, ours.run(&people, Some(&taught.file)));
     }
-    print(&people, &tables[0]);
+    print(&people, &measured);
+    let mut ratios = vec![ratio(&people, &measured)];
     for name in PUBLIC {
         let Some(set) = Set::public(name) else {
             continue;
         };
         let measured = compare(&ours, &set, name, ROUNDS);
         print(&set, &measured);
-        tables.push(measured);
+        ratios.push(ratio(&set, &measured));
     }
-    summary(&tables);
+    println!(
+        "\n{}",
+        ratios.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    );
 }
 
 /// The first argument that is a number, the variable, or the default; cargo adds words of its own.
@@ -155,22 +158,18 @@ fn print(set: &Set, measured: &[Measured]) {
     }
 }
 
-/// Ours to Splink's, where there is both.
-fn summary(tables: &[Vec<Measured>]) {
-    for table in tables {
-        let (Some(ours), Some(theirs)) = (table.first(), table.last()) else {
-            continue;
-        };
-        if table.len() < 2 || ours.system == theirs.system || !theirs.system.starts_with("Splink") {
-            continue;
-        }
-        println!(
-            "{}: {:.2} of Splink's time, {:.2} of its memory, cluster F1 {:+.3}, pair F1 {:+.3}",
-            ours.system,
-            ours.seconds / theirs.seconds,
-            ours.peak_bytes as f64 / theirs.peak_bytes as f64,
-            ours.cluster.f1() - theirs.cluster.f1(),
-            ours.pair.f1() - theirs.pair.f1()
-        );
+/// Ours without labels to Splink's, where there is both.
+fn ratio(set: &Set, measured: &[Measured]) -> Option<String> {
+    let (ours, theirs) = (measured.first()?, measured.last()?);
+    if !theirs.system.starts_with("Splink") {
+        return None;
     }
+    Some(format!(
+        "{}: {:.2} of Splink's time, {:.2} of its memory, cluster F1 {:+.3}, pair F1 {:+.3}",
+        set.name,
+        ours.seconds / theirs.seconds,
+        ours.peak_bytes as f64 / theirs.peak_bytes as f64,
+        ours.cluster.f1() - theirs.cluster.f1(),
+        ours.pair.f1() - theirs.pair.f1()
+    ))
 }

@@ -23,8 +23,9 @@ import splink.comparison_level_library as cll
 import splink.comparison_library as cl
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
-# What Splink's documentation advises to raise from the default before a model is used.
-SAMPLED_PAIRS = 1e7
+# Random pairs to learn from what agreement by chance is. Splink's documentation advises more than the default for large tables.
+SAMPLED_PAIRS = 1e6
+SAMPLED_PAIRS_OF_MANY = 1e7
 CLUSTERED_FROM = 0.95
 
 
@@ -76,6 +77,7 @@ def people_place():
         "certain": [block_on("first_name", "surname", "dob"), block_on("email", "first_name")],
         "recall": 0.6,
         "train": [block_on("first_name", "surname"), block_on("dob"), block_on("email")],
+        "sampled": SAMPLED_PAIRS_OF_MANY,
     }
 
 
@@ -197,7 +199,7 @@ def read(api, files):
 
 def train(linker, model):
     linker.training.estimate_probability_two_random_records_match(model["certain"], recall=model["recall"])
-    linker.training.estimate_u_using_random_sampling(max_pairs=SAMPLED_PAIRS)
+    linker.training.estimate_u_using_random_sampling(max_pairs=model.get("sampled", SAMPLED_PAIRS))
     for rule in model["train"]:
         linker.training.estimate_parameters_using_expectation_maximisation(rule)
 
