@@ -17,7 +17,7 @@ const MIN_WIDTH: usize = 110;
 const LETTER: usize = 8;
 
 /// Letters of a name that are shown.
-const MAX_LETTERS: usize = 32;
+pub(super) const MAX_LETTERS: usize = 32;
 
 const STYLE: &str = "
   svg { background: #fff; font: 13px system-ui, sans-serif; }
@@ -132,7 +132,7 @@ impl Picture {
              <text class=\"name\" text-anchor=\"middle\" x=\"{centre}\" y=\"{}\">{}</text>\
              <text class=\"kind\" text-anchor=\"middle\" x=\"{centre}\" y=\"{}\">{}</text></g>\n",
                 middle - 3,
-                escaped(&shortened(node.name())),
+                escaped(&shortened(node.name(), MAX_LETTERS)),
                 middle + 14,
                 kind(node)
             ),
@@ -156,7 +156,7 @@ pub(super) fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
 
 fn width(node: &Node) -> usize {
     let letters = |text: &str| text.chars().count();
-    let longest = letters(&shortened(node.name())).max(letters(&kind(node)));
+    let longest = letters(&shortened(node.name(), MAX_LETTERS)).max(letters(&kind(node)));
     (longest * LETTER + MARGIN).max(MIN_WIDTH)
 }
 
@@ -168,9 +168,9 @@ fn kind(node: &Node) -> String {
     }
 }
 
-/// As much of a name as a picture has room for.
-pub(super) fn shortened(name: &str) -> String {
-    match name.char_indices().nth(MAX_LETTERS) {
+/// As much of a name as there is room for.
+pub(super) fn shortened(name: &str, letters: usize) -> String {
+    match name.char_indices().nth(letters) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }
@@ -207,8 +207,11 @@ mod tests {
 
     #[test]
     fn names_are_shortened_by_letters() {
-        assert_eq!(shortened(&"ü".repeat(40)).chars().count(), MAX_LETTERS + 1);
-        assert_eq!(shortened("short"), "short");
+        assert_eq!(
+            shortened(&"ü".repeat(40), MAX_LETTERS).chars().count(),
+            MAX_LETTERS + 1
+        );
+        assert_eq!(shortened("short", MAX_LETTERS), "short");
         assert_eq!(escaped("a\u{0}\"b\""), "a&quot;b&quot;");
     }
 }

@@ -116,3 +116,23 @@ fn outcome(args: &Args, ran: &Ran) -> Result<Report, Failure> {
         cell(format!("matched in {}", human_time(elapsed))),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::{call, parsed};
+    use super::*;
+
+    #[test]
+    fn what_was_matched_comes_before_what_is_new() {
+        let args: Args = parsed(
+            "new.csv --to old.csv --model m.parquet --id key -o all.csv --merged merged.csv",
+        );
+        let graph = graph(&args).unwrap();
+        let (function, inputs, parameters) = call(&graph, "matches");
+        assert_eq!(function, "find-incremental-matches");
+        assert_eq!(inputs, ["existing", "added", "learned"]);
+        assert_eq!(parameters, ["model=learned", "id=key", "match_id=match_id"]);
+        let job = graph.job();
+        assert!(job.nodes.contains_key("merged_out") && !job.nodes.contains_key("pairs_out"));
+    }
+}

@@ -159,3 +159,18 @@ fn text(row: &Map<String, Value>, name: &str) -> String {
     let value = row.get(name).and_then(Value::as_str);
     value.unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::{call, parsed};
+    use super::*;
+
+    #[test]
+    fn both_ids_and_the_model_are_given() {
+        let args: Args = parsed("left.csv p1 p2 --with right.csv --id key --model m.parquet");
+        let (function, inputs, parameters) = call(&graph(&args).unwrap(), "weights");
+        assert_eq!(function, "explain-match");
+        assert_eq!(inputs, ["records", "records2", "learned"]);
+        assert_eq!(parameters, ["model=learned", "id=key", "a=p1", "b=p2"]);
+    }
+}

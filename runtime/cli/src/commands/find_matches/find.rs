@@ -228,3 +228,86 @@ fn outcome(
 fn text(path: &Path) -> crate::report::Cell {
     cell(path.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::{call, parsed};
+    use super::*;
+
+    fn of(line: &str) -> Graph {
+        graph(&parsed::<Find>(line), Path::new("out.csv")).unwrap()
+    }
+
+    fn owned<const N: usize>(texts: [&str; N]) -> Vec<String> {
+        texts.map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn one_file_is_matched_by_its_id_alone() {
+        let graph = of("people.csv --id key");
+        let expected = (
+            "find-matches".to_owned(),
+            owned(["records"]),
+            owned(["id=key"]),
+        );
+        assert_eq!(call(&graph, "matches"), expected);
+        let job = graph.job();
+        assert!(job.nodes.contains_key("matches_out") && !job.nodes.contains_key("pairs_out"));
+    }
+
+    #[test]
+    fn roles_name_inputs_behind_the_tables() {
+        let graph = of(
+            "a.csv b.csv --id key --labels l.csv --enforce-labels --model m.parquet --previous p.parquet \
+             --precision-recall 0.75 --accuracy-cost 1",
+        );
+        let (_, inputs, parameters) = call(&graph, "matches");
+        assert_eq!(
+            inputs,
+            owned(["records", "records2", "labels", "learned", "previous"])
+        );
+        let expected = [
+            "labels=labels",
+            "model=learned",
+            "previous=previous",
+            "id=key",
+            "precision_recall=0.75",
+            "accuracy_cost=1",
+            "enforce_labels=true",
+        ];
+        assert_eq!(parameters, owned(expected));
+    }
+
+    #[test]
+    fn golden_records_are_made_of_the_same_run() {
+        let graph =
+            of("people.csv --id key --golden g.csv --rule min --rule a:max --rule b:longest");
+        let (function, inputs, parameters) = call(&graph, "golden");
+        assert_eq!(
+            (function.as_str(), inputs),
+            ("golden-records", owned(["matches"]))
+        );
+        assert_eq!(parameters, owned(["rule=min", "rules=a: max,b: longest"]));
+    }
+
+    #[test]
+    fn what_is_written_is_not_counted_twice() {
+        let counts = |line: &str| match of(line).job().nodes.remove("counts") {
+            Some(tenon_engine::Node::SparkSQL(sql)) => sql.inputs,
+            _ => Vec::new(),
+        };
+        assert_eq!(counts("people.csv --id key"), owned(["clusters", "pairs"]));
+        assert_eq!(
+            counts("people.csv --id key --pairs p.csv --previous old.csv"),
+            owned(["clusters", "merged"])
+        );
+    }
+
+    #[test]
+    fn the_result_is_beside_the_file() {
+        assert_eq!(
+            beside(Path::new("in/people.csv")),
+            Path::new("in/people-matched.csv")
+        );
+    }
+}

@@ -195,6 +195,15 @@ impl Graph {
         self.write(node, &path)
     }
 
+    /// The job that it is.
+    pub(super) fn job(&self) -> Job {
+        Job {
+            name: "match".to_owned(),
+            nodes: self.nodes.clone(),
+            ..Job::default()
+        }
+    }
+
     /// Runs it; nothing is written when it fails.
     ///
     /// # Errors
@@ -206,10 +215,8 @@ impl Graph {
         resources: &Resources,
     ) -> Result<Ran, Failure> {
         let job = Job {
-            name: "match".to_owned(),
-            nodes: self.nodes,
             run_limits: limits.settings(),
-            ..Job::default()
+            ..self.job()
         };
         let resources = resources.clone().with_preview(FEW_ROWS);
         let engine = setup::engine(shell, None, &resources)?;
@@ -296,5 +303,60 @@ impl Ran {
     pub(super) fn one(&self, node: &str) -> Result<Map<String, Value>, Failure> {
         let row = self.few(node)?.rows.into_iter().next();
         row.ok_or_else(|| Failure::new(format!("the matcher gave no {node}")))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// What a call of a graph is given: function, inputs, and parameters as `name=values`.
+    pub(in super::super) fn call(graph: &Graph, node: &str) -> (String, Vec<String>, Vec<String>) {
+        let job = graph.job();
+        job.order().unwrap();
+        let Some(Node::DynamicTransform(call)) = job.nodes.get(node) else {
+            panic!("{node} is no call");
+        };
+        let text = |p: &Parameter| format!("{}={}", p.name, p.value.join(","));
+        let parameters = call.parameters.iter().map(text).collect();
+        (call.function_name.clone(), call.inputs.clone(), parameters)
+    }
+
+    /// The arguments of a line, without the program.
+    pub(in super::super) fn parsed<T: clap::Args>(line: &str) -> T {
+        let command = T::augment_args(clap::Command::new("test").no_binary_name(true));
+        let matches = command.try_get_matches_from(line.split(' ')).unwrap();
+        T::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn a_call_leaves_out_what_was_not_given() {
+        let mut graph = Graph::new().unwrap();
+        graph.source("records", Path::new("people.csv")).unwrap();
+        let call_of = Call::new("matches", "find-matches").table("records");
+        graph.call(
+            call_of
+                .text("id", "key")
+                .float("x", None)
+                .switch("y", false)
+                .list("z", Vec::new()),
+        );
+        let (function, inputs, parameters) = call(&graph, "matches");
+        assert_eq!(function, "find-matches");
+        assert_eq!(
+            (inputs, parameters),
+            (vec!["records".to_owned()], vec!["id=key".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_is_read_back_is_written_where_it_is_removed() {
+        let mut graph = Graph::new().unwrap();
+        graph.source("records", Path::new("people.csv")).unwrap();
+        graph.read_back("records").unwrap();
+        let Some(Node::S3DirectTarget(target)) = graph.job().nodes.remove("records_out") else {
+            panic!("there is no target");
+        };
+        assert!(Path::new(&target.path).starts_with(graph.scratch.path()));
     }
 }

@@ -85,3 +85,18 @@ fn graph(args: &Args) -> Result<Graph, Failure> {
     graph.read_back("counts")?;
     Ok(graph)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::{call, parsed};
+    use super::*;
+
+    #[test]
+    fn sets_are_asked_for_in_their_number_and_size() {
+        let args: Args = parsed("people.csv --id key -o sets.csv --sets 3 --rows 7 --labels l.csv");
+        let (function, inputs, parameters) = call(&graph(&args).unwrap(), "questions");
+        assert_eq!(function, "find-questions");
+        assert_eq!(inputs, ["records", "labels"]);
+        assert_eq!(parameters, ["labels=labels", "id=key", "sets=3", "rows=7"]);
+    }
+}

@@ -1,7 +1,7 @@
 //! A waterfall as a picture, light or dark as whoever looks at it prefers.
 
 use super::Waterfall;
-use crate::drawing::svg::{add, escaped, shortened};
+use crate::drawing::svg::{MAX_LETTERS, add, escaped, shortened};
 
 /// All in pixels.
 const ROW: f64 = 30.0;
@@ -9,11 +9,14 @@ const TOP: f64 = 76.0;
 const MARGIN: f64 = 24.0;
 /// Where the columns of text begin, and the bars.
 const FEATURE: f64 = MARGIN;
-const VALUES: f64 = 150.0;
-const AGREEMENT: f64 = 420.0;
-const BARS: f64 = 600.0;
+const VALUES: f64 = 220.0;
+const AGREEMENT: f64 = 470.0;
+const BARS: f64 = 680.0;
 const BAR_WIDTH: f64 = 300.0;
 const BAR_HEIGHT: f64 = 16.0;
+/// Letters that the column of features has room for, and that of agreement.
+const FEATURE_LETTERS: usize = 23;
+const AGREEMENT_LETTERS: usize = 28;
 /// Room for the number beside a bar.
 const NUMBER: f64 = 56.0;
 
@@ -50,13 +53,16 @@ pub(super) fn svg(waterfall: &Waterfall) -> String {
     let spans = waterfall.spans();
     for (row, (step, span)) in waterfall.steps.iter().zip(&spans).enumerate() {
         let baseline = TOP + ROW * row as f64 + ROW / 2.0 + 5.0;
-        let [a, b] = step.values.each_ref().map(|value| shortened(value));
+        let [a, b] = step
+            .values
+            .each_ref()
+            .map(|value| shortened(value, MAX_LETTERS));
         write(
             &mut text,
             "name",
             FEATURE,
             baseline,
-            &shortened(&step.feature),
+            &shortened(&step.feature, FEATURE_LETTERS),
         );
         write(&mut text, "quiet", VALUES, baseline - 7.0, &a);
         write(&mut text, "quiet", VALUES, baseline + 7.0, &b);
@@ -65,7 +71,7 @@ pub(super) fn svg(waterfall: &Waterfall) -> String {
             "quiet",
             AGREEMENT,
             baseline,
-            &shortened(&step.agreement),
+            &shortened(&step.agreement, AGREEMENT_LETTERS),
         );
         let class = if step.bits < 0.0 { "against" } else { "for" };
         picture.bar(&mut text, row, class, *span);
@@ -165,10 +171,15 @@ mod tests {
         assert_eq!(picture.matches("class=\"link\"").count(), 5);
         // 0 is in the middle of -8 to 8; the score of 4 ends at three quarters.
         assert!(
-            picture.contains("<rect class=\"sum\" x=\"750.0\" y=\"233.0\" width=\"75.0\""),
+            picture.contains("<rect class=\"sum\" x=\"830.0\" y=\"233.0\" width=\"75.0\""),
             "{picture}"
         );
         assert!(picture.contains(">+4.0</text>"));
+    }
+
+    #[test]
+    fn the_picture_is_the_one_that_was_looked_at() {
+        assert_eq!(waterfall().svg(), include_str!("example.svg"));
     }
 
     #[test]
