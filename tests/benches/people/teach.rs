@@ -92,7 +92,8 @@ fn job(set: &Set, questions: usize, has_labels: bool) -> String {
     let mut role = String::new();
     if has_labels {
         source("labels".to_owned(), "labels.csv");
-        role = ", { Name = \"labels\", Type = \"str\", Value = [\"labels\"] }".to_owned();
+        let position = set.files.len();
+        role = format!(", {{ Name = \"labels\", Type = \"int\", Value = [\"{position}\"] }}");
     }
     let inputs = inputs.join(", ");
     text + &format!(

@@ -131,7 +131,7 @@ mod tests {
         let (function, inputs, parameters) = call(&graph, "matches");
         assert_eq!(function, "find-incremental-matches");
         assert_eq!(inputs, ["existing", "added", "learned"]);
-        assert_eq!(parameters, ["model=learned", "id=key", "match_id=match_id"]);
+        assert_eq!(parameters, ["model=2", "id=key", "match_id=match_id"]);
         let job = graph.job();
         assert!(job.nodes.contains_key("merged_out") && !job.nodes.contains_key("pairs_out"));
     }

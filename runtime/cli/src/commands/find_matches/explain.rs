@@ -171,6 +171,6 @@ mod tests {
         let (function, inputs, parameters) = call(&graph(&args).unwrap(), "weights");
         assert_eq!(function, "explain-match");
         assert_eq!(inputs, ["records", "records2", "learned"]);
-        assert_eq!(parameters, ["model=learned", "id=key", "a=p1", "b=p2"]);
+        assert_eq!(parameters, ["model=2", "id=key", "a=p1", "b=p2"]);
     }
 }

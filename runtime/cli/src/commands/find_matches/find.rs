@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_name_inputs_behind_the_tables() {
+    fn roles_are_places_of_inputs_behind_the_tables() {
         let graph = of(
             "a.csv b.csv --id key --labels l.csv --enforce-labels --model m.parquet --previous p.parquet \
              --precision-recall 0.75 --accuracy-cost 1",
@@ -267,9 +267,9 @@ mod tests {
             owned(["records", "records2", "labels", "learned", "previous"])
         );
         let expected = [
-            "labels=labels",
-            "model=learned",
-            "previous=previous",
+            "labels=2",
+            "model=3",
+            "previous=4",
             "id=key",
             "precision_recall=0.75",
             "accuracy_cost=1",

@@ -65,9 +65,10 @@ impl Call {
         self
     }
 
-    /// Reads a node in a role, such as labels.
+    /// Reads a node in a role, such as labels: the plugin finds it by its position.
     pub(super) fn role(self, role: &str, node: &str) -> Self {
-        self.table(node).text(role, node)
+        let position = self.inputs.len();
+        self.table(node).int(role, position)
     }
 
     /// A parameter of text.

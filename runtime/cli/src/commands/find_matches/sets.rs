@@ -97,6 +97,6 @@ mod tests {
         let (function, inputs, parameters) = call(&graph(&args).unwrap(), "questions");
         assert_eq!(function, "find-questions");
         assert_eq!(inputs, ["records", "labels"]);
-        assert_eq!(parameters, ["labels=labels", "id=key", "sets=3", "rows=7"]);
+        assert_eq!(parameters, ["labels=1", "id=key", "sets=3", "rows=7"]);
     }
 }
