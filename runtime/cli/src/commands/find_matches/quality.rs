@@ -37,6 +37,7 @@ pub(super) struct Estimated {
     pub(super) f1: Interval,
     max_f1: Interval,
     pr_auc: Interval,
+    confusion: Map<String, Value>,
 }
 
 /// Low, middle, high.
@@ -104,6 +105,14 @@ impl Estimated {
             .field("estimated_f1", self.f1.cell())
             .field("estimated_max_f1", self.max_f1.cell())
             .field("estimated_pr_auc", self.pr_auc.cell())
+            .field("confusion", self.confusion())
+    }
+
+    /// How the labelled pairs were judged, each by a model that had not seen it.
+    fn confusion(&self) -> Cell {
+        let counts = self.confusion.iter();
+        let shown = counts.map(|(name, count)| format!("{count} {}", name.replace('_', " ")));
+        cell_as(self.confusion.clone(), shown.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -171,8 +180,11 @@ mod tests {
                 .to_table()
                 .contains("estimated f1           0.950 (0.900 to 0.980)\n")
         );
+        let shown = "16 true positives, 1 false positives, 22 true negatives, 1 false negatives";
+        assert!(report.to_table().contains(shown), "{}", report.to_table());
         let json: Value = serde_json::from_str(&report.to_json()).unwrap();
         assert_eq!(json["estimated_f1"], interval);
+        assert_eq!(json["confusion"]["true_negatives"], 22);
         assert_eq!(
             Report::record()
                 .field("columns", quality.columns())
