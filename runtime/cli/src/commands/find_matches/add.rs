@@ -2,9 +2,8 @@
 //!
 //! The model that the earlier run saved decides; nothing is learned, and groups that are there keep their ids.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::files;
 use super::graph::{Call, Graph, Ran};
 use crate::commands::setup::{Resources, RunLimits};
 use crate::error::Failure;
@@ -54,17 +53,14 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
 }
 
 fn graph(args: &Args) -> Result<Graph, Failure> {
-    files::check_model(&args.model)?;
     let mut graph = Graph::new()?;
     graph.source("existing", &args.to)?;
     graph.source("added", &args.new)?;
-    graph.source("learned", &args.model)?;
-    let call = Call::new("matches", "find-incremental-matches")
-        .table("existing")
-        .table("added")
-        .role("model", "learned")
-        .text("id", args.id.as_str())
-        .text("match_id", args.match_id.as_str());
+    let call = Call::new("matches", "find-incremental-matches");
+    let call = call.table("existing").table("added");
+    let call = graph.model(call, Some(&args.model))?;
+    let call = call.text("id", args.id.as_str());
+    let call = call.text("match_id", args.match_id.as_str());
     graph.call(call);
     graph.write("matches", &args.out)?;
     let outputs = [
@@ -92,29 +88,33 @@ fn graph(args: &Args) -> Result<Graph, Failure> {
 fn outcome(args: &Args, ran: &Ran) -> Result<Report, Failure> {
     let counts = ran.one("counts")?;
     let count = |name: &str| cell(counts.get(name).cloned().unwrap_or_default());
-    let text = |path: &Path| cell(path.to_string_lossy().into_owned());
-    let mut record = Report::record()
+    let record = Report::record()
         .field("records", cell(ran.rows("matches")))
         .field("records_before", count("existing"))
         .field("records_added", count("added"))
         .field("groups", count("clusters"))
-        .field("groups_changed", count("merged"))
-        .field("out", text(&args.out));
-    let more = [
-        ("pairs_out", &args.pairs),
-        ("clusters_out", &args.clusters),
-        ("merged_out", &args.merged),
-    ];
-    for (key, path) in more {
-        if let Some(path) = path {
-            record = record.field(key, text(path));
-        }
-    }
+        .field("groups_changed", count("merged"));
     let elapsed = ran.0.elapsed;
-    Ok(record.field("elapsed_millis", millis(elapsed)).field(
-        "summary",
-        cell(format!("matched in {}", human_time(elapsed))),
-    ))
+    let summary = format!("matched in {}", human_time(elapsed));
+    Ok(add_files(record, args)
+        .field("elapsed_millis", millis(elapsed))
+        .field("summary", cell(summary)))
+}
+
+/// What was written where.
+fn add_files(record: Report, args: &Args) -> Report {
+    let files = [
+        ("out", Some(args.out.as_path())),
+        ("pairs_out", args.pairs.as_deref()),
+        ("clusters_out", args.clusters.as_deref()),
+        ("merged_out", args.merged.as_deref()),
+    ];
+    let written = files
+        .into_iter()
+        .filter_map(|(key, path)| Some((key, path?)));
+    written.fold(record, |record, (key, path)| {
+        record.field(key, cell(path.to_string_lossy().into_owned()))
+    })
 }
 
 #[cfg(test)]

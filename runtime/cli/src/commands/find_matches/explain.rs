@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::files;
 use super::graph::{Call, Graph, Ran};
 use crate::commands::setup::{Resources, RunLimits};
 use crate::drawing::{Step, Waterfall};
@@ -60,17 +59,9 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
 
 fn graph(args: &Args) -> Result<Graph, Failure> {
     let mut graph = Graph::new()?;
-    let mut call = Call::new("weights", "explain-match").table("records");
-    graph.source("records", &args.file)?;
-    if let Some(file2) = &args.with {
-        graph.source("records2", file2)?;
-        call = call.table("records2");
-    }
-    if let Some(model) = &args.model {
-        files::check_model(model)?;
-        graph.source("learned", model)?;
-        call = call.role("model", "learned");
-    }
+    let call = Call::new("weights", "explain-match");
+    let call = graph.records(call, &args.file, args.with.as_deref())?;
+    let call = graph.model(call, args.model.as_deref())?;
     let call = call.text("id", args.id.as_str());
     graph.call(call.text("a", args.a.as_str()).text("b", args.b.as_str()));
     graph.output("verdict", "weights", 1);

@@ -118,22 +118,10 @@ fn graph(args: &Find, out: &Path) -> Result<Graph, Failure> {
 
 /// The call that matches, and what it reads.
 fn find(args: &Find, graph: &mut Graph) -> Result<Call, Failure> {
-    let mut call = Call::new("matches", "find-matches").table("records");
-    graph.source("records", &args.file)?;
-    if let Some(file2) = &args.file2 {
-        graph.source("records2", file2)?;
-        call = call.table("records2");
-    }
-    if let Some(labels) = &args.labels {
-        files::check_labels(labels)?;
-        graph.source("labels", labels)?;
-        call = call.role("labels", "labels");
-    }
-    if let Some(model) = &args.model {
-        files::check_model(model)?;
-        graph.source("learned", model)?;
-        call = call.role("model", "learned");
-    }
+    let call = Call::new("matches", "find-matches");
+    let call = graph.records(call, &args.file, args.file2.as_deref())?;
+    let call = graph.labels(call, args.labels.as_deref())?;
+    let mut call = graph.model(call, args.model.as_deref())?;
     if let Some(previous) = &args.previous {
         graph.source("previous", previous)?;
         call = call.role("previous", "previous");
@@ -175,58 +163,58 @@ fn outcome(
 ) -> Result<Report, Failure> {
     let counts = ran.one("counts")?;
     let count = |name: &str| cell(counts.get(name).cloned().unwrap_or_default());
+    let pairs = match args.pairs {
+        Some(_) => cell(ran.rows("pairs")),
+        None => count("pairs"),
+    };
     let mut record = Report::record()
         .field("records", cell(ran.rows("matches")))
         .field("groups", count("clusters"))
         .field("groups_of_several", count("shared"))
-        .field(
-            "pairs",
-            match args.pairs {
-                Some(_) => cell(ran.rows("pairs")),
-                None => count("pairs"),
-            },
-        );
+        .field("pairs", pairs);
     if args.previous.is_some() {
         record = record.field("groups_changed", count("merged"));
     }
     record = quality.add_to(record).field("columns", quality.columns());
-    record = record.field("out", text(out));
-    let more = [
-        ("pairs_out", &args.pairs),
-        ("clusters_out", &args.clusters),
-        ("golden_out", &args.golden),
-        ("model_out", &args.save_model),
-    ];
-    for (key, path) in more {
-        if let Some(path) = path {
-            record = record.field(key, text(path));
-        }
-    }
-    let report = &ran.0;
+    record = add_files(record, args, out);
     if shell.is_json() {
-        let nodes = report
-            .nodes
-            .iter()
-            .map(|node| node_json(node, &Prices::default()));
-        record = record
-            .field("nodes", cell(nodes.collect::<Vec<Value>>()))
-            .field(
-                "peak_memory_bytes",
-                report
-                    .peak_memory_bytes
-                    .map_or_else(|| cell(Value::Null), bytes),
-            );
+        record = add_usage(record, ran);
     }
+    let elapsed = ran.0.elapsed;
+    let summary = format!("matched in {}", human_time(elapsed));
     Ok(record
-        .field("elapsed_millis", millis(report.elapsed))
-        .field(
-            "summary",
-            cell(format!("matched in {}", human_time(report.elapsed))),
-        ))
+        .field("elapsed_millis", millis(elapsed))
+        .field("summary", cell(summary)))
 }
 
-fn text(path: &Path) -> crate::report::Cell {
-    cell(path.to_string_lossy().into_owned())
+/// What was written where.
+fn add_files(record: Report, args: &Find, out: &Path) -> Report {
+    let files = [
+        ("out", Some(out)),
+        ("pairs_out", args.pairs.as_deref()),
+        ("clusters_out", args.clusters.as_deref()),
+        ("golden_out", args.golden.as_deref()),
+        ("model_out", args.save_model.as_deref()),
+    ];
+    let written = files
+        .into_iter()
+        .filter_map(|(key, path)| Some((key, path?)));
+    written.fold(record, |record, (key, path)| {
+        record.field(key, cell(path.to_string_lossy().into_owned()))
+    })
+}
+
+/// What programs want to know beside: the time and memory of each node.
+fn add_usage(record: Report, ran: &Ran) -> Report {
+    let prices = Prices::default();
+    let nodes = ran.0.nodes.iter().map(|node| node_json(node, &prices));
+    let peak = ran.0.peak_memory_bytes;
+    record
+        .field("nodes", cell(nodes.collect::<Vec<Value>>()))
+        .field(
+            "peak_memory_bytes",
+            peak.map_or_else(|| cell(Value::Null), bytes),
+        )
 }
 
 #[cfg(test)]

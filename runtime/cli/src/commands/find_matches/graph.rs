@@ -137,6 +137,51 @@ impl Graph {
         Ok(())
     }
 
+    /// A call over the records of one file, or over those of two that are linked.
+    ///
+    /// # Errors
+    /// A suffix names no format.
+    pub(super) fn records(
+        &mut self,
+        call: Call,
+        file: &Path,
+        file2: Option<&Path>,
+    ) -> Result<Call, Failure> {
+        self.source("records", file)?;
+        let call = call.table("records");
+        let Some(file2) = file2 else {
+            return Ok(call);
+        };
+        self.source("records2", file2)?;
+        Ok(call.table("records2"))
+    }
+
+    /// The same call with labels, where there are some.
+    ///
+    /// # Errors
+    /// Their file is of another kind.
+    pub(super) fn labels(&mut self, call: Call, file: Option<&Path>) -> Result<Call, Failure> {
+        let Some(file) = file else {
+            return Ok(call);
+        };
+        files::check_labels(file)?;
+        self.source("labels", file)?;
+        Ok(call.role("labels", "labels"))
+    }
+
+    /// The same call with what an earlier run has learned, where it is given.
+    ///
+    /// # Errors
+    /// Its file is of another kind.
+    pub(super) fn model(&mut self, call: Call, file: Option<&Path>) -> Result<Call, Failure> {
+        let Some(file) = file else {
+            return Ok(call);
+        };
+        files::check_model(file)?;
+        self.source("learned", file)?;
+        Ok(call.role("model", "learned"))
+    }
+
     /// Calls a function of the plugin.
     pub(super) fn call(&mut self, call: Call) {
         let node = DynamicTransform {

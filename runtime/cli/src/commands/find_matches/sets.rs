@@ -61,22 +61,10 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
 fn graph(args: &Args) -> Result<Graph, Failure> {
     files::check_labels(&args.out)?;
     let mut graph = Graph::new()?;
-    let mut call = Call::new("questions", "find-questions").table("records");
-    graph.source("records", &args.file)?;
-    if let Some(file2) = &args.file2 {
-        graph.source("records2", file2)?;
-        call = call.table("records2");
-    }
-    if let Some(labels) = &args.labels {
-        files::check_labels(labels)?;
-        graph.source("labels", labels)?;
-        call = call.role("labels", "labels");
-    }
-    if let Some(model) = &args.model {
-        files::check_model(model)?;
-        graph.source("learned", model)?;
-        call = call.role("model", "learned");
-    }
+    let call = Call::new("questions", "find-questions");
+    let call = graph.records(call, &args.file, args.file2.as_deref())?;
+    let call = graph.labels(call, args.labels.as_deref())?;
+    let call = graph.model(call, args.model.as_deref())?;
     let call = call.text("id", args.id.as_str());
     graph.call(call.int("sets", args.sets).int("rows", args.rows));
     graph.write("questions", &args.out)?;

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::Args;
 use super::book::Book;
 use super::session::Question;
-use crate::commands::find_matches::files;
 use crate::commands::find_matches::graph::{Call, FewRows, Graph};
 use crate::commands::find_matches::quality::Quality;
 use crate::error::Failure;
@@ -34,14 +33,7 @@ impl Round {
             &mut graph,
             Call::new("questions", "find-questions"),
         )?;
-        let call = match &args.model {
-            Some(model) => {
-                files::check_model(model)?;
-                graph.source("learned", model)?;
-                call.role("model", "learned")
-            }
-            None => call,
-        };
+        let call = graph.model(call, args.model.as_deref())?;
         graph.call(call.int("questions", args.questions));
         graph.output("asked", "questions", 1);
         graph.read_back("asked")?;
@@ -88,16 +80,10 @@ fn add_quality(args: &Args, book: &Book, graph: &mut Graph) -> Result<(), Failur
 
 /// The call over the records and the labels that there are.
 fn reads(args: &Args, book: &Book, graph: &mut Graph, call: Call) -> Result<Call, Failure> {
-    graph.source("records", &args.file)?;
-    let mut call = call.table("records");
-    if let Some(file2) = &args.file2 {
-        graph.source("records2", file2)?;
-        call = call.table("records2");
-    }
-    if book.same() + book.different() > 0 {
-        graph.source("labels", &args.labels)?;
-        call = call.role("labels", "labels");
-    }
+    let call = graph.records(call, &args.file, args.file2.as_deref())?;
+    let has_labels = book.same() + book.different() > 0;
+    let labels = has_labels.then_some(args.labels.as_path());
+    let call = graph.labels(call, labels)?;
     Ok(call.text("id", args.id.as_str()))
 }
 
