@@ -63,13 +63,13 @@ fn graph(args: &Args) -> Result<Graph, Failure> {
     let call = call.text("match_id", args.match_id.as_str());
     graph.call(call);
     graph.write("matches", &args.out)?;
-    let outputs = [
-        ("pairs", 1, &args.pairs),
-        ("clusters", 2, &args.clusters),
-        ("merged", 3, &args.merged),
-    ];
-    for (node, index, path) in outputs {
-        graph.output(node, "matches", index);
+    graph.output("clusters", "matches", 2);
+    graph.output("merged", "matches", 3);
+    if let Some(path) = &args.pairs {
+        graph.output("pairs", "matches", 1);
+        graph.write("pairs", path)?;
+    }
+    for (node, path) in [("clusters", &args.clusters), ("merged", &args.merged)] {
         if let Some(path) = path {
             graph.write(node, path)?;
         }
