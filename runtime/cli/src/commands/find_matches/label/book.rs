@@ -287,23 +287,16 @@ impl Drop for Book {
 
 /// The text without a last row that has fewer values than the header and no end of line.
 fn complete(text: &str) -> &str {
-    let Some((before, last)) = text.rsplit_once('\n') else {
+    if text.ends_with('\n') {
         return text;
-    };
-    let values = |line: &str| {
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .from_reader(line.as_bytes());
-        let first = reader.records().next();
-        first.and_then(Result::ok).map_or(0, |record| record.len())
-    };
-    let header = text.lines().next().unwrap_or_default();
-    let is_whole = last.is_empty() || values(last) == values(header);
-    if is_whole {
-        text
-    } else {
-        &text[..=before.len()]
     }
+    let mut builder = csv::ReaderBuilder::new();
+    let mut reader = builder.flexible(true).from_reader(text.as_bytes());
+    let columns = reader.headers().map_or(0, csv::StringRecord::len);
+    let last = reader.records().last().and_then(Result::ok);
+    let torn = last.filter(|row| row.len() < columns);
+    let start = torn.and_then(|row| usize::try_from(row.position()?.byte()).ok());
+    start.and_then(|start| text.get(..start)).unwrap_or(text)
 }
 
 fn text(record: &Map<String, Value>, column: &str) -> String {
@@ -407,6 +400,19 @@ mod tests {
             std::fs::read_to_string(&path).unwrap(),
             format!("{whole}\n")
         );
+    }
+
+    #[test]
+    fn a_last_row_of_several_lines_is_whole_when_its_values_are_all_there() {
+        let (_folder, path) = folder();
+        let whole = "labeling_set_id,label,id,name\npair-1,A,a,x\npair-1,A,b,\"two\nlines\"";
+        std::fs::write(&path, whole).unwrap();
+        assert_eq!(Book::open(&path, "id", false).unwrap().same(), 1);
+        let torn = format!("{whole}\npair-2,A,\"two\nli");
+        std::fs::write(&path, torn).unwrap();
+        assert_eq!(Book::open(&path, "id", false).unwrap().same(), 1);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{whole}\n"));
     }
 
     #[test]
