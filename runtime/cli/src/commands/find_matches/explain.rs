@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::graph::{Call, Graph, Ran};
 use crate::commands::setup::{Resources, RunLimits};
-use crate::waterfall::{Step, Waterfall};
 use crate::error::{Explain, Failure};
 use crate::report::{Report, cell};
 use crate::shell::Shell;
+use crate::waterfall::{Step, Waterfall};
 
 /// Arguments of `tenon match explain`.
 #[derive(Debug, clap::Args)]
