@@ -108,6 +108,8 @@ pub struct Engine {
     /// The catalog too.
     connections: Connections,
     system: Vec<SystemTable>,
+    /// Rows that stand for nodes, by their ids.
+    given: BTreeMap<String, RecordBatch>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
 }
 
@@ -244,6 +246,7 @@ impl Engine {
             },
             place,
             system: Vec::new(),
+            given: BTreeMap::new(),
             loaded: Mutex::default(),
         }
     }
@@ -266,6 +269,12 @@ impl Engine {
     #[must_use]
     pub fn with_system(self, system: Vec<SystemTable>) -> Self {
         Self { system, ..self }
+    }
+
+    /// The same with rows that stand for nodes of its jobs, by the nodes' ids: what these nodes say is not looked at.
+    #[must_use]
+    pub fn with_given(self, given: BTreeMap<String, RecordBatch>) -> Self {
+        Self { given, ..self }
     }
 
     /// Runs a job to its end. `run` names the run: letters, digits, `-` and `_`.

@@ -26,13 +26,14 @@ use tenon_engine::{
 use tenon_host::Host;
 use tenon_jobs::{
     Capacity, JobDefinition, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest,
-    Runner, Running, Success,
+    Runner, Running, Success, TaskWork,
 };
 use tenon_server::Identity;
 use tenon_store::Tenant;
 
 use super::child;
 use super::data_root::{DataRoots, OneRoot};
+use super::ml_task;
 use super::run_worker::{self, Order, OrderedTable, Said, Word};
 use super::setup::{self, Resources};
 use crate::error::{Explain, Failure};
@@ -137,7 +138,8 @@ impl Planner for ProcessRunner {
         let connections = definition.connection_names();
         let none = Nodes::new();
         let nodes = definition.nodes().unwrap_or(&none);
-        let job = located(&mut root, job, nodes, connections)?;
+        let parsed = parsed(job, nodes, None)?;
+        let job = located(&mut root, parsed, connections)?;
         let catalog = inner.catalog.tenant(tenant);
         for name in job.connection_names() {
             catalog
@@ -280,11 +282,13 @@ impl Inner {
                     metrics,
                     tables,
                     read,
+                    learned,
                 }) => {
                     outcome = Some(Outcome::Succeeded(Success {
                         metrics,
                         also: Some(also(self.catalog.tenant(request.tenant), tables)),
                         bookmarks: read,
+                        learned,
                     }));
                 }
                 Some(Said::Failed(why)) => outcome = Some(Outcome::Failed(why)),
@@ -305,9 +309,11 @@ impl Inner {
         let account = self.account(request.tenant)?;
         let mut root = self.roots.one_of(&account);
         let connections = request.connections.clone();
-        let job = located(&mut root, &request.job, &request.nodes, connections)?;
+        let parsed = parsed(&request.job, &request.nodes, request.work.as_ref())?;
+        let job = located(&mut root, parsed, connections)?;
         let catalog = self.catalog.tenant(request.tenant);
-        let tables = tables(&catalog, &mut root, &job)?;
+        let is_read = |id: &str| !ml_task::stands_for_rows(request, id);
+        let tables = tables(&catalog, &mut root, &job, is_read)?;
         let connections = self.connections(request.tenant, &catalog, &job)?;
         let Capacity {
             cores,
@@ -326,7 +332,13 @@ impl Inner {
             bookmarks: request.bookmarks.clone(),
             memory_bytes: memory_bytes.min(self.limits.memory_bytes),
             spill_bytes: disk_bytes,
-            partitions: self.limits.cores.min(cores as usize).max(1),
+            partitions: match request.work {
+                // Rows of a file in their order.
+                Some(TaskWork::ReadLabels { .. }) => 1,
+                _ => self.limits.cores.min(cores as usize).max(1),
+            },
+            given: request.given.clone(),
+            work: request.work.clone(),
         })
     }
 
@@ -437,15 +449,18 @@ impl Vault for AccountVault<'_> {
     }
 }
 
-/// The graph with paths below the one folder, and URLs where there are connections.
-fn located(
-    root: &mut OneRoot<'_>,
-    name: &str,
-    nodes: &Nodes,
-    connections: Vec<String>,
-) -> Result<Job, String> {
+/// The graph as it was given. One that does something else than write what its targets say has none.
+fn parsed(name: &str, nodes: &Nodes, work: Option<&TaskWork>) -> Result<Job, String> {
     let nodes = nodes.iter().map(|(id, node)| (id.clone(), node.clone()));
-    let mut job = Job::from_nodes(name, nodes).map_err(|error| error.to_string())?;
+    let job = match work {
+        None => Job::from_nodes(name, nodes),
+        Some(_) => Job::without_target(name, nodes),
+    };
+    job.map_err(|error| error.to_string())
+}
+
+/// The graph with paths below the one folder, and URLs where there are connections.
+fn located(root: &mut OneRoot<'_>, mut job: Job, connections: Vec<String>) -> Result<Job, String> {
     job.check_detached().map_err(|error| error.to_string())?;
     job.connections = connections;
     let connected: BTreeSet<String> = job
@@ -461,14 +476,15 @@ fn located(
     Ok(job)
 }
 
-/// The tables that a job reads, with locations below the one folder.
+/// The tables that a job reads, with locations below the one folder. Nodes that are not `is_read` stand for something else.
 fn tables(
     catalog: &TenantCatalog,
     root: &mut OneRoot<'_>,
     job: &Job,
+    is_read: impl Fn(&str) -> bool,
 ) -> Result<Vec<OrderedTable>, String> {
     let (mut tables, mut seen) = (Vec::new(), BTreeSet::new());
-    for (id, node) in &job.nodes {
+    for (id, node) in job.nodes.iter().filter(|(id, _)| is_read(id)) {
         let (Node::CatalogSource(source) | Node::S3CatalogSource(source)) = node else {
             continue;
         };

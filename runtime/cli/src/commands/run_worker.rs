@@ -30,12 +30,14 @@ use tenon_engine::{
     RunReport,
 };
 use tenon_jobs::{
-    LogLine, NodeBookmark, NodeMetrics, PluginMetrics, Problem, RunMetrics, SeenFile,
+    Given, Learned, LogLine, NodeBookmark, NodeMetrics, PluginMetrics, Problem, RunMetrics,
+    SeenFile, TaskWork,
 };
 use tenon_store::{Clock, SledStore, StoreConfig, SystemClock, Tenant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::child;
+use super::ml_task;
 use super::setup::{self, Resources};
 use crate::error::{Explain, Failure};
 use crate::shell::Shell;
@@ -86,6 +88,10 @@ pub(crate) struct Order {
     pub(crate) spill_bytes: u64,
     /// Partitions that are worked on at once.
     pub(crate) partitions: usize,
+    /// Rows that stand for nodes.
+    pub(crate) given: BTreeMap<String, Given>,
+    /// What is done instead of writing what targets say.
+    pub(crate) work: Option<TaskWork>,
 }
 
 /// A table that is read, with locations below the root.
@@ -114,6 +120,8 @@ pub(crate) enum Said {
         tables: Vec<(String, TableInput)>,
         /// What was read, of a run that reads only what is new.
         read: Bookmarks,
+        /// What a task run found out.
+        learned: Option<Learned>,
     },
     /// What plugins said since the last time.
     Log(Vec<LogLine>),
@@ -175,20 +183,21 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         ..setup::config_of(shell, &Resources::default(), order.tenant)?
     };
     let place = Place::rooted(&root)?.with_reach(reach(&order)?);
-    let engine = Engine::new(config, host, registry, Some(catalog.clone()), place)
-        .with_connections(order.connections.clone());
+    let engine = Engine::new(config, host, registry, Some(catalog.clone()), place.clone())
+        .with_connections(order.connections.clone())
+        .with_given(ml_task::rows(&order.given)?);
     let words = listen();
     say(&Said::Started)?;
     let (progress, publication) = Progress::gated();
     let heard = Cell::new(0);
     let running = Running {
-        engine: &engine,
+        engine,
         order: &order,
         catalog: &catalog,
         progress: &progress,
         heard: &heard,
     };
-    let said = runtime.block_on(running.see_through(publication, words));
+    let said = runtime.block_on(running.see_through(&place, publication, words));
     runtime.shutdown_timeout(CLEAN_UP);
     tell_log(&progress, &heard)?;
     say(&said)
@@ -231,7 +240,7 @@ fn reach(order: &Order) -> Result<Reach, Failure> {
 
 /// A run that is under way.
 struct Running<'a> {
-    engine: &'a Engine,
+    engine: Engine,
     order: &'a Order,
     catalog: &'a TenantCatalog,
     progress: &'a Progress,
@@ -242,39 +251,58 @@ struct Running<'a> {
 impl Running<'_> {
     /// Runs the job while telling how far it is and doing what the server says.
     async fn see_through(
-        &self,
+        self,
+        place: &Place,
         publication: Publication,
         mut words: UnboundedReceiver<Word>,
     ) -> Said {
         let Publication { mut ready, go } = publication;
         let (mut go, mut is_ready) = (Some(go), false);
-        let mut work = std::pin::pin!(self.work());
+        let (progress, heard) = (self.progress, self.heard);
+        let mut work = std::pin::pin!(self.work(place));
         let mut tick = tokio::time::interval(TELL_EVERY);
         loop {
             tokio::select! {
-                outcome = &mut work => return match outcome {
-                    Ok(report) => succeeded(&report, self.catalog),
-                    Err(error) => Said::Failed(Problem::new(error.to_string(), error.remedy())),
-                },
+                said = &mut work => return said,
                 _ = &mut ready, if !is_ready => {
                     is_ready = true;
                     let _ = say(&Said::Ready);
                 }
                 word = words.recv() => match word {
                     Some(Word::Publish) => drop(go.take().map(|go| go.send(()))),
-                    Some(Word::Cancel) if !self.progress.is_publishing() => return Said::Cancelled,
+                    Some(Word::Cancel) if !progress.is_publishing() => return Said::Cancelled,
                     // When the server is gone the thread that listens ends the process.
                     Some(Word::Cancel) | None => {}
                 },
                 _ = tick.tick() => {
-                    let _ = say(&Said::Progress(so_far(self.progress)));
-                    let _ = tell_log(self.progress, self.heard);
+                    let _ = say(&Said::Progress(so_far(progress)));
+                    let _ = tell_log(progress, heard);
                 }
             }
         }
     }
 
-    async fn work(&self) -> tenon_engine::Result<RunReport> {
+    /// Does what is ordered, and says what came of it.
+    async fn work(self, place: &Place) -> Said {
+        if let Some(work) = &self.order.work {
+            let learned = ml_task::learn(self.engine, &self.order.job, work, place, self.progress);
+            return match learned.await {
+                Ok(learned) => Said::Succeeded {
+                    metrics: so_far(self.progress),
+                    tables: Vec::new(),
+                    read: Bookmarks::new(),
+                    learned: Some(learned),
+                },
+                Err(problem) => Said::Failed(problem),
+            };
+        }
+        match self.write().await {
+            Ok(report) => succeeded(&report, self.catalog),
+            Err(error) => Said::Failed(Problem::new(error.to_string(), error.remedy())),
+        }
+    }
+
+    async fn write(&self) -> tenon_engine::Result<RunReport> {
         let (job, output) = (&self.order.job, &self.order.output);
         let Some(bookmarks) = self.order.bookmarks.clone() else {
             return self.engine.run(job, output, self.progress).await;
@@ -328,6 +356,7 @@ fn succeeded(report: &RunReport, catalog: &TenantCatalog) -> Said {
             metrics: metrics(report),
             tables,
             read: read(report),
+            learned: None,
         },
         Err(error) => Said::Failed(Problem::new(
             format!("the tables of the results are not known: {error}"),

@@ -8,6 +8,7 @@ use super::plan::physical;
 use super::{Engine, Progress, first_rows};
 use crate::error::{Error, Result};
 use crate::graph::Job;
+use crate::usage::RunUsage;
 
 /// A node as its plan shows it.
 #[derive(Debug, Clone)]
@@ -31,6 +32,23 @@ impl Engine {
             outputs: planned.columns(id),
         };
         Ok(job.order()?.into_iter().map(columns).collect())
+    }
+
+    /// All rows behind a node, at most `rows`, and whether there are more: as [`Engine::preview`], of a run whose
+    /// progress is watched and whose use of the process is measured.
+    ///
+    /// # Errors
+    /// As [`Engine::preview`].
+    pub async fn collect(
+        &self,
+        job: &Job,
+        node: &str,
+        rows: usize,
+        progress: &Progress,
+    ) -> Result<(Vec<RecordBatch>, bool)> {
+        let usage = RunUsage::begin();
+        *progress.usage.lock() = Some(usage.clone());
+        usage.during(self.preview(job, node, rows, progress)).await
     }
 
     /// The first rows behind a node that is given by its id or name, at most `rows`; of a target those that it would
