@@ -514,7 +514,7 @@ impl Engine {
         for id in job.order()? {
             let node = &job.nodes[id];
             let target = TargetSpec::of_files(node, job)?;
-            if for_new {
+            if for_new && !self.given.contains_key(id) {
                 crate::source::check_for_new(node, job)?;
                 target.map_or(Ok(()), |target| target.check_for_new())?;
                 if let Node::Spigot(spigot) = node {

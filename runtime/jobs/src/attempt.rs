@@ -422,7 +422,7 @@ impl TenantJobs {
                     false => transaction,
                 };
                 let transaction =
-                    self.with_learned(transaction, &task_run, success.learned.as_ref())?;
+                    self.with_learned(transaction, &task_run, success.learned.as_deref())?;
                 match &success.also {
                     Some(also) => also(transaction).map_err(Error::invalid),
                     None => Ok(transaction),

@@ -109,7 +109,7 @@ pub use matching::{
     ColumnImportance, ConfusionMatrix, EvaluationMetrics, FindMatchesMetrics,
     FindMatchesParameters, Given, InputTable, LabelFile, LabelRow, LabelTable, Learned, MlTask,
     MlTransform, Model, SchemaColumn, TaskRun, TaskWork, TransformDefinition, TransformParameters,
-    TransformUpdate,
+    TransformUpdate, is_given,
 };
 pub use metrics::{NodeMetrics, PluginMetrics, RunMetrics};
 pub use port::{Also, Outcome, Planner, Report, Reporter, RunRequest, Runner, Running, Success};

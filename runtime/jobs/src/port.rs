@@ -108,7 +108,7 @@ pub struct Success {
     /// What each source has read in this run; it is added to the job's bookmark if the run moves that.
     pub bookmarks: BTreeMap<String, NodeBookmark>,
     /// What a task run found out.
-    pub learned: Option<Learned>,
+    pub learned: Option<Box<Learned>>,
 }
 
 /// Adds to the transaction of a run's success, in the records of its tenant. Called again with a fresh transaction

@@ -26,7 +26,7 @@ use tenon_engine::{
 use tenon_host::Host;
 use tenon_jobs::{
     Capacity, JobDefinition, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest,
-    Runner, Running, Success, TaskWork,
+    Runner, Running, Success, TaskWork, is_given,
 };
 use tenon_server::Identity;
 use tenon_store::Tenant;
@@ -147,6 +147,7 @@ impl Planner for ProcessRunner {
                 .map_err(|error| format!("connection {name:?} of the job: {error}"))?;
         }
         let engine = inner.engine(tenant).map_err(|error| error.to_string())?;
+        let engine = engine.with_given(ml_task::standing(nodes));
         let for_new = definition.reads_what_is_new();
         engine
             .check(&job, for_new)
@@ -312,7 +313,7 @@ impl Inner {
         let parsed = parsed(&request.job, &request.nodes, request.work.as_ref())?;
         let job = located(&mut root, parsed, connections)?;
         let catalog = self.catalog.tenant(request.tenant);
-        let is_read = |id: &str| !ml_task::stands_for_rows(request, id);
+        let is_read = |id: &str| !is_given(&request.nodes[id]);
         let tables = tables(&catalog, &mut root, &job, is_read)?;
         let connections = self.connections(request.tenant, &catalog, &job)?;
         let Capacity {

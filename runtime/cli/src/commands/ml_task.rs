@@ -18,7 +18,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use tenon_connect::{FileSelection, Listing, Place};
 use tenon_engine::{Engine, Job, Node, Progress};
 use tenon_jobs::{
-    EvaluationMetrics, Given, LabelFile, LabelTable, Learned, Model, Problem, RunRequest, TaskWork,
+    EvaluationMetrics, Given, LabelFile, LabelTable, Learned, Model, Nodes, Problem, TaskWork,
+    is_given,
 };
 
 use crate::error::Failure;
@@ -29,10 +30,11 @@ const MAX_ROWS: usize = 100_000;
 /// Ids of labels that an error names.
 const SHOWN_IDS: usize = 3;
 
-/// Whether a node of a run stands for rows that are not in the catalog.
-pub(crate) fn stands_for_rows(request: &RunRequest, node: &str) -> bool {
-    let is_read = matches!(request.work, Some(TaskWork::ReadLabels { .. }));
-    request.given.contains_key(node) || is_read && node == TaskWork::LABELS
+/// Nodes that stand for rows which come with a run, without these.
+pub(crate) fn standing(nodes: &Nodes) -> BTreeMap<String, RecordBatch> {
+    let standing = nodes.iter().filter(|(_, node)| is_given(node));
+    let none = || RecordBatch::new_empty(Arc::new(Schema::empty()));
+    standing.map(|(id, _)| (id.clone(), none())).collect()
 }
 
 /// The rows that stand for nodes.

@@ -121,7 +121,7 @@ pub(crate) enum Said {
         /// What was read, of a run that reads only what is new.
         read: Bookmarks,
         /// What a task run found out.
-        learned: Option<Learned>,
+        learned: Option<Box<Learned>>,
     },
     /// What plugins said since the last time.
     Log(Vec<LogLine>),
@@ -291,7 +291,7 @@ impl Running<'_> {
                     metrics: so_far(self.progress),
                     tables: Vec::new(),
                     read: Bookmarks::new(),
-                    learned: Some(learned),
+                    learned: Some(Box::new(learned)),
                 },
                 Err(problem) => Said::Failed(problem),
             };

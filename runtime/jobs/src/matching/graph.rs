@@ -1,12 +1,14 @@
 //! The graphs of task runs, in Glue's nodes.
 //!
 //! ```text
-//! LABELING_SET_GENERATION  records [labels] [model] ─> find-questions ─> in the order of their sets ─> a CSV file
-//! EVALUATION               records labels ─> find-matches ─┬─ model ───┐
-//!                                                          └─ quality ─┴─> learned, told and not written
+//! LABELING_SET_GENERATION  records [known] [model] ─> find-questions ─> in the order of their sets ─> a CSV file
+//! EVALUATION               records known ─> find-matches ─┬─ model ───┐
+//!                                                         └─ quality ─┴─> learned, told and not written
 //! IMPORT_LABELS            file, told and not written;  labels without those of records ─> unknown
 //! EXPORT_LABELS            labels ─> a CSV file
 //! ```
+//!
+//! `known` are the labels of records that the table has: records come and go, and what was said of others is no fault.
 //!
 //! Nodes that stand for what comes with the run look like tables of the catalog; nobody looks them up there.
 
@@ -23,6 +25,9 @@ use crate::job::{ExecutionProperty, Job, JobDefinition, Nodes};
 /// The output of `find-matches` that is the model, and the one that says how good it is.
 const MODEL_OUTPUT: usize = 3;
 const QUALITY_OUTPUT: usize = 4;
+
+/// Labels of records that there are.
+const KNOWN: &str = "known";
 
 /// The model, where there is one.
 pub(super) const MODEL: &str = "model";
@@ -68,21 +73,24 @@ fn nodes(stored: &StoredTransform, task: &MlTask) -> Result<Nodes> {
 type Graph = Vec<(&'static str, Value)>;
 
 fn questions(stored: &StoredTransform, id: &str, output: &str) -> Result<Graph> {
-    let mut inputs = vec![TaskWork::RECORDS];
+    let mut roles = Vec::new();
     let mut graph = vec![(TaskWork::RECORDS, records(&stored.transform)?)];
-    for (role, is_there) in [
-        (TaskWork::LABELS, stored.labels.pieces > 0),
-        (MODEL, stored.has_current_model()),
-    ] {
-        if is_there {
-            inputs.push(role);
-            graph.push((role, given(role)));
-        }
+    if stored.labels.pieces > 0 {
+        roles.push((TaskWork::LABELS, KNOWN));
+        graph.push((TaskWork::LABELS, given(TaskWork::LABELS)));
+        graph.push((
+            KNOWN,
+            known(KNOWN, TaskWork::LABELS, &[TaskWork::RECORDS], id),
+        ));
+    }
+    if stored.has_current_model() {
+        roles.push((MODEL, MODEL));
+        graph.push((MODEL, given(MODEL)));
     }
     graph.extend([
         (
             "questions",
-            plugin("questions", "find-questions", id, &inputs),
+            plugin("questions", "find-questions", id, &roles),
         ),
         (
             "sets",
@@ -98,12 +106,7 @@ fn questions(stored: &StoredTransform, id: &str, output: &str) -> Result<Graph> 
 }
 
 fn evaluation(transform: &MlTransform, id: &str) -> Result<Graph> {
-    let mut matches = plugin(
-        "matches",
-        "find-matches",
-        id,
-        &[TaskWork::RECORDS, TaskWork::LABELS],
-    );
+    let mut matches = plugin("matches", "find-matches", id, &[(TaskWork::LABELS, KNOWN)]);
     let parameters = &mut matches["DynamicTransform"]["Parameters"];
     if let Some(parameters) = parameters.as_array_mut() {
         parameters.extend(tradeoffs(transform));
@@ -112,6 +115,10 @@ fn evaluation(transform: &MlTransform, id: &str) -> Result<Graph> {
     Ok(vec![
         (TaskWork::RECORDS, records(transform)?),
         (TaskWork::LABELS, given(TaskWork::LABELS)),
+        (
+            KNOWN,
+            known(KNOWN, TaskWork::LABELS, &[TaskWork::RECORDS], id),
+        ),
         ("matches", matches),
         (MODEL, chosen(MODEL, MODEL_OUTPUT)),
         ("quality", chosen("quality", QUALITY_OUTPUT)),
@@ -178,18 +185,37 @@ fn records(transform: &MlTransform) -> Result<Value> {
     }}))
 }
 
-/// A node of the plugin; inputs that are called like a role have it.
-fn plugin(name: &str, function: &str, id: &str, inputs: &[&str]) -> Value {
-    let mut parameters = vec![parameter("id", "str", id)];
-    for role in [TaskWork::LABELS, MODEL] {
-        if inputs.contains(&role) {
-            parameters.push(parameter(role, "str", role));
-        }
+/// A node of the plugin over the records, with inputs that have a role.
+fn plugin(name: &str, function: &str, id: &str, roles: &[(&str, &str)]) -> Value {
+    let (mut inputs, mut parameters) = (vec![TaskWork::RECORDS], vec![parameter("id", "str", id)]);
+    for (role, input) in roles {
+        inputs.push(input);
+        parameters.push(parameter(role, "str", input));
     }
     json!({"DynamicTransform": {
         "Name": name, "TransformName": name, "Inputs": inputs, "Parameters": parameters, "FunctionName": function,
         "Path": PLUGIN,
     }})
+}
+
+/// The labels of records that the tables have: those of others are left out.
+pub(super) fn known(name: &str, labels: &str, tables: &[&str], id: &str) -> Value {
+    let key = quoted(id);
+    let (mut inputs, mut aliases) = (
+        vec![labels],
+        vec![json!({"From": labels, "Alias": "labels"})],
+    );
+    let mut ids = Vec::new();
+    for (at, table) in tables.iter().enumerate() {
+        inputs.push(table);
+        aliases.push(json!({"From": table, "Alias": format!("records{at}")}));
+        ids.push(format!("select cast({key} as varchar) from records{at}"));
+    }
+    let sql = format!(
+        "select * from labels where {key} in ({})",
+        ids.join(" union all ")
+    );
+    json!({"SparkSQL": {"Name": name, "Inputs": inputs, "SqlQuery": sql, "SqlAliases": aliases}})
 }
 
 /// A setting of a plugin in Glue's JSON.

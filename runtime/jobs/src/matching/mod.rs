@@ -50,6 +50,7 @@ pub use transform::{
 };
 
 pub(crate) use graph::job;
+pub use node::is_given;
 
 /// The plugin that matches.
 const PLUGIN: &str = "tenon:find-matches";

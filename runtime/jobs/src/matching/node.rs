@@ -5,6 +5,8 @@
 //! Inputs: records                 Inputs: records, <node>.labels, <node>.model       what these are comes with the run
 //! ```
 //!
+//! `<node>.labels` are those of all labels whose records the node reads.
+//!
 //! What the node says itself wins over what the transform says.
 
 use std::borrow::Cow;
@@ -25,6 +27,9 @@ use crate::stored;
 /// The parameter that names a transform.
 const TRANSFORM_ID: &str = "transform_id";
 
+/// Parameters that name an input.
+const ROLES: [&str; 3] = [TaskWork::LABELS, MODEL, "previous"];
+
 /// Functions that take it.
 const MATCH: &str = "find-matches";
 const ADD: &str = "find-incremental-matches";
@@ -38,9 +43,18 @@ pub(crate) struct Prepared {
     pub(crate) work: Option<TaskWork>,
 }
 
+/// The database of nodes that stand for what comes with the run: no other can be called so.
+const GIVEN: &str = "\u{1}given";
+
 /// A node that stands for what comes with the run.
 pub(super) fn given(name: &str) -> Value {
-    json!({"CatalogSource": {"Name": name, "Database": "given", "Table": name}})
+    json!({"CatalogSource": {"Name": name, "Database": GIVEN, "Table": name}})
+}
+
+/// Whether a node stands for what comes with the run, and not for a table of the catalog.
+#[must_use]
+pub fn is_given(node: &Value) -> bool {
+    node["CatalogSource"]["Database"] == GIVEN
 }
 
 /// A node that stands for something of a transform.
@@ -199,6 +213,7 @@ fn add_transform(
         more.extend(tradeoffs(transform));
     }
     let own = own_parameters(nodes, id);
+    let tables = tables_of(nodes, id);
     let mut standing = Vec::new();
     let mut inputs = Vec::new();
     for role in roles
@@ -208,9 +223,17 @@ fn add_transform(
         let name = free_name(nodes, &format!("{id}.{role}"));
         more.push(parameter(role, "str", &name));
         inputs.push(json!(name));
-        nodes.insert(name.clone(), given(&name));
+        let node = if role == TaskWork::LABELS {
+            let all = free_name(nodes, &format!("{id}.all_labels"));
+            let tables: Vec<_> = tables.iter().map(String::as_str).collect();
+            nodes.insert(name.clone(), graph::known(&name, &all, &tables, key));
+            all
+        } else {
+            name
+        };
+        nodes.insert(node.clone(), given(&node));
         standing.push(Standing {
-            node: name,
+            node,
             transform: transform.transform_id.clone(),
             role,
         });
@@ -227,6 +250,19 @@ fn add_transform(
         change(node, "Inputs", |all| all.extend(inputs));
     }
     Ok(standing)
+}
+
+/// The inputs of a node that are tables: those that no parameter names.
+fn tables_of(nodes: &Nodes, id: &str) -> Vec<String> {
+    let node = &nodes[id]["DynamicTransform"];
+    let parameters = node["Parameters"].as_array().into_iter().flatten();
+    let roles = parameters.filter(|parameter| ROLES.iter().any(|role| parameter["Name"] == *role));
+    let roles: Vec<_> = roles.map(|parameter| &parameter["Value"][0]).collect();
+    let inputs = node["Inputs"].as_array().into_iter().flatten();
+    let tables = inputs.filter(|input| !roles.contains(input));
+    tables
+        .filter_map(|input| input.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Names of the parameters that a node has itself.

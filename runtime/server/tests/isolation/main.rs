@@ -189,7 +189,10 @@ fn the_canary_sings_for_its_owner(snapshot: &[(String, Answer)]) {
         }
         found
     };
-    let (all, sung) = (snapshot.len(), snapshot.iter().filter(found).count());
+    // Ids of transforms are made by the service: nobody here knows one.
+    let named = snapshot.iter();
+    let named = named.filter(|(request, _)| !request.contains("\"TransformId\""));
+    let (all, sung) = (named.clone().count(), named.filter(found).count());
     assert!(
         sung * 3 >= all * 2,
         "only {sung} of {all} reads of A find something"
