@@ -21,6 +21,7 @@ mod hostile;
 mod job_runs;
 mod jobs;
 mod matching;
+mod ml_transforms;
 #[path = "../../runtime/connect/tests/integration/remote/moto.rs"]
 mod moto;
 mod places;

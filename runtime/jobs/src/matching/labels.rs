@@ -517,7 +517,7 @@ mod tests {
             ["s", "A", "2", "x"],
             ["t", "A", "2", "x"],
         ]);
-        let found = LabelTable::place_of(&[given.clone()], "ID", "2");
+        let found = LabelTable::place_of(std::slice::from_ref(&given), "ID", "2");
         assert_eq!(found, Some(("labels.csv:4".to_owned(), 1)));
         assert_eq!(LabelTable::place_of(&[given], "ID", "3"), None);
     }
