@@ -129,22 +129,31 @@ assert logs.describe_log_groups(logGroupNamePrefix="/aws-glue/jobs/o")["logGroup
 arn = logs.describe_log_groups(limit=1)["logGroups"][0]["logGroupArn"]
 assert messages(logs.filter_log_events(logGroupIdentifier=arn, logStreamNames=[name])["events"]) == warnings
 
-# Several streams: a token never passes over one that may say more.
+# Several streams are one list by time; a token gives what any of them says later, once.
 glue.create_job(
     Name="both", Role="role", Command={"Name": "glueetl"}, CodeGenConfigurationNodes=NODES, ExecutionProperty={"MaxConcurrentRuns": 2}
 )
 earlier = run("RUNNING", job="both", script="wait")["Id"]
 later = run("SUCCEEDED", job="both", script="say")["Id"]
-for scope in [{"logStreamNames": [earlier, later]}, {}]:
+given = []
+for scope in [{"logStreamNames": [earlier, later]}, {"logStreamNames": [later, earlier]}, {}]:
     page = logs.filter_log_events(logGroupName=OUTPUT, **scope)
-    assert {earlier, later} <= {event["logStreamName"] for event in page["events"]} and "nextToken" not in page, page
-    page = logs.filter_log_events(logGroupName=OUTPUT, logStreamNames=[earlier])
-    assert page["events"] and page["nextToken"], page
+    assert {earlier, later} <= {event["logStreamName"] for event in page["events"]}, page
+    times = [event["timestamp"] for event in page["events"]]
+    assert times == sorted(times), page
+    given.append((scope, page["nextToken"]))
+whole = logs.filter_log_events(logGroupName=OUTPUT, logStreamNames=[earlier, later])["events"]
 pages = list(logs.get_paginator("filter_log_events").paginate(logGroupName=OUTPUT, logStreamNames=[earlier, later], limit=4))
-assert len(pages) > 1 and all(page["events"] for page in pages) and "nextToken" not in pages[-1], pages
+assert len(pages) > 1 and all(page["events"] for page in pages[:-1]) and "nextToken" not in pages[-1], pages
+assert [event["eventId"] for page in pages for event in page["events"]] == [event["eventId"] for event in whole], pages
 glue.batch_stop_job_run(JobName="both", JobRunIds=[earlier])
 while glue.get_job_run(JobName="both", RunId=earlier)["JobRun"]["JobRunState"] != "STOPPED":
     time.sleep(0.05)
+for scope, token in given:
+    more = logs.filter_log_events(logGroupName=OUTPUT, nextToken=token, **scope)["events"]
+    assert {event["logStreamName"] for event in more} == {earlier}, more
+    assert more[-1]["message"].startswith(f"run {earlier} stopped"), more
+    assert not {event["eventId"] for event in more} & {event["eventId"] for event in whole}, more
 page = logs.filter_log_events(logGroupName=OUTPUT, logStreamNames=[earlier, later])
 assert any(event["message"].startswith(f"run {earlier} stopped") for event in page["events"]) and page["nextToken"], page
 

@@ -33,6 +33,9 @@ pub(crate) struct Case {
     /// Whether each reads only files that those before have not read.
     #[serde(default)]
     only_new: bool,
+    /// Whether what runs say in their log is shown.
+    #[serde(default)]
+    log: bool,
     /// Asked when they have run.
     #[serde(default)]
     sql: Vec<String>,
@@ -88,7 +91,11 @@ async fn outcome(case_folder: &Path, case: &Case) -> String {
                 for (node, files) in &report.read {
                     read.extend(files.iter().map(|file| (node.clone(), file.path.clone())));
                 }
-                shown(&report)
+                let mut text = shown(&report);
+                if case.log {
+                    text += &log_text(&report);
+                }
+                text
             }
             Err(error) => format!("error: {error}{}\n", hint(&error)),
         };
@@ -173,6 +180,12 @@ fn shown(report: &RunReport) -> String {
         }
     }
     text
+}
+
+fn log_text(report: &RunReport) -> String {
+    let lines = report.log.iter();
+    let lines = lines.map(|(node, level, message)| format!("  log: {node} {level}: {message}\n"));
+    lines.collect()
 }
 
 /// The files that a user would see, and what text files hold.

@@ -266,6 +266,67 @@ fn a_partitioned_table_is_read() {
 }
 
 #[test]
+fn a_table_with_its_partitions_and_the_bookmark_change_with_the_success() {
+    let served = Served::new();
+    served.write("in/a.csv", &csv([1, 2]));
+    served.create_job("first", &by_id(&served, "d"), json!({}));
+    served.succeed("first");
+    let partitions = |database: &str| {
+        let input = json!({"DatabaseName": database, "TableName": "t"});
+        let answer = served.call("GetPartitions", input);
+        let found = answer["Partitions"].as_array().unwrap().clone();
+        let values = |partition: &Value| partition["Values"][0].as_str().unwrap().to_owned();
+        found.iter().map(values).collect::<Vec<_>>()
+    };
+    assert_eq!(partitions("d"), ["1", "2"]);
+
+    // A run that reads the table that another of its nodes writes to: its partitions are there once.
+    let nodes = json!({
+        "in": {"CatalogSource": {"Name": "in", "Database": "d", "Table": "t", "PartitionPredicate": "id = '2'"}},
+        "more": {"SparkSQL": {
+            "Name": "more", "Inputs": ["in"], "SqlQuery": "select name, id + 1 as id from t",
+            "SqlAliases": [{"From": "in", "Alias": "t"}],
+        }},
+        "out": {"CatalogTarget": {"Name": "out", "Inputs": ["more"], "Database": "d", "Table": "t", "Mode": "append"}},
+    });
+    served.create_job("itself", &nodes, json!({}));
+    served.succeed("itself");
+    assert_eq!(partitions("d"), ["1", "2", "3"]);
+    assert!(served.lake("d/id=3").is_dir());
+
+    // By bookmark nothing is written into folders by columns: said before anything is.
+    let mut nodes = copies(&served, "in", "d");
+    nodes["out"] =
+        json!({"CatalogTarget": {"Name": "out", "Inputs": ["in"], "Database": "d", "Table": "t"}});
+    served.create_job("new", &nodes, json!({}));
+    let run = served.start_job(
+        "new",
+        json!({"--job-bookmark-option": "job-bookmark-enable"}),
+    );
+    let run = served.job_run("new", &run, ENDS);
+    let said = run["ErrorMessage"].as_str().unwrap();
+    assert!(said.contains("PartitionKeys"), "{said}");
+    assert_eq!(files_of(&served.lake("d/id=1")), 1);
+}
+
+/// Files of results in a folder.
+fn files_of(folder: &Path) -> usize {
+    let names = std::fs::read_dir(folder).unwrap().flatten();
+    let names = names.map(|file| file.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("part-")).count()
+}
+
+/// Rows in a folder for each of their ids, registered as the table `t`.
+fn by_id(served: &Served, database: &str) -> Value {
+    let mut nodes = copies(served, "in", database);
+    let target = &mut nodes["out"]["S3GlueParquetTarget"];
+    target["PartitionKeys"] = json!([["id"]]);
+    target["SchemaChangePolicy"] =
+        json!({"EnableUpdateCatalog": true, "Database": database, "Table": "t"});
+    nodes
+}
+
+#[test]
 fn what_cannot_run_is_refused_when_the_job_is_created() {
     let served = Served::new();
     let refused = |nodes: &Value, more: Value| served.refused("CreateJob", job("x", nodes, more));
@@ -621,6 +682,45 @@ fn a_run_that_does_not_listen_stops_within_a_second_and_others_go_on() {
     served.job_run("endless", &second, &["STOPPED"]);
 }
 
+/// Whether the kernel keeps to what a thread gives up.
+fn has_landlock() -> bool {
+    use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetStatus};
+
+    let tried = std::thread::spawn(|| {
+        let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V1));
+        rules.unwrap().create().unwrap().restrict_self().unwrap()
+    });
+    tried.join().unwrap().ruleset != RulesetStatus::NotEnforced
+}
+
+#[test]
+fn threads_that_work_on_a_run_have_given_the_system_up() {
+    if !has_landlock() {
+        println!("skipped: the kernel offers no Landlock");
+        return;
+    }
+    let served = Served::new();
+    served.create_endless("endless", json!({}));
+    let run = served.start_job("endless", json!({}));
+    served.job_run("endless", &run, &["RUNNING"]);
+    let worker = served.busy()[0];
+    let tasks = std::fs::read_dir(format!("/proc/{worker}/task")).unwrap();
+    let mut confined = 0;
+    for task in tasks.flatten() {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap();
+        let is_main = task.file_name().to_string_lossy() == worker.to_string();
+        if is_main || name.starts_with("tokio") {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap();
+            // Whoever raises a wall of Landlock's gains no rights by running programs either.
+            assert!(status.contains("NoNewPrivs:\t1"), "{name}: {status}");
+            confined += 1;
+        }
+    }
+    assert!(confined >= 2, "the main thread, and those that read");
+    served.stop_run("endless", &run);
+    served.job_run("endless", &run, &["STOPPED"]);
+}
+
 #[test]
 fn a_worker_that_is_killed_ends_its_run_alone() {
     let served = Served::new();
@@ -843,6 +943,31 @@ fn what_a_run_did_is_kept_and_shown() {
         (&node("in")["kind"], &node("in")["rows_out"]),
         (&json!("S3CsvSource"), &json!(1000))
     );
+    let graph = |format: &str| {
+        let run = run["run"].as_str().unwrap();
+        let (succeeded, said) = job(&["graph", "--run", run, "--format", format]);
+        assert!(succeeded, "{said}");
+        said
+    };
+    let drawn: Value = serde_json::from_str(&graph("json")).unwrap();
+    assert_eq!(drawn["state"], "SUCCEEDED", "{drawn}");
+    let drawn = drawn["nodes"].as_array().unwrap();
+    let marked = drawn.iter().filter(|node| node["is_slowest"] == true);
+    assert_eq!(marked.count(), 1);
+    assert!(drawn.iter().any(|node| node["metrics"]["rows_out"] == 1000));
+    let text = graph("text");
+    assert!(
+        text.contains("in  S3CsvSource  1,000 rows, read "),
+        "{text}"
+    );
+    assert!(text.matches('◀').count() == 1, "{text}");
+    let picture = graph("svg");
+    assert!(
+        picture.starts_with("<svg") && picture.contains("1,000 rows"),
+        "{picture}"
+    );
+    let (succeeded, said) = job(&["graph", "--run", "jr_none"]);
+    assert!(!succeeded && said.contains("jr_none"), "{said}");
     assert_eq!(node("out")["rows_in"], 1000);
     let files = std::fs::read_dir(served.lake("out")).unwrap().flatten();
     let parts = files.filter(|file| file.file_name().to_string_lossy().starts_with("part-"));
@@ -883,10 +1008,35 @@ fn what_a_run_did_is_kept_and_shown() {
             .get(&token, &format!("{path}x"))
             .starts_with("HTTP/1.1 404")
     );
+    let graph = path.replace("/events", "/graph");
+    for (format, kind) in [
+        ("", "application/json"),
+        ("text", "text/plain"),
+        ("svg", "image/svg+xml"),
+    ] {
+        let said = served.get(&token, &format!("{graph}?format={format}"));
+        assert!(
+            said.starts_with("HTTP/1.1 200") && said.contains(kind),
+            "{said}"
+        );
+        assert!(said.contains("S3CsvSource"), "{said}");
+    }
+    let said = served.get(&token, &format!("{graph}?format=png"));
+    assert!(
+        said.starts_with("HTTP/1.1 400") && said.contains("json, text or svg"),
+        "{said}"
+    );
     // One that is asked to stop is answered as it is.
     served.create_endless("endless", json!({}));
     let stopped = served.start_job("endless", json!({}));
     served.job_run("endless", &stopped, &["RUNNING"]);
+    let waiting = served.start_job("endless", json!({}));
+    let path = format!("/v1/accounts/{ACCOUNT}/jobs/endless/runs/{waiting}/graph");
+    let said = served.get(&token, &path);
+    assert!(
+        said.starts_with("HTTP/1.1 404") && said.contains("it did not begin"),
+        "{said}"
+    );
     let path = format!("/v1/accounts/{ACCOUNT}/jobs/endless/runs/{stopped}/stop");
     let said = served.send("POST", &token, &path);
     assert!(said.starts_with("HTTP/1.1 202"), "{said}");
@@ -1080,6 +1230,11 @@ fn a_run_reaches_no_network_that_the_operator_did_not_allow() {
 #[test]
 fn boto3_runs_jobs() {
     a_client_runs_jobs("", "runs/boto3_runs.py");
+}
+
+#[test]
+fn boto3_runs_jobs_that_write_tables() {
+    a_client_runs_jobs("", "runs/boto3_tables.py");
 }
 
 #[test]

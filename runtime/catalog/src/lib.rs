@@ -35,7 +35,7 @@
 //! | `function`, `statistics`, `index` | what lies in a database or beside tables and partitions |
 //! | `statistics_task` | runs that find out statistics: their states, settings and schedules |
 //! | `fsck`, `transfer` | checking and mending, export and import |
-//! | `publish` | tables that are registered with somebody else's transaction |
+//! | `publish` | tables and partitions that are registered together, also in somebody else's transaction |
 //! | `connection`, `tag`, `policy`, `settings`, `nested` | as many nouns, each with its model and operations |
 //! | `scope` | which of a tenant's catalogs an operation is about |
 //! | `expression` | filters over partitions |
@@ -126,6 +126,7 @@ pub use model::{
 pub use nested::{NestedCatalog, NestedCatalogInput};
 pub use partition::{ListPartitions, Segment};
 pub use policy::{PolicyCondition, ResourcePolicy};
+pub use publish::{PublishedPartition, PublishedTable, TableChange};
 pub use settings::{
     ConnectionPasswordEncryption, EncryptionAtRest, EncryptionSettings, SecurityConfiguration,
 };

@@ -11,7 +11,6 @@
 //! | `process` | other programs, with a time limit |
 //! | `remote` | a running server, asked over HTTP |
 //! | `commands` | one file per command |
-//! | `drawing` | a job's graph as text and as a picture |
 //! | `plugin` | one file per `tenon plugin` verb, and the road from a crate to a component |
 //!
 //! **Adding a command**: a file in `commands/` with an `Args` struct and
@@ -32,7 +31,6 @@
 
 mod args;
 mod commands;
-mod drawing;
 mod error;
 mod exit;
 mod folders;

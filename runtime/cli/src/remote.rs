@@ -141,6 +141,11 @@ impl Remote {
         self.json("GET", path, None)
     }
 
+    /// The text that is at a path.
+    pub(crate) fn get_text(&self, path: &str) -> Result<String, Failure> {
+        self.text(self.ask("GET", path, None)?)
+    }
+
     /// Sends a body.
     pub(crate) fn send<T: DeserializeOwned>(
         &self,

@@ -109,15 +109,25 @@ impl FileSelection {
     }
 
     fn excludes(&self, bases: &[PathBuf], file: &Path) -> bool {
-        let (below, whole) = (below(bases, file), file.to_string_lossy());
+        let below = below(bases, file);
         self.exclusions.iter().any(|exclusion| {
             let text = match exclusion.is_of_whole_path {
-                true => &whole,
+                true => &whole(file),
                 false => &below,
             };
             exclusion.regex.is_match(text)
         })
     }
+}
+
+/// The whole path of a file, also when it was named from the working folder on.
+fn whole(file: &Path) -> Cow<'_, str> {
+    let name = file.to_string_lossy();
+    if name.contains("://") {
+        return name;
+    }
+    let absolute = std::path::absolute(file);
+    absolute.map_or(name, |path| path.to_string_lossy().into_owned().into())
 }
 
 /// The part of a file's path below the folder that was named. Who names a file, or a glob, names no folder: then it is
@@ -242,6 +252,19 @@ mod tests {
         assert!(excludes("s3://b/in/*.csv", "s3://b/in", "s3://b/in/a.csv"));
         assert!(excludes("*.csv", "s3://b/in/", "s3://b/in/a.csv"));
         assert!(excludes("a.csv", "in/a.csv", "in/a.csv"));
+    }
+
+    #[test]
+    fn patterns_of_whole_paths_are_about_relative_names_too() {
+        let here = std::env::current_dir().unwrap();
+        let here = here.display();
+        assert!(excludes(&format!("{here}/in/*.csv"), "in", "in/a.csv"));
+        assert!(!excludes(&format!("{here}/*.csv"), "in", "in/a.csv"));
+        assert!(!excludes(
+            &format!("{here}/s3://**"),
+            "s3://b/in",
+            "s3://b/in/a.csv"
+        ));
     }
 
     #[test]

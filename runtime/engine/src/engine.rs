@@ -23,6 +23,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -39,12 +40,13 @@ use tokio::sync::oneshot;
 pub use self::look::NodeColumns;
 use self::plan::{Planned, physical};
 use self::plugin_node::missing_plugin;
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, MAX_PARTITIONS};
 use crate::connections::{ConnectionProperties, Connections, Vault};
 use crate::error::{Error, Result, plain_text};
 use crate::grants::{Grant, origins};
 use crate::graph::{Job, Node};
 use crate::guest::{GrantedHttp, GuestNode, RunLog};
+use crate::headroom::HeadroomPool;
 use crate::limits::{Layers, LimitCaps, compose};
 use crate::memory::{Held, MeteredPool, within};
 use crate::node::Meter;
@@ -79,6 +81,9 @@ pub struct EngineConfig {
     pub run: tenon_host::Run,
     /// A target with at most this many rows is shown in the run's report. Default 20.
     pub preview_rows: usize,
+    /// Whether rows and memory are counted for each node, and what the process uses; without, the report does not have
+    /// them and errors at run time do not name their node. For finding out what it costs. Default true.
+    pub is_metered: bool,
 }
 
 impl Default for EngineConfig {
@@ -95,6 +100,7 @@ impl Default for EngineConfig {
             limit_caps: LimitCaps::default(),
             grants: Vec::new(),
             preview_rows: 20,
+            is_metered: true,
         }
     }
 }
@@ -311,6 +317,9 @@ impl Engine {
         progress: &Progress,
         is_new: Option<IsNew>,
     ) -> Result<RunReport> {
+        if !self.config.is_metered {
+            return self.run_measured(job, run, progress, is_new).await;
+        }
         let usage = RunUsage::begin();
         *progress.usage.lock() = Some(usage.clone());
         usage
@@ -332,17 +341,22 @@ impl Engine {
         let planned = self.plan(job, progress, is_new).await?;
         let mut usage = Usage::default();
         planned.add_usage(&mut usage);
-        let mut staged = Vec::with_capacity(planned.targets.len());
+        let nothing_new = planned.has_nothing_new();
+        let (mut targets, mut staged) = (Vec::new(), Vec::with_capacity(planned.targets.len()));
         for (id, spec, plan) in &planned.targets {
+            if nothing_new && !spec.makes_table() {
+                targets.push(self.untouched(&planned, id, spec, run)?);
+                continue;
+            }
             let (output, physical) = self.stage(&planned, id, spec, plan, run).await?;
             usage.add(id, &physical);
             staged.push(output);
         }
-        for sample in &planned.samples {
+        for sample in planned.samples.iter().filter(|_| !nothing_new) {
             staged.push(self.stage_sample(&planned, sample, run).await?);
         }
         staged.extend(self.stage_quarantines(&planned.places, run).await?);
-        let targets = self.publish(staged, progress).await?;
+        targets.extend(self.publish(staged, progress).await?);
         Ok(RunReport {
             job: job.name.clone(),
             run: run.to_owned(),
@@ -547,6 +561,7 @@ impl Engine {
 
     /// Makes all targets visible, once all of them are on disk.
     async fn publish(&self, staged: Vec<Staged>, progress: &Progress) -> Result<Vec<TargetReport>> {
+        check_partitions(&staged)?;
         let mut durable = Vec::with_capacity(staged.len());
         for output in staged {
             durable.push(output.sync().await?);
@@ -558,6 +573,23 @@ impl Engine {
             targets.push(output.commit(self.connections.catalog.as_ref()).await?);
         }
         Ok(targets)
+    }
+
+    /// What is said of a target that gets nothing, since no source has anything new.
+    fn untouched(
+        &self,
+        planned: &Planned,
+        id: &str,
+        spec: &TargetSpec,
+        run: &str,
+    ) -> Result<TargetReport> {
+        // Opened all the same: what runs left there that were killed goes.
+        drop(spec.open(planned.places.of(id).unwrap_or(&self.place), run)?);
+        planned.note(
+            spec.name(),
+            "writes nothing, since no source has anything new".to_owned(),
+        );
+        Ok(spec.untouched(id))
     }
 
     /// Runs the plan of one target into staged files.
@@ -593,10 +625,31 @@ impl Engine {
     }
 }
 
+/// Refuses more partitions than one transaction of the catalog takes, which are no more than one query can read.
+fn check_partitions(staged: &[Staged]) -> Result<()> {
+    let mut partitions = 0;
+    for output in staged {
+        partitions += output.registered_partitions();
+        if partitions > MAX_PARTITIONS {
+            return Err(Error::node(
+                output.node(),
+                format!(
+                    "PartitionKeys: the run has rows for more than {MAX_PARTITIONS} partitions of tables; partition by fewer \
+                     columns, or by one with fewer values"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// A session in which a run of these settings happens.
 pub(crate) fn session_of(settings: &EngineConfig) -> Result<SessionContext> {
     let fail = |e: DataFusionError| Error::Io(plain_text(&e));
-    let pool = Arc::new(MeteredPool::new(settings.memory_bytes));
+    let pool: Arc<dyn MemoryPool> = match settings.is_metered {
+        true => Arc::new(MeteredPool::new(settings.memory_bytes)),
+        false => Arc::new(HeadroomPool::new(settings.memory_bytes)),
+    };
     let folder = SpillFolder::new(settings.spill_folder.clone(), settings.spill_bytes);
     let disk = DiskManagerMode::Custom(Arc::new(folder));
     let runtime = RuntimeEnvBuilder::new()

@@ -46,11 +46,12 @@ pub(crate) struct NodeProvider {
     id: Arc<str>,
     plan: LogicalPlan,
     schema: SchemaRef,
-    meter: Arc<Meter>,
+    /// Nothing is counted without.
+    meter: Option<Arc<Meter>>,
 }
 
 impl NodeProvider {
-    pub(crate) fn new(id: &str, plan: LogicalPlan, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(id: &str, plan: LogicalPlan, meter: Option<Arc<Meter>>) -> Self {
         let schema = Arc::new(plan.schema().as_arrow().clone());
         Self {
             id: id.into(),
@@ -97,11 +98,14 @@ impl TableProvider for NodeProvider {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = narrowed(&self.plan, projection, limit)?;
         let input = state.create_physical_plan(&plan).await?;
-        Ok(Arc::new(MeterExec {
-            id: Arc::clone(&self.id),
-            input,
-            meter: Arc::clone(&self.meter),
-        }))
+        Ok(match &self.meter {
+            Some(meter) => Arc::new(MeterExec {
+                id: Arc::clone(&self.id),
+                input,
+                meter: Arc::clone(meter),
+            }),
+            None => input,
+        })
     }
 }
 

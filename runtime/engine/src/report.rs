@@ -8,6 +8,7 @@ use std::time::Duration;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
+use tenon_catalog::PublishedTable;
 use tenon_connect::ListedFile;
 
 use crate::limits::NodeLimits;
@@ -119,6 +120,8 @@ pub struct TargetReport {
     pub partitions: usize,
     /// `database.table`, when it is in the catalog.
     pub table: Option<String>,
+    /// What the catalog was told of that table.
+    pub published: Option<PublishedTable>,
     /// Whether it is what a source could not read: its node is that source.
     pub is_quarantine: bool,
     /// All of its rows, when there are few.

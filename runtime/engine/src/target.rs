@@ -5,7 +5,7 @@
 //! Staged ──sync, commit──▶ files ──register──▶ table, and a partition for each folder that got rows
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::compute::concat_batches;
@@ -19,7 +19,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use futures::StreamExt;
 use parking_lot::Mutex;
-use tenon_catalog::{Table, TenantCatalog};
+use tenon_catalog::{PublishedTable, Table, TableChange, TableFormat, TenantCatalog};
 use tenon_connect::{
     CommittedOutput, Error as ConnectError, FileSink, Format, PartitionedOutput, PartitionedSink,
     Place, Quarantine, StagedOutput, Target, WriteMode, WrittenPartition,
@@ -28,7 +28,7 @@ use tenon_connect::{
 use crate::error::{Error, Result, full_disk_hint};
 use crate::formats;
 use crate::graph::{Job, Node, PartitionKey, SchemaChangePolicy, TargetMode, UpdateBehavior};
-use crate::register::{Definition, Registration, Written, check_fits};
+use crate::register::{Fit, Registration, UnknownColumns, Written};
 use crate::report::TargetReport;
 
 /// A target node, checked.
@@ -43,8 +43,10 @@ pub(crate) struct TargetSpec {
     /// How many tasks write.
     tasks: Option<usize>,
     table: Option<Registration>,
+    /// Where the table is, in its own words, where it is one of the catalog.
+    location: Option<String>,
     /// The table of the catalog that the output has to fit.
-    fits: Option<Table>,
+    fit: Option<Fit>,
     is_quarantine: bool,
 }
 
@@ -90,7 +92,11 @@ impl TargetSpec {
             _ => return Ok(None),
         };
         let format = format.map_err(fail)?;
-        let table = policy.as_ref().map(|policy| registration(node, policy));
+        let (partition_by, mode) = (columns(node, keys)?, write_mode(mode));
+        let stays = !partition_by.is_empty() || mode == WriteMode::Append;
+        let table = policy
+            .as_ref()
+            .map(|policy| registration(node, policy, stays));
         let table = table.transpose()?.flatten();
         if table.is_some() && formats::in_catalog(&format).is_none() {
             return Err(fail(NO_TABLE.to_owned()));
@@ -99,14 +105,15 @@ impl TargetSpec {
             name: node.name().to_owned(),
             path: job.path(path),
             format,
-            mode: write_mode(mode),
-            partition_by: columns(node, keys)?,
+            mode,
+            partition_by,
             tasks: tasks
                 .as_deref()
                 .map(|text| number(node, text))
                 .transpose()?,
             table,
-            fits: None,
+            location: None,
+            fit: None,
             is_quarantine: false,
         }))
     }
@@ -114,6 +121,56 @@ impl TargetSpec {
     /// Results stand beside those of earlier runs.
     pub(crate) fn append(&mut self) {
         self.mode = WriteMode::Append;
+        let change = self.table.as_mut().map(|table| &mut table.change);
+        if let Some(change @ TableChange::Replace) = change {
+            *change = TableChange::AddColumns;
+        }
+    }
+
+    /// The table of the catalog that its files are registered as, if they are.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        self.table.as_ref()
+    }
+
+    /// Says that the table which its files are registered as is there.
+    ///
+    /// # Errors
+    /// It is of files of another format, or has other partition keys.
+    pub(crate) fn found(&mut self, table: Table) -> Result<()> {
+        let Some(change) = self.table.as_ref().map(|table| table.change) else {
+            return Ok(());
+        };
+        let keys = table.partition_keys.iter();
+        let keys: Vec<String> = keys.map(|key| key.name.clone()).collect();
+        if !is_alike(&keys, &self.partition_by) {
+            return Err(Error::node(
+                &self.name,
+                format!(
+                    "PartitionKeys are {}, those of table {:?} are {}; make them alike, or register another table",
+                    list(&self.partition_by),
+                    table.name,
+                    list(&keys)
+                ),
+            ));
+        }
+        let unknown = match change {
+            TableChange::Replace => return Ok(()),
+            TableChange::AddColumns => UnknownColumns::Added,
+            TableChange::Keep => UnknownColumns::Logged,
+        };
+        let written = formats::in_catalog(&self.format);
+        if TableFormat::of(&table).is_some_and(|format| Some(format) != written) {
+            return Err(Error::node(
+                &self.name,
+                format!(
+                    "table {:?} is of files of another format, and those that are there stay: write that format, or register \
+                     another table",
+                    table.name
+                ),
+            ));
+        }
+        self.fit = Some(Fit { table, unknown });
+        Ok(())
     }
 
     /// Whether results stand beside those of earlier runs.
@@ -155,9 +212,7 @@ impl TargetSpec {
             .iter()
             .map(|k| k.name.clone())
             .collect();
-        let is_same = |(a, b): (&String, &String)| a.eq_ignore_ascii_case(b);
-        if !named.is_empty() && (named.len() != keys.len() || !named.iter().zip(&keys).all(is_same))
-        {
+        if !named.is_empty() && !is_alike(&named, &keys) {
             return Err(fail(format!(
                 "PartitionKeys are {}, those of table {}.{} are {}; make them alike, or leave them out",
                 list(&named),
@@ -175,8 +230,11 @@ impl TargetSpec {
             ))
         })?;
         let policy = target.schema_change_policy.clone().unwrap_or_default();
-        let is_updated =
-            policy.enable_update_catalog && policy.update_behavior != Some(UpdateBehavior::Log);
+        let (change, unknown) = match (policy.enable_update_catalog, policy.update_behavior) {
+            (false, _) => (TableChange::Keep, UnknownColumns::Refused),
+            (true, Some(UpdateBehavior::Log)) => (TableChange::Keep, UnknownColumns::Logged),
+            (true, _) => (TableChange::AddColumns, UnknownColumns::Added),
+        };
         Ok(Self {
             name: node.name().to_owned(),
             path: PathBuf::from(location.strip_prefix("file://").unwrap_or(location)),
@@ -187,12 +245,10 @@ impl TargetSpec {
             table: Some(Registration {
                 database: target.database.clone(),
                 table: target.table.clone(),
-                definition: match is_updated {
-                    true => Definition::NewColumns,
-                    false => Definition::Kept,
-                },
+                change,
             }),
-            fits: (!is_updated).then_some(table),
+            location: Some(location.to_owned()),
+            fit: Some(Fit { table, unknown }),
             is_quarantine: false,
         })
     }
@@ -216,8 +272,35 @@ impl TargetSpec {
             partition_by: Vec::new(),
             tasks: None,
             table: None,
-            fits: None,
+            location: None,
+            fit: None,
             is_quarantine: false,
+        }
+    }
+
+    /// The name of its node.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether its files are registered as a table that is not there yet.
+    pub(crate) fn makes_table(&self) -> bool {
+        self.table.is_some() && self.fit.is_none()
+    }
+
+    /// The report of a run that writes nothing there.
+    pub(crate) fn untouched(&self, id: &str) -> TargetReport {
+        TargetReport {
+            id: id.to_owned(),
+            path: self.path.clone(),
+            files: 0,
+            rows: 0,
+            bytes: 0,
+            partitions: 0,
+            table: self.table.as_ref().map(Registration::name),
+            published: None,
+            is_quarantine: false,
+            preview: None,
         }
     }
 
@@ -226,13 +309,10 @@ impl TargetSpec {
         &self.path
     }
 
-    /// Refuses an output that does not fit the table it is for.
-    pub(crate) fn check_schema(&self, schema: &Schema) -> Result<()> {
-        let fits = self
-            .fits
-            .as_ref()
-            .map_or(Ok(()), |table| check_fits(table, schema));
-        fits.map_err(|e| Error::node(&self.name, e))
+    /// Refuses an output that does not fit the table it is for; says what is said in the log.
+    pub(crate) fn check_schema(&self, schema: &Schema) -> Result<Option<String>> {
+        let said = self.fit.as_ref().map_or(Ok(None), |fit| fit.check(schema));
+        said.map_err(|e| Error::node(&self.name, e))
     }
 
     /// Opens it for one run.
@@ -311,6 +391,7 @@ impl TargetSpec {
             format: self.format.clone(),
             partition_by: self.partition_by.clone(),
             table: self.table.clone(),
+            location: self.location.clone(),
             is_quarantine: self.is_quarantine,
             schema,
             output,
@@ -413,6 +494,12 @@ fn number(node: &Node, text: &str) -> Result<usize> {
 /// Tasks that write one target, at most.
 const MAX_TASKS: usize = 1000;
 
+/// Whether these are the same columns in the same order.
+fn is_alike(some: &[String], others: &[String]) -> bool {
+    let mut pairs = some.iter().zip(others);
+    some.len() == others.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
 fn list(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
@@ -431,24 +518,31 @@ fn written(node: &str, error: &ConnectError) -> Error {
     Error::node(node, error).or_hint(hint)
 }
 
-fn registration(node: &Node, policy: &SchemaChangePolicy) -> Result<Option<Registration>> {
+/// The table that a target of files is registered as; `stays` when files of earlier runs are still of it.
+fn registration(
+    node: &Node,
+    policy: &SchemaChangePolicy,
+    stays: bool,
+) -> Result<Option<Registration>> {
     if !policy.enable_update_catalog {
         return Ok(None);
     }
-    match (&policy.database, &policy.table) {
-        (Some(database), Some(table)) => Ok(Some(Registration {
-            database: database.clone(),
-            table: table.clone(),
-            definition: match policy.update_behavior {
-                Some(UpdateBehavior::Log) => Definition::Kept,
-                _ => Definition::New,
-            },
-        })),
-        _ => Err(Error::node(
+    let (Some(database), Some(table)) = (&policy.database, &policy.table) else {
+        return Err(Error::node(
             node.name(),
             "SchemaChangePolicy: EnableUpdateCatalog needs Database and Table",
-        )),
-    }
+        ));
+    };
+    let change = match (policy.update_behavior, stays) {
+        (Some(UpdateBehavior::Log), _) => TableChange::Keep,
+        (_, true) => TableChange::AddColumns,
+        (_, false) => TableChange::Replace,
+    };
+    Ok(Some(Registration {
+        database: database.clone(),
+        table: table.clone(),
+        change,
+    }))
 }
 
 /// The rows of a target while they are few.
@@ -499,6 +593,7 @@ pub(crate) struct Staged {
     format: Format,
     partition_by: Vec<String>,
     table: Option<Registration>,
+    location: Option<String>,
     is_quarantine: bool,
     schema: SchemaRef,
     output: Output,
@@ -506,6 +601,19 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// Partitions that are registered.
+    pub(crate) fn registered_partitions(&self) -> usize {
+        match self.table {
+            Some(_) => self.output.partitions().len(),
+            None => 0,
+        }
+    }
+
+    /// The name of its node.
+    pub(crate) fn node(&self) -> &str {
+        &self.name
+    }
+
     /// Makes the files durable while nobody sees them.
     pub(crate) async fn sync(self) -> Result<Self> {
         let output = self.output.sync().await;
@@ -529,6 +637,7 @@ impl Staged {
             bytes: committed.bytes,
             partitions: partitions.len(),
             table: None,
+            published: None,
             is_quarantine: self.is_quarantine,
             preview: self.preview,
         };
@@ -541,31 +650,42 @@ impl Staged {
                 "there is no catalog to register its table in",
             ));
         };
-        let is_url = self.path.to_string_lossy().contains("://");
-        let location = match is_url {
-            true => self.path,
-            false => std::path::absolute(&self.path).unwrap_or(self.path),
-        };
         let what = Written {
             schema: self.schema,
             keys: self.partition_by,
-            location: location.to_string_lossy().into_owned(),
+            location: self.location.unwrap_or_else(|| location_of(&self.path)),
             format: formats::in_catalog(&self.format)
                 .ok_or_else(|| Error::node(&self.name, NO_TABLE))?,
             partitions,
         };
         report.table = Some(table.name());
-        let registered = tokio::task::spawn_blocking(move || table.register(&catalog, &what)).await;
-        registered
-            .map_err(|e| Error::Io(e.to_string()))?
-            .map_err(|e| {
-                Error::node(
-                    &self.name,
-                    format!("the files are written, the table is not registered: {e}"),
-                )
-            })?;
+        let fail = |e: tenon_catalog::Error| {
+            let why = format!("the files are written, the table is not registered: {e}");
+            Error::node(&self.name, why)
+        };
+        let published = table.published(&what).map_err(fail)?;
+        report.published = Some(published.clone());
+        register(catalog, published).await?.map_err(fail)?;
         Ok(report)
     }
+}
+
+/// Where files are, as the catalog says it.
+fn location_of(path: &Path) -> String {
+    if path.to_string_lossy().contains("://") {
+        return path.to_string_lossy().into_owned();
+    }
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.as_deref().unwrap_or(path);
+    absolute.to_string_lossy().into_owned()
+}
+
+async fn register(
+    catalog: TenantCatalog,
+    table: PublishedTable,
+) -> Result<tenon_catalog::Result<()>> {
+    let registered = tokio::task::spawn_blocking(move || catalog.publish(&[table])).await;
+    registered.map_err(|e| Error::Io(e.to_string()))
 }
 
 const NO_TABLE: &str = "a table of files of this Format cannot be registered yet; of parquet, csv, json, avro and orc files it can";

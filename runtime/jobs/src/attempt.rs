@@ -235,6 +235,12 @@ impl TenantJobs {
                     SCHEMA,
                     stored::encode(&place.number)?,
                 )
+                .put(
+                    Tree::Run,
+                    stored::place_of(id),
+                    SCHEMA,
+                    stored::encode(&place)?,
+                )
                 .put(Tree::Due, stored::waiting(&next), SCHEMA, Vec::new());
         }
         Ok(transaction.put(Tree::Run, key, SCHEMA, stored::encode(&tally)?))

@@ -174,25 +174,39 @@ impl TenantJobs {
     pub fn reset_bookmark(&self, job: &str) -> Result<BookmarkEntry> {
         let number = self.stored_job(job)?.value.number;
         let head = self.retry(Kind::Bookmark, job, || {
-            let (head, unchanged) = self.head(number)?;
+            let (old, unchanged) = self.head(number)?;
             let head = BookmarkHead {
-                version: head.version + 1,
+                version: old.version + 1,
                 ..BookmarkHead::default()
             };
-            let nodes = self.bookmarks(number)?.into_keys();
+            let nodes = self.bookmarked_nodes(number)?;
             let key = stored::bookmark(number);
             let transaction = self
                 .transaction()
                 .expect(Tree::Bookmark, key.clone(), unchanged)
                 .put(Tree::Bookmark, key, SCHEMA, stored::encode(&head)?);
-            let transaction = self.without_history(transaction, number)?;
-            let transaction = nodes.fold(transaction, |transaction, node| {
+            let transaction = self.without_history(transaction, number, &old)?;
+            let transaction = nodes.into_iter().fold(transaction, |transaction, node| {
                 transaction.delete(Tree::Bookmark, stored::node_bookmark(number, &node))
             });
             self.commit(transaction)?;
             Ok(head)
         })?;
         self.entry(job, number, head)
+    }
+
+    /// The nodes of the job that have read something.
+    pub(crate) fn bookmarked_nodes(&self, job: u64) -> Result<Vec<String>> {
+        let (mut nodes, mut after) = (Vec::new(), None);
+        loop {
+            let below = stored::node_bookmarks(job);
+            let (keys, next) = self.keys(Tree::Bookmark, &below, after.as_ref())?;
+            nodes.extend(keys.iter().map(stored::bookmarked_node));
+            after = next;
+            if after.is_none() {
+                return Ok(nodes);
+            }
+        }
     }
 
     /// What each node of the job has read.
@@ -202,10 +216,7 @@ impl TenantJobs {
             let below = stored::node_bookmarks(job);
             let (found, next) = self.list(Tree::Bookmark, &below, after.as_ref(), 100)?;
             for (key, bookmark) in found {
-                let node = stored::last_part(&key, |reader| {
-                    let _ = (reader.u8(), reader.u64());
-                });
-                all.insert(node, bookmark);
+                all.insert(stored::bookmarked_node(&key), bookmark);
             }
             after = next;
             if after.is_none() {
@@ -230,7 +241,7 @@ impl TenantJobs {
             version: old.version + 1,
             run: place.number,
             attempt: run.attempt,
-            previous_run_id: old.run_id,
+            previous_run_id: old.run_id.clone(),
             run_id: Some(run.id.clone()),
         };
         let key = stored::bookmark(place.job);
@@ -250,7 +261,7 @@ impl TenantJobs {
             steps.insert(node.clone(), step);
             transaction = transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(&bounded)?);
         }
-        self.with_steps(transaction, place, run, &steps)
+        self.with_steps(transaction, place, run, (&old, &steps))
     }
 
     pub(crate) fn head(&self, job: u64) -> Result<(BookmarkHead, Expected)> {

@@ -257,6 +257,7 @@ fn without_run(transaction: Transaction, run: &StoredRun) -> Transaction {
     transaction
         .delete(Tree::Run, stored::run(place))
         .delete(Tree::Run, stored::run_id(place.job, &run.run.id))
+        .delete(Tree::Run, stored::place_of(&run.run.id))
         .delete(Tree::Due, stored::waiting(run))
         .delete(Tree::Due, stored::active(place))
 }

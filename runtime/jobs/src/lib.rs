@@ -24,6 +24,7 @@
 //! | `port` | [`Planner`], [`Runner`], [`Running`], [`Report`] |
 //! | `log`, `live` | what plugins of a run said; how far runs are that this process sees through |
 //! | `story` | [`Told`]: what is said of a run, line by line |
+//! | `drawing` | [`Graph`]: a graph to look at, alone or with what its nodes did |
 //! | `ran` | [`RanDefinition`]: what a run ran |
 //! | `rewind` | which run read which files: going back to an earlier run |
 //! | `problem` | [`Problem`]: why a run did not succeed, and what to try |
@@ -75,6 +76,7 @@ mod attempt;
 mod bookmark;
 mod capacity;
 mod definition;
+mod drawing;
 mod error;
 mod job;
 mod jobs;
@@ -100,6 +102,7 @@ mod tests;
 
 pub use bookmark::{BookmarkEntry, NodeBookmark, SeenFile};
 pub use capacity::Capacity;
+pub use drawing::Graph;
 pub use error::{Error, Kind, Result};
 pub use job::{Arguments, ExecutionProperty, Job, JobCommand, JobDefinition, Nodes, Tags};
 pub use jobs::{Jobs, Page, TenantJobs};

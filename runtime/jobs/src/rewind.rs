@@ -58,6 +58,9 @@ struct Moved {
     attempt: u32,
     nodes: Vec<String>,
     bytes: usize,
+    /// Files that it read; earlier releases did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<usize>,
 }
 
 /// What a run added to the bookmark of a node.
@@ -234,12 +237,12 @@ impl TenantJobs {
                 .transaction()
                 .expect(Tree::Bookmark, key.clone(), unchanged)
                 .put(Tree::Bookmark, key, SCHEMA, stored::encode(&head)?);
-            let mut transaction = self.without_history(transaction, number)?;
+            let mut transaction = self.without_history(transaction, number, &old)?;
             let bookmark = NodeBookmark {
                 floor_millis: before_unix_millis,
                 ..NodeBookmark::default()
             };
-            let known = self.bookmarks(number)?.into_keys();
+            let known = self.bookmarked_nodes(number)?.into_iter();
             let nodes: BTreeSet<String> = known.chain(sources.iter().cloned()).collect();
             for node in nodes {
                 let key = stored::node_bookmark(number, &node);
@@ -305,16 +308,15 @@ impl TenantJobs {
         Ok(all)
     }
 
-    /// Keeps what a run added, and forgets the oldest steps when there are too many.
+    /// Keeps what a run added to a bookmark with this head, and forgets the oldest steps when there are too many.
     pub(crate) fn with_steps(
         &self,
         mut transaction: Transaction,
         place: Place,
         run: &JobRun,
-        steps: &BTreeMap<String, Step>,
+        (head, steps): (&BookmarkHead, &BTreeMap<String, Step>),
     ) -> Result<Transaction> {
-        let (head, _) = self.head(place.job)?;
-        let mut history = self.history(place.job, &head)?;
+        let mut history = self.history(place.job, head)?;
         let mut bytes = 0;
         for (node, step) in steps {
             let record = stored::encode(step)?;
@@ -328,6 +330,7 @@ impl TenantJobs {
             attempt: run.attempt,
             nodes: steps.keys().cloned().collect(),
             bytes,
+            files: Some(steps.values().map(|step| step.files.len()).sum()),
         });
         let dropped = history.bound();
         if let Some(last) = dropped.last() {
@@ -347,15 +350,15 @@ impl TenantJobs {
         Ok(transaction.put(Tree::Bookmark, stored::history(place.job), SCHEMA, record))
     }
 
-    /// Forgets which run read what: the bookmark is about to be what no run left.
+    /// Forgets which run read what: the bookmark, which has this head, is about to be what no run left.
     pub(crate) fn without_history(
         &self,
         transaction: Transaction,
         job: u64,
+        head: &BookmarkHead,
     ) -> Result<Transaction> {
-        let (head, _) = self.head(job)?;
         let (tally, _) = self.read_or_default::<Tally>(Tree::Run, &stored::tally(job))?;
-        let old = self.history(job, &head)?;
+        let old = self.history(job, head)?;
         let steps = old.steps.iter();
         let transaction = steps.fold(transaction, |transaction, moved| {
             removed(transaction, job, moved)
@@ -460,30 +463,32 @@ impl TenantJobs {
     /// [`Error::NotFound`] for the job, [`Error::Store`].
     pub fn bookmark_state(&self, job: &str) -> Result<BookmarkState> {
         let number = self.stored_job(job)?.value.number;
-        let (head, _) = self.head(number)?;
-        let history = self.history(number, &head)?;
+        let head = self.read::<BookmarkHead>(Tree::Bookmark, &stored::bookmark(number))?;
+        let head = head.map(|head| head.value);
+        let history = self.history(number, &head.clone().unwrap_or_default())?;
         let mut runs = Vec::with_capacity(history.steps.len());
         for moved in &history.steps {
-            let place = Place {
-                job: number,
-                number: moved.number,
-            };
-            let mut files = 0;
-            for node in &moved.nodes {
-                let step = self.read::<Step>(Tree::Bookmark, &stored::step(place, node))?;
-                files += step.map_or(0, |step| step.value.files.len());
-            }
-            runs.push((moved.run.clone(), files));
+            runs.push((moved.run.clone(), self.files_of(number, moved)?));
         }
-        let entry = match self.get_bookmark(job, None) {
-            Ok(entry) => Some(entry),
-            Err(Error::NotFound {
-                kind: Kind::Bookmark,
-                ..
-            }) => None,
-            Err(error) => return Err(error),
-        };
+        let entry = head.map(|head| self.entry(job, number, head)).transpose()?;
         Ok(BookmarkState { entry, runs })
+    }
+
+    /// How many files a run read; where that was not kept, its steps say.
+    fn files_of(&self, job: u64, moved: &Moved) -> Result<usize> {
+        if let Some(files) = moved.files {
+            return Ok(files);
+        }
+        let place = Place {
+            job,
+            number: moved.number,
+        };
+        let mut files = 0;
+        for node in &moved.nodes {
+            let step = self.read::<Step>(Tree::Bookmark, &stored::step(place, node))?;
+            files += step.map_or(0, |step| step.value.files.len());
+        }
+        Ok(files)
     }
 }
 
@@ -537,6 +542,7 @@ mod tests {
             attempt: 0,
             nodes: vec!["n".to_owned()],
             bytes: MAX_STEP_BYTES / 3,
+            files: None,
         };
         let mut history = History {
             steps: Vec::from([7, 5, 6].map(step)),

@@ -108,6 +108,12 @@ impl TenantJobs {
                 SCHEMA,
                 stored::encode(&run.place.number)?,
             )
+            .put(
+                Tree::Run,
+                stored::place_of(&id),
+                SCHEMA,
+                stored::encode(&run.place)?,
+            )
             .put(Tree::Due, stored::waiting(&run), SCHEMA, Vec::new());
         let transaction = match &start.client_token {
             None => transaction,

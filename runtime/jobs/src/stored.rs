@@ -9,6 +9,7 @@
 //! run  2|job|run id                             its number
 //! run  3|job                                    Tally
 //! run  5|job|digest                             RanDefinition, a graph that runs ran
+//! run  6|run id                                 Place, where it is
 //! run  4|job|number[|piece]                     LogLine, those of a run that came together
 //! due  1|9 - priority|millis|job|number         empty; a waiting run, in the order in which they begin
 //! due  2|job|number                             empty; a run that is under way
@@ -173,6 +174,11 @@ pub(crate) fn run_id(job: u64, id: &str) -> Key {
     run_ids(job).with_part(id)
 }
 
+/// Where a run is, by its id alone.
+pub(crate) fn place_of(id: &str) -> Key {
+    Key::new().with_u8(6).with_part(id)
+}
+
 pub(crate) fn tally(job: u64) -> Key {
     Key::new().with_u8(3).with_u64(job)
 }
@@ -279,6 +285,13 @@ pub(crate) fn node_bookmarks(job: u64) -> Key {
 
 pub(crate) fn node_bookmark(job: u64, node: &str) -> Key {
     node_bookmarks(job).with_part(node)
+}
+
+/// Whose bookmark is under a key.
+pub(crate) fn bookmarked_node(key: &Key) -> String {
+    last_part(key, |reader| {
+        let _ = (reader.u8(), reader.u64());
+    })
 }
 
 /// Which runs moved the bookmark.

@@ -43,19 +43,6 @@ pub struct Told {
     pub run: JobRun,
     /// In the order in which they were added.
     pub lines: Vec<Line>,
-    place: Place,
-}
-
-impl Told {
-    /// Which stream it is, without what it says.
-    #[must_use]
-    pub fn stream(&self) -> Stream {
-        Stream {
-            begun_unix_millis: self.run.started_on.unix_millis(),
-            run: self.run.id.clone(),
-            place: self.place,
-        }
-    }
 }
 
 /// Which run's stream, to be read later. Their order is that in which their runs were accepted.
@@ -68,19 +55,47 @@ pub struct Stream {
     place: Place,
 }
 
+impl Stream {
+    fn of(run: &StoredRun) -> Self {
+        Self {
+            begun_unix_millis: run.run.started_on.unix_millis(),
+            run: run.run.id.clone(),
+            place: run.place,
+        }
+    }
+
+    /// What it is called in few characters, digits and a point: the same for as long as its job is there.
+    #[must_use]
+    pub fn number(&self) -> String {
+        format!("{}.{}", self.place.job, self.place.number)
+    }
+}
+
 impl TenantJobs {
     /// The stream of the run with this id, whatever its job; `None` when there is no such run, or nothing is said yet.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn told(&self, run: &str, channel: Channel) -> Result<Option<Told>> {
-        match self.find_run(run)? {
-            Some((_, place)) => self.told_at(place, channel),
+        match self.place_of(run)? {
+            Some(place) => self.told_at(place, channel),
             None => Ok(None),
         }
     }
 
-    /// What is said in a stream by now; `None` when its job was deleted.
+    /// The stream of the run with this id, without what it says; `None` when there is no such run.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub fn stream(&self, run: &str) -> Result<Option<(JobRun, Stream)>> {
+        let Some(place) = self.place_of(run)? else {
+            return Ok(None);
+        };
+        let found = self.read::<StoredRun>(Tree::Run, &stored::run(place))?;
+        Ok(found.map(|found| (found.value.run.clone(), Stream::of(&found.value))))
+    }
+
+    /// What is said in a stream by now; `None` when that is nothing, or its job was deleted.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
@@ -100,7 +115,6 @@ impl TenantJobs {
         let log = self.log_of(run.place)?;
         let lines = lines(&run, log, channel);
         Ok((!lines.is_empty()).then_some(Told {
-            place: run.place,
             run: run.run,
             lines,
         }))
@@ -114,6 +128,17 @@ impl TenantJobs {
         self.visit_stored(|run| {
             let live = self.jobs.live.get(self.tenant, run.place);
             visit(run.run, live.unwrap_or(run.metrics));
+            Ok(())
+        })
+    }
+
+    /// Shows the streams of all runs of the tenant to `visit`, job by job, without reading what they say.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub fn visit_streams(&self, mut visit: impl FnMut(&JobRun, Stream)) -> Result<()> {
+        self.visit_stored(|run| {
+            visit(&run.run, Stream::of(&run));
             Ok(())
         })
     }
@@ -138,26 +163,60 @@ impl TenantJobs {
         })
     }
 
+    /// Runs of jobs, then task runs of ML transforms.
     fn visit_stored(&self, mut visit: impl FnMut(StoredRun) -> Result<()>) -> Result<()> {
-        self.visit_jobs(|job| {
-            let mut after = None;
-            loop {
-                let below = stored::runs(job.number);
-                let (found, next) =
-                    self.list::<StoredRun>(Tree::Run, &below, after.as_ref(), MAX_PAGE)?;
-                for (_, run) in found {
-                    visit(run)?;
-                }
-                after = next;
-                if after.is_none() {
-                    return Ok(true);
-                }
+        self.visit_jobs(|job| self.visit_below(job.number, &mut visit).map(|()| true))?;
+        for transform in self.transform_numbers()? {
+            self.visit_below(transform, &mut visit)?;
+        }
+        Ok(())
+    }
+
+    fn visit_below(&self, job: u64, visit: &mut impl FnMut(StoredRun) -> Result<()>) -> Result<()> {
+        let (below, mut after) = (stored::runs(job), None);
+        loop {
+            let (found, next) =
+                self.list::<StoredRun>(Tree::Run, &below, after.as_ref(), MAX_PAGE)?;
+            for (_, run) in found {
+                visit(run)?;
             }
-        })
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Where the run with this id is, of a job or of a task.
+    fn place_of(&self, run: &str) -> Result<Option<Place>> {
+        match self.find_run(run)? {
+            Some((_, place)) => Ok(Some(place)),
+            None => self.find_task(run),
+        }
     }
 
     /// Where the run with this id is, and the job that it is of.
     pub(crate) fn find_run(&self, run: &str) -> Result<Option<(StoredJob, Place)>> {
+        match self.read::<Place>(Tree::Run, &stored::place_of(run))? {
+            Some(place) => self.with_job(place.value),
+            None => self.search_run(run),
+        }
+    }
+
+    /// The same with the job of the run there; nothing once it was deleted.
+    fn with_job(&self, place: Place) -> Result<Option<(StoredJob, Place)>> {
+        let Some(run) = self.read::<StoredRun>(Tree::Run, &stored::run(place))? else {
+            return Ok(None);
+        };
+        let job = self.read::<StoredJob>(Tree::Object, &stored::job(&run.value.run.job_name))?;
+        let job = job.map(|job| job.value);
+        Ok(job
+            .filter(|job| job.number == place.job)
+            .map(|job| (job, place)))
+    }
+
+    /// Looks in every job: runs of earlier releases are found among those of their jobs alone.
+    fn search_run(&self, run: &str) -> Result<Option<(StoredJob, Place)>> {
         let mut found = None;
         self.visit_jobs(|job| {
             let number = self.read::<u64>(Tree::Run, &stored::run_id(job.number, run))?;
@@ -204,8 +263,11 @@ fn lines(run: &StoredRun, log: Vec<LogLine>, channel: Channel) -> Vec<Line> {
         lines.push(Line {
             time: begun,
             message: format!(
-                "run {} of job {} begins, attempt {}",
-                run.run.id, run.run.job_name, run.run.attempt
+                "run {} of {} {} begins, attempt {}",
+                run.run.id,
+                run.task.as_ref().map_or("job", |_| "ML transform"),
+                run.run.job_name,
+                run.run.attempt
             ),
         });
     }

@@ -117,6 +117,53 @@ impl TenantCatalog {
         })
     }
 
+    /// Adds partitions of `table`, as it is to be, to a transaction that asks for it: those that are there get the new
+    /// definition, as by [`TenantCatalog::update_partition`], the others are created.
+    pub(crate) fn with_partitions(
+        &self,
+        transaction: Transaction,
+        table: Stored<Table>,
+        key: Key,
+        inputs: Vec<PartitionInput>,
+    ) -> Result<Transaction> {
+        let indexes = self.indexes(&key)?;
+        let target = Target {
+            table,
+            key,
+            indexes,
+        };
+        let (mut taken, mut packer) = (BTreeSet::new(), Packer::default());
+        let found = &target.table.value;
+        let database = found.database_name.as_deref().unwrap_or_default();
+        let mut unpacker = Unpacker::new(self, database, &found.name).without_columns();
+        let mut transaction = with_marker_of(transaction, &target);
+        for input in inputs {
+            let key = self.check_new(&target, &input.values, false, &mut taken)?;
+            let known = self.record(Tree::Partition, &key)?;
+            let creation_time = match &known {
+                Some(record) => {
+                    let values = input.values.clone();
+                    unpacker.unpack(&key, values, record)?.creation_time
+                }
+                None => self.now(),
+            };
+            let unchanged = known
+                .as_ref()
+                .map_or(Expected::Absent, |record| Expected::Version(record.version));
+            if known.is_none() {
+                transaction = target.indexes.enter(transaction, &input.values)?;
+            }
+            let payload = packer.pack(Partition {
+                creation_time,
+                ..partition_of(input)
+            })?;
+            transaction = transaction
+                .expect(Tree::Partition, key.clone(), unchanged)
+                .put(Tree::Partition, key, LAYOUT, payload);
+        }
+        self.with_descriptors(transaction, &target.key, &packer)
+    }
+
     /// The partition with these values.
     ///
     /// # Errors
@@ -304,12 +351,7 @@ impl TenantCatalog {
         let transaction =
             self.transaction()
                 .expect(Tree::Object, target.key.clone(), target.table.unchanged());
-        target.indexes.expect(transaction).put(
-            Tree::Object,
-            stored::partitions_created_of(&target.key),
-            stored::SCHEMA,
-            Vec::new(),
-        )
+        with_marker_of(transaction, target)
     }
 
     /// Adds the shared descriptors that are not there yet. Nobody changes them, and they go with the table only.
@@ -458,6 +500,17 @@ impl Target {
         let database = table.database_name.as_deref().unwrap_or_default();
         partition_name(database, &table.name, values)
     }
+}
+
+/// The same transaction, which holds only while the table's indexes are as found, and which whoever deletes the table
+/// notices.
+fn with_marker_of(transaction: Transaction, target: &Target) -> Transaction {
+    target.indexes.expect(transaction).put(
+        Tree::Object,
+        stored::partitions_created_of(&target.key),
+        stored::SCHEMA,
+        Vec::new(),
+    )
 }
 
 fn partition_of(input: PartitionInput) -> Partition {

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use super::analyze_worker::{self, Answer, Order};
 use super::child;
 use super::data_root::DataRoots;
+use super::scratch::Scratch;
 use crate::error::Failure;
 
 /// Bytes of an answer, at most.
@@ -25,6 +26,7 @@ const STDERR_BYTES: u64 = 16 << 10;
 pub(crate) struct ProcessAnalyst {
     program: PathBuf,
     roots: DataRoots,
+    scratch: Scratch,
     memory_bytes: u64,
 }
 
@@ -33,10 +35,15 @@ impl ProcessAnalyst {
     ///
     /// # Errors
     /// The program does not find itself.
-    pub(crate) fn new(roots: DataRoots, memory_bytes: u64) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        roots: DataRoots,
+        scratch: Scratch,
+        memory_bytes: u64,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             program: child::this_program()?,
             roots,
+            scratch,
             memory_bytes,
         })
     }
@@ -69,8 +76,8 @@ impl ProcessAnalyst {
         })
     }
 
-    fn worker(&self) -> std::io::Result<Child> {
-        let command = child::command(&self.program, analyze_worker::NAME);
+    fn worker(&self, scratch: &Path) -> std::io::Result<Child> {
+        let command = child::command(&self.program, analyze_worker::NAME, scratch);
         Command::from(command).kill_on_drop(true).spawn()
     }
 
@@ -80,7 +87,8 @@ impl ProcessAnalyst {
     ) -> std::io::Result<Result<Vec<ColumnStatistics>, AnalysisError>> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
-        let mut child = self.worker()?;
+        let scratch = self.scratch.folder()?;
+        let mut child = self.worker(scratch.path())?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let asked = async {
@@ -169,7 +177,8 @@ mod tests {
         let data = folder.join("data");
         std::fs::create_dir_all(&data).unwrap();
         let roots = DataRoots::open(&roots, &data).unwrap();
-        ProcessAnalyst::new(roots, 1 << 30).unwrap()
+        let scratch = Scratch::open(&data).unwrap();
+        ProcessAnalyst::new(roots, scratch, 1 << 30).unwrap()
     }
 
     fn at(location: Option<&str>) -> StorageDescriptor {

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! **Chosen: a process of its own.** What tenants keep in files is parsed by code that may abort the process or ask for all
-//! memory there is: that ends this process and no other. It reads below one folder only, has no environment, and ends with
-//! the server.
+//! memory there is: that ends this process and no other. It reads below one folder only, which the kernel sees to where it
+//! can (`wall`), has no environment, and ends with the server.
 
 use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use tenon_connect::Place;
 use tenon_engine::{Analyzed, EngineConfig, SamplePercent, column_statistics};
 
 use super::child;
+use super::wall::Wall;
 use crate::error::{Explain, Failure};
 
 /// How the command is called.
@@ -70,6 +71,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         .what(|| "this command is for tenon itself: standard input holds no order")?;
     drop(stdin);
     confine(&order).what(|| "cannot lower the limits of this process")?;
+    let wall = Wall::new().reads(&order.root).writes(&std::env::temp_dir());
+    wall.raise().what(|| "cannot confine this process")?;
     std::thread::spawn(end_with_the_server);
     let answer = match find_out(&order) {
         Ok(statistics) => Answer::Found(statistics),

@@ -21,24 +21,22 @@ pub(super) fn this_program() -> Result<PathBuf, Failure> {
     std::env::current_exe().what(|| "cannot find the program itself, which it starts for its work")
 }
 
-/// A command of the program without an environment, in a folder that is nobody's, spoken to through pipes.
-pub(super) fn command(program: &Path, name: &str) -> Command {
+/// A command of the program without an environment, in a folder that is nobody's, spoken to through pipes. What does not
+/// fit into memory it keeps in `scratch`.
+pub(super) fn command(program: &Path, name: &str, scratch: &Path) -> Command {
     use std::os::unix::process::CommandExt;
 
     let mut command = Command::new(program);
     command
         .arg(name)
         .env_clear()
+        .env("TMPDIR", scratch)
         .current_dir("/")
         // Ctrl-C is for the server, which ends its workers itself.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // Where operators keep what does not fit into memory.
-    if let Some(folder) = std::env::var_os("TMPDIR") {
-        command.env("TMPDIR", folder);
-    }
     command
 }
 

@@ -181,6 +181,20 @@ impl<'a> OneRoot<'a> {
         Ok(below)
     }
 
+    /// A pattern of files as it is for whoever knows the folder by its real path alone; one that is about no whole path
+    /// of this machine, or about one outside, stays what it is.
+    pub(crate) fn lead_pattern(&self, pattern: &str) -> String {
+        let path = pattern.strip_prefix("file://").unwrap_or(pattern);
+        let mut roots = self.roots.0.iter();
+        let found = roots.find_map(|root| {
+            let rest = path.strip_prefix(root.given.to_str()?)?;
+            let is_whole =
+                root.account == self.account && (rest.is_empty() || rest.starts_with('/'));
+            is_whole.then(|| format!("{}{rest}", root.real.display()))
+        });
+        found.unwrap_or_else(|| path.to_owned())
+    }
+
     /// The same for the location of a table or a partition, which it takes the place of.
     ///
     /// # Errors
@@ -310,6 +324,31 @@ mod tests {
         }
         let around = DataRoots::open(&granted, &dir.path().join("own/data"));
         assert!(around.unwrap_err().to_string().contains("own data folder"));
+    }
+
+    #[test]
+    fn patterns_of_whole_paths_are_about_the_real_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let granted = format!("111111111111={}", link.display());
+        let roots = DataRoots::open(&[granted.parse().unwrap()], &dir.path().join("data"));
+        let roots = roots.unwrap();
+        let own = roots.one_of("111111111111");
+        let (real, link) = (real.canonicalize().unwrap(), link.display().to_string());
+        let led = format!("{}/in/**.tmp", real.display());
+        assert_eq!(own.lead_pattern(&format!("{link}/in/**.tmp")), led);
+        assert_eq!(own.lead_pattern(&format!("file://{link}/in/**.tmp")), led);
+        for same in ["**.tmp", "s3://b/x", "/elsewhere/*", &format!("{link}er/x")] {
+            assert_eq!(own.lead_pattern(same), same);
+        }
+        let other = roots.one_of("222222222222");
+        assert_eq!(
+            other.lead_pattern(&format!("{link}/x")),
+            format!("{link}/x")
+        );
     }
 
     #[test]

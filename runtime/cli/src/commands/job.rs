@@ -142,6 +142,12 @@ struct Log {
     lines: Vec<LogLine>,
 }
 
+/// Which job a run is of.
+#[derive(Deserialize)]
+struct JobOfRun {
+    job: String,
+}
+
 #[derive(Deserialize)]
 struct Run {
     id: String,
@@ -161,7 +167,11 @@ struct Run {
 
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
-    if let Verb::File(verb) = &args.verb {
+    let of_file = match &args.verb {
+        Verb::File(verb) => verb.of_run().is_none().then_some(verb),
+        _ => None,
+    };
+    if let Some(verb) = of_file {
         return super::job_file::run(shell, verb);
     }
     let remote = args.server.remote(shell)?.ok_or_else(|| {
@@ -172,7 +182,20 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let jobs = format!("/v1/accounts/{}/jobs", escaped(&args.account));
     let of = |job: &str| format!("{jobs}/{}/runs", escaped(job));
     match &args.verb {
-        Verb::File(verb) => super::job_file::run(shell, verb),
+        Verb::File(verb) => match verb.of_run() {
+            Some((run, format)) => {
+                let found = format!(
+                    "/v1/accounts/{}/runs/{}",
+                    escaped(&args.account),
+                    escaped(run)
+                );
+                let found: JobOfRun = remote.get(&found)?;
+                let path = format!("{}/{}/graph", of(&found.job), escaped(run));
+                let word = format.word(shell);
+                shell.print_text(&remote.get_text(&format!("{path}?format={word}"))?)
+            }
+            None => super::job_file::run(shell, verb),
+        },
         Verb::Ls => list(shell, &remote, &jobs),
         Verb::Submit {
             job,

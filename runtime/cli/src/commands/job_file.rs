@@ -1,16 +1,16 @@
 //! `tenon job validate`, `graph`, `preview` and `convert`: looking at a job in a file, without running it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{Field, SchemaRef};
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tenon_catalog::HiveType;
 use tenon_engine::{Job, NodeColumns, Progress};
+use tenon_jobs::{Graph, Nodes};
 
 use super::rows;
 use super::setup::{self, Resources};
-use crate::drawing;
 use crate::error::Failure;
 use crate::report::{Report, cell, cell_as};
 use crate::shell::Shell;
@@ -26,11 +26,14 @@ pub(crate) enum Verb {
         #[command(flatten)]
         resources: Resources,
     },
-    /// Draw the graph of a job in a file.
+    /// Draw the graph of a job in a file, or of a run on a server, with what each of its nodes did.
     Graph {
         /// A job: .toml, .sql, or .json as Glue exports it.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
+        #[arg(value_name = "FILE", required_unless_present = "run")]
+        file: Option<PathBuf>,
+        /// A run of a server, by its id.
+        #[arg(long, value_name = "RUN", conflicts_with = "file")]
+        run: Option<String>,
         /// A tree, a list of nodes, or a picture.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -82,11 +85,36 @@ pub(crate) enum Form {
     Sql,
 }
 
+impl Verb {
+    /// The run of a server that it is about, and how it is shown.
+    pub(crate) fn of_run(&self) -> Option<(&str, Format)> {
+        match self {
+            Self::Graph { run, format, .. } => Some((run.as_deref()?, *format)),
+            _ => None,
+        }
+    }
+}
+
+impl Format {
+    /// As a server is asked for it.
+    pub(crate) fn word(self, shell: &Shell) -> &'static str {
+        match self {
+            Self::Text if !shell.is_json() => "text",
+            Self::Svg => "svg",
+            Self::Text | Self::Json => "json",
+        }
+    }
+}
+
 /// Does what the verb says.
 pub(crate) fn run(shell: &Shell, verb: &Verb) -> Result<(), Failure> {
     match verb {
         Verb::Validate { file, resources } => validate(shell, &read(file)?, resources),
-        Verb::Graph { file, format } => graph(shell, &read(file)?, *format),
+        Verb::Graph { file, format, .. } => graph(
+            shell,
+            &read(file.as_deref().unwrap_or(Path::new("")))?,
+            *format,
+        ),
         Verb::Convert { file, to } => convert(shell, &read(file)?, *to),
         Verb::Preview {
             file,
@@ -97,7 +125,7 @@ pub(crate) fn run(shell: &Shell, verb: &Verb) -> Result<(), Failure> {
     }
 }
 
-fn read(file: &std::path::Path) -> Result<Job, Failure> {
+fn read(file: &Path) -> Result<Job, Failure> {
     Job::read(file).map_err(setup::failure)
 }
 
@@ -154,18 +182,14 @@ fn outputs_text(outputs: &[SchemaRef]) -> String {
 }
 
 fn graph(shell: &Shell, job: &Job, format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Text if !shell.is_json() => shell.print_text(&drawing::text(job)),
-        Format::Svg => shell.print_text(&drawing::svg(job)),
-        Format::Text | Format::Json => shell.print_text(&format!("{:#}\n", graph_json(job))),
-    }
-}
-
-fn graph_json(job: &Job) -> Value {
-    let nodes = job.nodes.iter().map(|(id, node)| {
-        json!({"id": id, "name": node.name(), "kind": node.kind(), "inputs": node.inputs()})
-    });
-    json!({"name": job.name, "nodes": nodes.collect::<Vec<_>>()})
+    let nodes = json!(job.nodes);
+    let none = Nodes::new();
+    let graph = Graph::of(&job.name, nodes.as_object().unwrap_or(&none));
+    shell.print_text(&match format.word(shell) {
+        "text" => graph.text(),
+        "svg" => graph.svg(),
+        _ => format!("{:#}\n", graph.json()),
+    })
 }
 
 fn convert(shell: &Shell, job: &Job, to: Form) -> Result<(), Failure> {

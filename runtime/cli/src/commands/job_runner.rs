@@ -18,7 +18,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tenon_catalog::{Catalog, TableInput, TenantCatalog};
+use tenon_catalog::{Catalog, PublishedTable, Table, TenantCatalog};
 use tenon_connect::Place;
 use tenon_engine::{
     ConnectionProperties, Engine, Job, MAX_PARTITIONS, Node, Vault, connection_properties,
@@ -35,6 +35,7 @@ use super::child;
 use super::data_root::{DataRoots, OneRoot};
 use super::ml_task;
 use super::run_worker::{self, Order, OrderedTable, Said, Word};
+use super::scratch::Scratch;
 use super::setup::{self, Resources};
 use crate::error::{Explain, Failure};
 use crate::shell::Shell;
@@ -68,6 +69,7 @@ struct Inner {
     data: PathBuf,
     shell: Shell,
     roots: DataRoots,
+    scratch: Scratch,
     host: Host,
     identity: Identity,
     catalog: Catalog,
@@ -77,10 +79,11 @@ struct Inner {
     idle: Mutex<Vec<Worker>>,
 }
 
-/// A process, and the folder that it has for itself.
+/// A process, and the folders that it has for itself.
 struct Worker {
     child: Child,
-    _folder: TempDir,
+    /// For what it knows, and for what does not fit into memory.
+    _folders: [TempDir; 2],
 }
 
 impl Worker {
@@ -99,7 +102,7 @@ impl ProcessRunner {
     /// The program does not find itself, or a part of the data folder cannot be used.
     pub(crate) fn new(
         shell: &Shell,
-        roots: DataRoots,
+        (roots, scratch): (DataRoots, Scratch),
         (identity, catalog): (Identity, Catalog),
         open_account: &str,
         limits: RunLimits,
@@ -115,6 +118,7 @@ impl ProcessRunner {
             data,
             shell: shell.clone(),
             roots,
+            scratch,
             host: setup::host(shell)?,
             identity,
             catalog,
@@ -224,14 +228,14 @@ fn write_line(stdin: &mut ChildStdin, line: &impl serde::Serialize) -> std::io::
 
 impl Inner {
     fn run(&self, request: &RunRequest, reporter: &Reporter, state: &Mutex<State>) -> Outcome {
-        let order = match self.order(request) {
+        let (order, locations) = match self.order(request) {
             Ok(order) => order,
             Err(why) => {
                 let hint = "mend the job: its paths lie below one --data-root of the account, its tables are in the catalog";
                 return Outcome::Failed(Problem::new(why, hint));
             }
         };
-        match self.work(request, &order, reporter, state) {
+        match self.work(request, (&order, &locations), reporter, state) {
             Ok(outcome) => outcome,
             Err(error) => Outcome::Failed(Problem::new(
                 format!("a worker process cannot be started: {error}"),
@@ -243,7 +247,7 @@ impl Inner {
     fn work(
         &self,
         request: &RunRequest,
-        order: &Order,
+        (order, locations): (&Order, &Locations),
         reporter: &Reporter,
         state: &Mutex<State>,
     ) -> std::io::Result<Outcome> {
@@ -285,9 +289,10 @@ impl Inner {
                     read,
                     learned,
                 }) => {
+                    let catalog = self.catalog.tenant(request.tenant);
                     outcome = Some(Outcome::Succeeded(Success {
                         metrics,
-                        also: Some(also(self.catalog.tenant(request.tenant), tables)),
+                        also: Some(also(catalog, tables, locations)),
                         bookmarks: read,
                         learned,
                     }));
@@ -306,15 +311,23 @@ impl Inner {
         Ok(outcome.unwrap_or_else(|| Outcome::Failed(death(status, &words, order.memory_bytes))))
     }
 
-    fn order(&self, request: &RunRequest) -> Result<Order, String> {
+    /// What a process is told, and where the tables lie that it writes to.
+    fn order(&self, request: &RunRequest) -> Result<(Order, Locations), String> {
         let account = self.account(request.tenant)?;
         let mut root = self.roots.one_of(&account);
         let connections = request.connections.clone();
         let parsed = parsed(&request.job, &request.nodes, request.work.as_ref())?;
         let job = located(&mut root, parsed, connections)?;
         let catalog = self.catalog.tenant(request.tenant);
-        let is_read = |id: &str| !is_given(&request.nodes[id]);
-        let tables = tables(&catalog, &mut root, &job, is_read)?;
+        let mut tables = Tables {
+            catalog: &catalog,
+            root: &mut root,
+            found: Vec::new(),
+            locations: Locations::new(),
+        };
+        tables.add_read(&job, |id| !request.nodes.get(id).is_some_and(is_given))?;
+        tables.add_written(&job)?;
+        let (tables, locations) = (tables.found, tables.locations);
         let connections = self.connections(request.tenant, &catalog, &job)?;
         let Capacity {
             cores,
@@ -322,7 +335,7 @@ impl Inner {
             disk_bytes,
             ..
         } = request.capacity;
-        Ok(Order {
+        let order = Order {
             output: request.output.clone(),
             tenant: request.tenant.number(),
             job,
@@ -340,7 +353,8 @@ impl Inner {
             },
             given: request.given.clone(),
             work: request.work.clone(),
-        })
+        };
+        Ok((order, locations))
     }
 
     /// What the job's connections say: the process that runs it has neither the catalog nor the key of its secrets.
@@ -416,14 +430,15 @@ impl Inner {
 
     fn spawn(&self) -> std::io::Result<Worker> {
         let folder = TempDir::new_in(self.data.join(FOLDERS))?;
-        let child = child::command(&self.program, run_worker::NAME)
+        let scratch = self.scratch.folder()?;
+        let child = child::command(&self.program, run_worker::NAME, scratch.path())
             .arg("--data")
             .arg(&self.data)
             .arg(folder.path())
             .spawn()?;
         Ok(Worker {
             child,
-            _folder: folder,
+            _folders: [folder, scratch],
         })
     }
 }
@@ -462,7 +477,6 @@ fn parsed(name: &str, nodes: &Nodes, work: Option<&TaskWork>) -> Result<Job, Str
 
 /// The graph with paths below the one folder, and URLs where there are connections.
 fn located(root: &mut OneRoot<'_>, mut job: Job, connections: Vec<String>) -> Result<Job, String> {
-    job.check_detached().map_err(|error| error.to_string())?;
     job.connections = connections;
     let connected: BTreeSet<String> = job
         .nodes
@@ -474,43 +488,123 @@ fn located(root: &mut OneRoot<'_>, mut job: Job, connections: Vec<String>) -> Re
         let what = format!("the path of node {node:?}");
         *path = root.lead(&what, path, connected.contains(node))?;
     }
+    let exclusions = job.nodes.values_mut().flat_map(Node::exclusions_mut);
+    exclusions.for_each(|text| *text = led_exclusions(root, text));
     Ok(job)
 }
 
-/// The tables that a job reads, with locations below the one folder. Nodes that are not `is_read` stand for something else.
-fn tables(
-    catalog: &TenantCatalog,
-    root: &mut OneRoot<'_>,
-    job: &Job,
-    is_read: impl Fn(&str) -> bool,
-) -> Result<Vec<OrderedTable>, String> {
-    let (mut tables, mut seen) = (Vec::new(), BTreeSet::new());
-    for (id, node) in job.nodes.iter().filter(|(id, _)| is_read(id)) {
-        let (Node::CatalogSource(source) | Node::S3CatalogSource(source)) = node else {
-            continue;
-        };
-        let at = |error: tenon_catalog::Error| format!("node {id:?}: {error}");
-        let (database, name) = (&source.database, &source.table);
-        let connected = job.has_connection(id);
-        if !seen.insert((database.to_lowercase(), name.to_lowercase(), connected)) {
-            continue;
+/// One text of `Exclusions`: a pattern, or a JSON list of several.
+fn led_exclusions(root: &OneRoot<'_>, text: &str) -> String {
+    let Ok(patterns) = serde_json::from_str::<Vec<String>>(text) else {
+        return root.lead_pattern(text);
+    };
+    let led = patterns.iter().map(|pattern| root.lead_pattern(pattern));
+    serde_json::Value::from_iter(led).to_string()
+}
+
+/// Where tables that are written to lie, by database and name in small letters: the run knows them by another path.
+type Locations = BTreeMap<(String, String), String>;
+
+/// The tables that a job reads and writes to, with locations below the one folder.
+struct Tables<'a, 'r> {
+    catalog: &'a TenantCatalog,
+    root: &'a mut OneRoot<'r>,
+    found: Vec<OrderedTable>,
+    locations: Locations,
+}
+
+impl Tables<'_, '_> {
+    /// Those that are read, with their partitions. Nodes that are not `is_read` stand for something else.
+    fn add_read(&mut self, job: &Job, is_read: impl Fn(&str) -> bool) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for (id, node) in job.nodes.iter().filter(|(id, _)| is_read(id)) {
+            let (Node::CatalogSource(source) | Node::S3CatalogSource(source)) = node else {
+                continue;
+            };
+            let at = |error: tenon_catalog::Error| format!("node {id:?}: {error}");
+            let (database, name) = (&source.database, &source.table);
+            let connected = job.has_connection(id);
+            if !seen.insert((database.to_lowercase(), name.to_lowercase(), connected)) {
+                continue;
+            }
+            let mut table = self.catalog.get_table(database, name).map_err(at)?;
+            let partitions = self.catalog.partitions_of(&table, MAX_PARTITIONS);
+            let mut partitions = partitions.map_err(at)?;
+            let what = format!("table {database}.{name} of node {id:?}");
+            self.root
+                .lead_to_table(&what, &mut table, &mut partitions, connected)?;
+            self.found.push(OrderedTable {
+                database: database.clone(),
+                table,
+                partitions,
+            });
         }
-        let mut table = catalog.get_table(database, name).map_err(at)?;
-        let partitions = catalog.partitions_of(&table, MAX_PARTITIONS);
-        let mut partitions = partitions.map_err(at)?;
-        let what = format!("table {database}.{name} of node {id:?}");
-        root.lead_to_table(&what, &mut table, &mut partitions, connected)?;
-        tables.push(OrderedTable {
-            database: database.clone(),
-            table,
-            partitions,
-        });
+        Ok(())
     }
-    Ok(tables)
+
+    /// Those that are written to or registered, as they are now.
+    fn add_written(&mut self, job: &Job) -> Result<(), String> {
+        for (id, node) in &job.nodes {
+            let Some((database, name)) = node.written_table() else {
+                continue;
+            };
+            let mut table = match self.catalog.get_table(database, name) {
+                Ok(table) => table,
+                // The run makes one that it registers, and says that one is missing which it needs.
+                Err(tenon_catalog::Error::NotFound { .. }) => continue,
+                Err(error) => return Err(format!("node {id:?}: {error}")),
+            };
+            let descriptor = table.storage_descriptor.as_mut();
+            let is_place = matches!(node, Node::CatalogTarget(_) | Node::S3CatalogTarget(_));
+            if is_place {
+                let what = format!("table {database}.{name} of node {id:?}");
+                let location = descriptor.as_ref().and_then(|d| d.location.clone());
+                self.root
+                    .lead_to(&what, descriptor, job.has_connection(id))?;
+                let key = (database.to_lowercase(), name.to_lowercase());
+                self.locations.insert(key, location.unwrap_or_default());
+            } else if let Some(descriptor) = descriptor {
+                // Its files go where the node says.
+                descriptor.location = None;
+            }
+            self.add(database, table, is_place);
+        }
+        Ok(())
+    }
+
+    /// One that is written to. Where it is read too, its partitions are there; `is_place` when its own location counts.
+    fn add(&mut self, database: &str, table: Table, is_place: bool) {
+        let is_same = |found: &&mut OrderedTable| {
+            found.database.eq_ignore_ascii_case(database) && found.table.name == table.name
+        };
+        match self.found.iter_mut().find(is_same) {
+            Some(found) if is_place => found.table = table,
+            Some(_) => {}
+            None => self.found.push(OrderedTable {
+                database: database.to_owned(),
+                table,
+                partitions: Vec::new(),
+            }),
+        }
+    }
 }
 
 /// Registers what a run wrote in the transaction of its success.
-fn also(catalog: TenantCatalog, tables: Vec<(String, TableInput)>) -> tenon_jobs::Also {
+fn also(
+    catalog: TenantCatalog,
+    mut tables: Vec<PublishedTable>,
+    locations: &Locations,
+) -> tenon_jobs::Also {
+    for table in &mut tables {
+        let key = (
+            table.database.to_lowercase(),
+            table.input.name.to_lowercase(),
+        );
+        let descriptor = table.input.storage_descriptor.as_mut();
+        if let (Some(descriptor), Some(location)) = (descriptor, locations.get(&key)) {
+            descriptor.location = Some(location.clone());
+        }
+    }
     Arc::new(move |transaction| {
         let added = catalog.with_tables(transaction, &tables);
         added.map_err(|error| error.to_string())

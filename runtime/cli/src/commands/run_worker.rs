@@ -7,13 +7,14 @@
 //! ```
 //!
 //! **Chosen: a process of its own.** What tenants keep in files is parsed by code that may panic, abort or ask for all
-//! memory there is: that ends this process and no other. It opens files below one folder only, has no environment, and
-//! ends with the server. It never sees the server's store: the tables that the job reads come with the order, and those
-//! that it writes go back with the result.
+//! memory there is: that ends this process and no other. It opens files below one folder only, which the kernel sees to
+//! where it can (`wall`), has no environment, and ends with the server. It never sees the server's
+//! store: the tables that the job reads come with the order, and those that it writes go back with the result.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,7 +23,7 @@ use rustix::process::Resource;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tenon_catalog::{
-    Catalog, DatabaseInput, Partition, PartitionInput, Table, TableInput, TenantCatalog,
+    Catalog, DatabaseInput, Partition, PartitionInput, PublishedTable, Table, TenantCatalog,
 };
 use tenon_connect::{ListedFile, Place, Reach};
 use tenon_engine::{
@@ -39,6 +40,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::child;
 use super::ml_task;
 use super::setup::{self, Resources};
+use super::wall::Wall;
 use crate::error::{Explain, Failure};
 use crate::shell::Shell;
 
@@ -74,7 +76,7 @@ pub(crate) struct Order {
     pub(crate) job: Job,
     /// The folder below which all files of this machine lie, if any do.
     pub(crate) root: Option<PathBuf>,
-    /// Tables that it reads.
+    /// Tables that it reads and writes to.
     pub(crate) tables: Vec<OrderedTable>,
     /// What its connections say, by name.
     pub(crate) connections: BTreeMap<String, ConnectionProperties>,
@@ -94,12 +96,12 @@ pub(crate) struct Order {
     pub(crate) work: Option<TaskWork>,
 }
 
-/// A table that is read, with locations below the root.
+/// A table with locations below the root.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OrderedTable {
     pub(crate) database: String,
     pub(crate) table: Table,
-    /// All of them, where it has partition keys.
+    /// All of them, where it has partition keys and is read.
     pub(crate) partitions: Vec<Partition>,
 }
 
@@ -116,8 +118,8 @@ pub(crate) enum Said {
     Succeeded {
         /// What each node did.
         metrics: RunMetrics,
-        /// Tables that are to be registered, each with its database.
-        tables: Vec<(String, TableInput)>,
+        /// Tables that are to be registered, with their partitions.
+        tables: Vec<PublishedTable>,
         /// What was read, of a run that reads only what is new.
         read: Bookmarks,
         /// What a task run found out.
@@ -154,9 +156,6 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let registry = crate::plugin::open_registry(shell)?;
     let host = setup::host(shell)?;
     let catalog = own_catalog(&args.folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     if line.is_empty() {
@@ -175,13 +174,21 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         std::fs::create_dir(&root)?;
     }
     std::env::set_current_dir(&root)?;
-    fill(&catalog, &order.tables)?;
     let config = EngineConfig {
         memory_bytes: usize::try_from(order.memory_bytes).unwrap_or(usize::MAX),
         spill_bytes: order.spill_bytes,
         partitions: order.partitions,
         ..setup::config_of(shell, &Resources::default(), order.tenant)?
     };
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let wall = wall(shell, &order, &config, &[&root, &args.folder])?;
+    wall.raise().what(|| "cannot confine this process")?;
+    // Its threads are behind the wall: they begin after it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()?;
+    fill(&catalog, &order.tables)?;
     let place = Place::rooted(&root)?.with_reach(reach(&order)?);
     let engine = Engine::new(config, host, registry, Some(catalog.clone()), place.clone())
         .with_connections(order.connections.clone())
@@ -193,7 +200,6 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let running = Running {
         engine,
         order: &order,
-        catalog: &catalog,
         progress: &progress,
         heard: &heard,
     };
@@ -242,7 +248,6 @@ fn reach(order: &Order) -> Result<Reach, Failure> {
 struct Running<'a> {
     engine: Engine,
     order: &'a Order,
-    catalog: &'a TenantCatalog,
     progress: &'a Progress,
     /// Lines of plugins that were told.
     heard: &'a Cell<usize>,
@@ -297,7 +302,7 @@ impl Running<'_> {
             };
         }
         match self.write().await {
-            Ok(report) => succeeded(&report, self.catalog),
+            Ok(report) => succeeded(&report),
             Err(error) => Said::Failed(Problem::new(error.to_string(), error.remedy())),
         }
     }
@@ -345,23 +350,15 @@ fn so_far(progress: &Progress) -> RunMetrics {
     }
 }
 
-fn succeeded(report: &RunReport, catalog: &TenantCatalog) -> Said {
-    let tables = report
-        .targets
-        .iter()
-        .filter_map(|target| target.table.as_deref());
-    let tables: Result<Vec<_>, Failure> = tables.map(|name| registered(catalog, name)).collect();
-    match tables {
-        Ok(tables) => Said::Succeeded {
-            metrics: metrics(report),
-            tables,
-            read: read(report),
-            learned: None,
-        },
-        Err(error) => Said::Failed(Problem::new(
-            format!("the tables of the results are not known: {error}"),
-            "run the job again",
-        )),
+fn succeeded(report: &RunReport) -> Said {
+    let tables = report.targets.iter();
+    Said::Succeeded {
+        metrics: metrics(report),
+        tables: tables
+            .filter_map(|target| target.published.clone())
+            .collect(),
+        read: read(report),
+        learned: None,
     }
 }
 
@@ -436,13 +433,6 @@ fn read(report: &RunReport) -> Bookmarks {
     nodes.collect()
 }
 
-/// A table that the run registered in its own catalog, as it is to be registered in the server's.
-fn registered(catalog: &TenantCatalog, name: &str) -> Result<(String, TableInput), Failure> {
-    let (database, table) = name.split_once('.').unwrap_or(("default", name));
-    let table = catalog.get_table(database, table)?;
-    Ok((database.to_owned(), input_of(&table)?))
-}
-
 /// A definition without what the catalog itself says of it: both are written with the same members.
 fn input_of<I: DeserializeOwned>(stored: &impl Serialize) -> Result<I, Failure> {
     Ok(serde_json::from_value(serde_json::to_value(stored)?)?)
@@ -506,6 +496,31 @@ fn say(said: &Said) -> Result<(), Failure> {
     serde_json::to_writer(&mut stdout, said)?;
     stdout.write_all(b"\n")?;
     Ok(stdout.flush()?)
+}
+
+/// What the process may open: the folders, the scratch folder, and what plugins are made of; the network where something
+/// of it was granted.
+fn wall(
+    shell: &Shell,
+    order: &Order,
+    config: &EngineConfig,
+    folders: &[&Path],
+) -> Result<Wall, Failure> {
+    let data = std::path::absolute(shell.data()?)?;
+    let wall = Wall::new()
+        .reads(&data.join("registry"))
+        .writes(&data.join("compiled"))
+        .writes(&std::env::temp_dir())
+        .runs_itself();
+    let wall = folders
+        .iter()
+        .fold(wall, |wall, folder| wall.writes(folder));
+    Ok(
+        match order.connections.is_empty() && config.grants.is_empty() {
+            true => wall,
+            false => wall.connects(),
+        },
+    )
 }
 
 /// Address space is not limited, since the sandbox reserves more of it than there is memory.

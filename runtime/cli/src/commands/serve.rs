@@ -20,7 +20,9 @@ use super::analyst::ProcessAnalyst;
 use super::data_root::{DataRoot, DataRoots};
 use super::job_runner::{ProcessRunner, RunLimits, memory_of_one};
 use super::prices::PriceArgs;
+use super::scratch::Scratch;
 use super::setup;
+use super::wall;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -147,7 +149,13 @@ fn workers(
     identity: &Identity,
 ) -> Result<Workers, Failure> {
     let roots = DataRoots::open(&args.data_root, &shell.data()?)?;
-    let analyst = ProcessAnalyst::new(roots.clone(), STATISTICS_MEMORY_BYTES)?;
+    let scratch = Scratch::open(&shell.data()?)?;
+    if !args.data_root.is_empty() && !wall::is_offered() {
+        tracing::warn!(
+            "the kernel offers no Landlock: what a process of a run opens is held to its folder by tenon alone"
+        );
+    }
+    let analyst = ProcessAnalyst::new(roots.clone(), scratch.clone(), STATISTICS_MEMORY_BYTES)?;
     let mut config = SchedulerConfig::default();
     if let Some(runs) = args.runs {
         config.slots = runs.get();
@@ -161,7 +169,7 @@ fn workers(
     };
     let catalog = Catalog::open(store, Arc::new(SystemClock));
     let records = (identity.clone(), catalog);
-    let runner = ProcessRunner::new(shell, roots, records, &args.account, limits)?;
+    let runner = ProcessRunner::new(shell, (roots, scratch), records, &args.account, limits)?;
     Ok(Workers {
         analyst: Some(Arc::new(analyst)),
         jobs: Some(JobWorkers {

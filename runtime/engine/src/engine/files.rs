@@ -117,6 +117,7 @@ impl Engine {
         if has_new {
             return Ok(plan);
         }
+        planned.note(node.name(), "no file is new".to_owned());
         let none = LogicalPlanBuilder::from(plan).limit(0, Some(0));
         let none = none.and_then(LogicalPlanBuilder::build);
         none.map_err(|e| Error::of_datafusion(node.name(), &e))
@@ -201,6 +202,21 @@ impl Engine {
         let path = [spec.path().clone()];
         self.place(places, id, node, &path).await?;
         Ok(Some(spec))
+    }
+
+    /// Tells a target of files which table there is of those that it registers.
+    pub(super) async fn find_table(&self, node: &Node, spec: &mut TargetSpec) -> Result<()> {
+        let is_of_table = matches!(node, Node::CatalogTarget(_) | Node::S3CatalogTarget(_));
+        let Some(registration) = spec.registration().filter(|_| !is_of_table) else {
+            return Ok(());
+        };
+        let bridge = self.bridge(&self.place).map_err(|e| e.at(node.name()))?;
+        let (database, table) = (&registration.database, &registration.table);
+        match bridge.definition(database, table).await {
+            Ok(table) => spec.found(table),
+            Err(CatalogError::NotFound { .. }) => Ok(()),
+            Err(e) => Err(Error::Io(e.to_string())),
+        }
     }
 
     /// What a spigot is to write of `rows`, with its place.

@@ -180,8 +180,9 @@ mod tests {
             ("model".to_owned(), batch("model", model)),
             ("quality".to_owned(), batch("quality", quality)),
         ]));
-        let collected = engine.collect(&job, "learned", 1, &Progress::default());
-        let (batches, _) = collected.await.unwrap();
+        let progress = Progress::default();
+        let collected = engine.collect(&job, "learned", 1, &progress).await;
+        let (batches, _) = collected.unwrap();
         let row = batches.iter().find(|batch| batch.num_rows() > 0).unwrap();
         assert_eq!(
             row.column_by_name("model")

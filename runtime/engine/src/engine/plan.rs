@@ -46,6 +46,7 @@ pub(super) struct Planned {
     outputs: BTreeMap<String, Outputs>,
     /// Plans that ran while others were made, with the nodes that asked.
     asked: Vec<(String, Arc<dyn ExecutionPlan>)>,
+    is_metered: bool,
     /// Which files are to be read; all without it.
     pub(super) is_new: Option<IsNew>,
     /// Files that sources read, when only some are to be read.
@@ -72,9 +73,13 @@ impl Engine {
             if let Some(mut spec) = self.target(job, id, node, &mut planned.places).await? {
                 if planned.is_new.is_some() {
                     spec.append();
+                    spec.check_for_new()?;
                 }
+                self.find_table(node, &mut spec).await?;
                 let plan = scan(id, inputs.first().and_then(|outputs| outputs.first()))?;
-                spec.check_schema(plan.schema().as_arrow())?;
+                if let Some(said) = spec.check_schema(plan.schema().as_arrow())? {
+                    planned.note(node.name(), said);
+                }
                 planned.targets.push((id.to_owned(), spec, plan));
                 continue;
             }
@@ -107,6 +112,7 @@ impl Engine {
             places: Places::new(&self.place, &job.connections),
             outputs: BTreeMap::new(),
             asked: Vec::new(),
+            is_metered: self.config.is_metered,
             is_new,
             read: BTreeMap::new(),
         })
@@ -296,7 +302,7 @@ impl Planned {
     }
 
     /// Says something in the log of the run.
-    fn note(&self, node: &str, message: String) {
+    pub(super) fn note(&self, node: &str, message: String) {
         let line = LogLine {
             level: "info",
             message,
@@ -344,6 +350,11 @@ impl Planned {
         }
     }
 
+    /// Whether sources read only what is new, and none of them has anything.
+    pub(super) fn has_nothing_new(&self) -> bool {
+        !self.read.is_empty() && self.read.values().all(Vec::is_empty)
+    }
+
     /// Leaves the files that a source is to read, and notes them. When there are none, one stays to tell the columns.
     pub(super) fn choose(&mut self, id: &str, listing: &mut Listing) -> bool {
         let Some(is_new) = &self.is_new else {
@@ -372,6 +383,7 @@ impl Planned {
         progress: &Progress,
     ) -> Result<Arc<dyn TableProvider>> {
         let meter = self.meter(&job.nodes[id], id, output, progress);
+        let meter = self.is_metered.then_some(meter);
         let node: Arc<dyn TableProvider> = Arc::new(NodeProvider::new(id, plan, meter));
         if job.readers(id, output) < 2 {
             return Ok(node);

@@ -281,10 +281,17 @@ impl<'a> Filling<'a> {
                 least(vec![greatest(vec![sum, lit(*lowest)]), lit(*most)])
             }
         };
-        let estimate = match (self.data_type.is_integer(), greatest_float(&self.data_type)) {
-            (true, Some(bound)) => least(vec![round(vec![estimate]), lit(bound)]),
-            (true, None) => round(vec![estimate]),
-            (false, _) => estimate,
+        let estimate = match self.data_type.is_integer() {
+            true => round(vec![estimate]),
+            false => estimate,
+        };
+        let estimate = match greatest_float(&self.data_type) {
+            Some(bound) => least(vec![estimate, lit(bound)]),
+            None => estimate,
+        };
+        let estimate = match greatest_decimal(&self.data_type) {
+            Some(bound) => greatest(vec![least(vec![estimate, lit(bound)]), lit(-bound)]),
+            None => estimate,
         };
         Some(cast(estimate, self.data_type.clone()))
     }
@@ -398,6 +405,24 @@ fn greatest_float(data_type: &DataType) -> Option<f64> {
         DataType::UInt64 => Some(2_f64.powi(64).next_down()),
         _ => None,
     }
+}
+
+/// The greatest float that is a value of a decimal type, as it becomes one: shifted by its scale and rounded.
+fn greatest_decimal(data_type: &DataType) -> Option<f64> {
+    let (precision, scale) = match data_type {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => (*precision, *scale),
+        _ => return None,
+    };
+    let (shift, beyond) = (10_f64.powi(scale.into()), 10_f64.powi(precision.into()));
+    let mut greatest = (beyond - 1.0) / shift;
+    // So many digits have no float of their own: the nearest one may be the first that has one digit more.
+    while (greatest * shift).round() >= beyond {
+        greatest = greatest.next_down();
+    }
+    Some(greatest)
 }
 
 fn value(answer: &RecordBatch, i: usize) -> Option<f64> {
@@ -522,6 +547,34 @@ mod tests {
         let found = filled(vec![("x", Arc::new(x)), ("v", Arc::new(v))]).await;
         let found = found.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
         assert_eq!(found.value(8), i64::MAX - 1023);
+    }
+
+    #[tokio::test]
+    async fn an_estimate_of_many_digits_is_a_decimal_of_its_type() {
+        use datafusion::arrow::array::Decimal128Array;
+        use datafusion::arrow::datatypes::Decimal128Type;
+
+        for (precision, scale) in [(38, 0), (38, 10), (20, 0), (20, 2), (18, 3)] {
+            let most = 10_i128.pow(u32::from(precision)) - 1;
+            for value in [most, -most] {
+                let v = Decimal128Array::from(vec![Some(value), None, Some(value)]);
+                let v = v.with_precision_and_scale(precision, scale).unwrap();
+                let found = filled(vec![("v", Arc::new(v))]).await;
+                assert_eq!(found.data_type(), &DataType::Decimal128(precision, scale));
+                let found = found.as_primitive::<Decimal128Type>().value(1);
+                // As near as a float comes, and not beyond.
+                assert!(found.abs() <= most, "{precision} {scale}: {found}");
+                assert!(
+                    (found - value).abs() <= most >> 50,
+                    "{precision} {scale}: {found}"
+                );
+            }
+        }
+        // Few digits have floats of their own.
+        let v = Decimal128Array::from(vec![Some(99_999), None]);
+        let v = v.with_precision_and_scale(5, 2).unwrap();
+        let found = filled(vec![("v", Arc::new(v))]).await;
+        assert_eq!(found.as_primitive::<Decimal128Type>().value(1), 99_999);
     }
 
     #[test]

@@ -278,6 +278,22 @@ impl TenantJobs {
         Ok(found?.value)
     }
 
+    /// Where the task run with this id is; nothing once its transform was deleted.
+    pub(crate) fn find_task(&self, id: &str) -> Result<Option<Place>> {
+        let Some(place) = self.read::<Place>(Tree::Run, &stored::place_of(id))? else {
+            return Ok(None);
+        };
+        let run = self.read::<StoredRun>(Tree::Run, &stored::run(place.value))?;
+        let Some(run) = run.filter(|run| run.value.task.is_some()) else {
+            return Ok(None);
+        };
+        match self.stored_transform(&run.value.run.job_name) {
+            Ok(found) if found.value.number == place.value.job => Ok(Some(place.value)),
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// All task runs of a transform, newest first.
     ///
     /// # Errors
@@ -402,6 +418,12 @@ fn queued(transaction: Transaction, run: &StoredRun) -> Result<Transaction> {
             stored::run_id(place.job, id),
             SCHEMA,
             stored::encode(&place.number)?,
+        )
+        .put(
+            Tree::Run,
+            stored::place_of(id),
+            SCHEMA,
+            stored::encode(&place)?,
         )
         .put(Tree::Due, stored::waiting(run), SCHEMA, Vec::new()))
 }

@@ -323,8 +323,7 @@ impl TenantJobs {
                 name: transform.definition.name,
             });
         }
-        let (ids, more) = self.keys(Tree::Object, &stored::transforms(), None)?;
-        if ids.len() >= MAX_TRANSFORMS || more.is_some() {
+        if self.count_transforms(MAX_TRANSFORMS)? >= MAX_TRANSFORMS {
             return Err(Error::LimitExceeded {
                 reason: format!(
                     "the limit is {MAX_TRANSFORMS} ML transforms of an account; delete those that are not used"
@@ -395,6 +394,37 @@ impl TenantJobs {
             after = next;
             if after.is_none() {
                 return Ok(all);
+            }
+        }
+    }
+
+    /// How many transforms there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_transforms(&self, limit: usize) -> Result<usize> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let (keys, next) = self.keys(Tree::Object, &stored::transforms(), after.as_ref())?;
+            count += keys.len();
+            after = next;
+            if after.is_none() || count >= limit {
+                return Ok(count.min(limit));
+            }
+        }
+    }
+
+    /// The numbers below which task runs lie.
+    pub(crate) fn transform_numbers(&self) -> Result<Vec<u64>> {
+        let below = stored::transforms();
+        let (mut numbers, mut after) = (Vec::new(), None);
+        loop {
+            let (found, next) =
+                self.list::<StoredTransform>(Tree::Object, &below, after.as_ref(), MAX_PAGE)?;
+            numbers.extend(found.into_iter().map(|(_, stored)| stored.number));
+            after = next;
+            if after.is_none() {
+                return Ok(numbers);
             }
         }
     }

@@ -1074,6 +1074,44 @@ fn what_a_run_ran_is_kept_when_its_job_changes() {
 }
 
 #[test]
+fn a_run_is_found_by_its_id_alone() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    for name in ["a", "j"] {
+        jobs.create_job(name, definition(1, 1), Tags::new())
+            .unwrap();
+    }
+    let id = start(&jobs, "j");
+    let mut scheduler = bench.scheduler(1);
+    scheduler.tick().unwrap();
+    bench.last().fail("it broke");
+    scheduler.tick().unwrap();
+    let number = jobs.stored_job("j").unwrap().value.number;
+    let forget = |key| {
+        let transaction = jobs.transaction().delete(Tree::Run, key);
+        jobs.commit(transaction).unwrap();
+    };
+    for id in [id.clone(), format!("{id}_attempt_1")] {
+        // It is not looked for among the runs of each job; one of an earlier release is.
+        let (among, alone) = (stored::run_id(number, &id), stored::place_of(&id));
+        let kept = bench.store.get(ONE, Tree::Run, &among).unwrap().unwrap();
+        forget(among.clone());
+        assert_eq!(jobs.job_of_run(&id).unwrap(), "j");
+        let (_, stream) = jobs.stream(&id).unwrap().unwrap();
+        assert_eq!(stream.run, id);
+        let back = jobs.transaction();
+        jobs.commit(back.put(Tree::Run, among, stored::SCHEMA, kept.payload))
+            .unwrap();
+        forget(alone);
+        assert_eq!(jobs.job_of_run(&id).unwrap(), "j");
+    }
+    let other = start(&jobs, "j");
+    jobs.delete_job("j").unwrap();
+    jobs.job_of_run(&other).unwrap_err();
+    assert_eq!(jobs.stream(&other).unwrap(), None);
+}
+
+#[test]
 fn every_end_without_success_has_a_sentence_and_a_hint() {
     let bench = Bench::new();
     let jobs = bench.one();

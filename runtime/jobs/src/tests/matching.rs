@@ -151,6 +151,8 @@ fn a_transform_is_kept_as_it_was_given_and_is_ready_when_its_key_is_known() {
     // Another tenant's is absent.
     bench.jobs.tenant(TWO).get_transform(&id).unwrap_err();
     assert!(bench.jobs.tenant(TWO).all_transforms().unwrap().is_empty());
+    let other = bench.jobs.tenant(TWO).count_transforms(9).unwrap();
+    assert_eq!((jobs.count_transforms(9).unwrap(), other), (1, 0));
 }
 
 #[test]
@@ -324,6 +326,33 @@ fn an_evaluation_needs_labels_and_keeps_metrics_and_model() {
     scheduler.tick().unwrap();
     let asked = bench.last().request;
     assert!(asked.given.contains_key("labels") && !asked.given.contains_key("model"));
+}
+
+#[test]
+fn what_a_task_run_tells_is_read_like_that_of_a_run() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let mut scheduler = bench.scheduler(2);
+    let id = create(&jobs, "people", Some("id"));
+    let some = Learned::Labels(labels(&[["s", "A", "1"]]));
+    let task = learn(&bench, &mut scheduler, &id, &import(true), some);
+    let told = jobs.told(&task, Channel::Output).unwrap().unwrap();
+    assert_eq!(told.run.id, task);
+    let last = &told.lines.last().unwrap().message;
+    assert!(last.contains("succeeded after"), "{last}");
+    assert!(jobs.stream(&task).unwrap().is_some());
+    let mut seen = Vec::new();
+    jobs.visit_streams(|run, _| seen.push(run.id.clone()))
+        .unwrap();
+    assert_eq!(seen, [task.clone()]);
+    assert_eq!(
+        bench.jobs.tenant(TWO).told(&task, Channel::Output).unwrap(),
+        None
+    );
+    // It is no run of a job.
+    jobs.job_of_run(&task).unwrap_err();
+    jobs.delete_transform(&id).unwrap();
+    assert_eq!(jobs.told(&task, Channel::Output).unwrap(), None);
 }
 
 #[test]

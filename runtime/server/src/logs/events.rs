@@ -1,13 +1,18 @@
 //! `FilterLogEvents` and `GetLogEvents`: lines of streams.
 //!
-//! Lines of a stream have numbers and are only added, so a page is known by the number of its next line. Several streams
-//! are searched one after the other, in the order in which their runs were accepted, and read one at a time.
+//! Lines of a stream have numbers and are only added, none before the one above it. Several streams are one list by time:
+//! a page is the first of their lines that fit, found by reading one stream after the other.
 //!
-//! Lines that come later in a stream before the one where a page ends would be passed over by a token. So the last page
-//! has none while a run before is under way, or waits: who asks again without one misses nothing.
+//! ```text
+//! stream a (ended)      1   2       3        token: behind line 2 of b, at its time; of b, which may say more, from line 3 on
+//! stream b (under way)    1     2│    ...
+//! ```
+//!
+//! A run that is under way may say something later whose time is before the end of a page that was given. So a token
+//! has beside that end, for each such run, the number of the line that comes next: nothing is passed over or given twice.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tenon_jobs::{JobRun, Line, Stream, Told};
@@ -48,150 +53,108 @@ pub(super) fn filter(context: &Context, input: &Filter) -> Result<Value, Fault> 
     let scope = ["FilterLogEvents", &group.name, &names, prefix];
     let from = cursor(context, &scope, input.next_token.as_deref())?;
     let from = from.as_deref().map(At::read).transpose()?;
-    let searched = Searched::by(context, &group, input, from.as_ref())?;
-    let mut page = Page {
-        limit: input.limit.unwrap_or(PAGE),
-        bytes: 0,
-        events: Vec::new(),
-        next: None,
-    };
-    let wanted = |line: &Line| {
-        is_between(line, input.start_time, input.end_time) && pattern.wants(&line.message)
-    };
-    let mut is_full = false;
-    for stream in &searched.streams {
-        let first = match &from {
-            Some(at) if at.order() > (stream.begun_unix_millis, stream.run.as_str()) => continue,
-            Some(at) if at.stream == stream.run => at.line,
-            _ => 0,
-        };
-        let Some(told) = context.jobs.told_of(stream, group.channel)? else {
-            continue;
-        };
-        is_full = !page.fill(&told, first, &wanted);
-        if is_full {
+    let from = from.unwrap_or_default();
+    let mut page = Page::new(input.limit.unwrap_or(PAGE));
+    let mut open = Vec::new();
+    for stream in streams(context, &group, input, &from)? {
+        if page.ends_before(stream.begun_unix_millis) {
             break;
         }
+        let Some(told) = context.jobs.told_of(&stream, group.channel)? else {
+            match input.log_stream_names {
+                Some(_) => return Err(not_found("log stream")),
+                None => continue,
+            }
+        };
+        let wanted = |number: usize, line: &Line| {
+            from.is_before(&stream, number, line)
+                && is_between(line, input.start_time, input.end_time)
+                && pattern.wants(&line.message)
+        };
+        page.fill(&told, wanted);
+        if !told.run.job_run_state.is_final() || from.open.contains_key(&stream.number()) {
+            open.push(Open::of(stream, &told));
+        }
     }
-    let next = continued(page.next, from.as_ref(), searched.open.as_ref(), is_full);
-    let next = next.map(|at| context.tokens.seal(&scope, &at.write()));
-    let mut answer = json!({"events": page.events, "searchedLogStreams": []});
-    if let Some(next) = next {
-        answer["nextToken"] = json!(next);
+    let mut answer = json!({"searchedLogStreams": []});
+    if let Some(next) = from.after(&page, &open) {
+        answer["nextToken"] = json!(context.tokens.seal(&scope, &next.write()));
     }
+    answer["events"] = page.into_events();
     Ok(answer)
 }
 
-/// Where the list goes on after a page, if a token is to say so. `open` is the first run that has not ended.
-fn continued(
-    next: Option<At>,
-    from: Option<&At>,
-    open: Option<&Order>,
-    is_full: bool,
-) -> Option<At> {
-    let mut at = next?;
-    let passes = open.is_some_and(|(begun, run)| (*begun, run.as_str()) < at.order());
-    at.has_passed_open = passes || from.is_some_and(|from| from.has_passed_open);
-    (is_full || !at.has_passed_open).then_some(at)
-}
-
-/// When a run was accepted, and its id.
-type Order = (u64, String);
-
-/// What a request searches.
-struct Searched {
-    /// In their order.
-    streams: BTreeSet<Stream>,
-    /// The first run that may say more, or begin to.
-    open: Option<Order>,
-}
-
-impl Searched {
-    /// The streams that a request names, or all that it does not exclude and that are not before the one where it goes on.
-    fn by(
-        context: &Context,
-        group: &Group,
-        input: &Filter,
-        at: Option<&At>,
-    ) -> Result<Self, Fault> {
-        match (&input.log_stream_names, &input.log_stream_name_prefix) {
-            (Some(_), Some(_)) => Err(invalid(
-                "give logStreamNames or logStreamNamePrefix, not both",
-            )),
-            (Some(names), None) => Self::named(context, group, names),
-            (None, prefix) => {
-                let prefix = prefix.as_deref().unwrap_or_default();
-                Self::found(context, group, input, prefix, at)
-            }
+/// The streams that a request names, or all that it does not exclude; those that ended before the page begins are not
+/// among them.
+fn streams(
+    context: &Context,
+    group: &Group,
+    input: &Filter,
+    from: &At,
+) -> Result<BTreeSet<Stream>, Fault> {
+    match (&input.log_stream_names, &input.log_stream_name_prefix) {
+        (Some(_), Some(_)) => Err(invalid(
+            "give logStreamNames or logStreamNamePrefix, not both",
+        )),
+        (Some(names), None) => named(context, group, names),
+        (None, prefix) => {
+            let prefix = prefix.as_deref().unwrap_or_default();
+            found(context, group, input, prefix, from)
         }
-    }
-
-    fn named(context: &Context, group: &Group, names: &[String]) -> Result<Self, Fault> {
-        let (mut streams, mut open) = (BTreeSet::new(), None);
-        for name in names {
-            let told = stream(context, group, name)?;
-            note_open(&mut open, &told.run);
-            streams.insert(told.stream());
-        }
-        Ok(Self { streams, open })
-    }
-
-    fn found(
-        context: &Context,
-        group: &Group,
-        input: &Filter,
-        prefix: &str,
-        at: Option<&At>,
-    ) -> Result<Self, Fault> {
-        let (from, until) = (input.start_time, input.end_time);
-        let overlaps = |told: &Told| {
-            let first = told.lines.first().map(|line| line.time.unix_millis());
-            let last = told.lines.last().map(|line| line.time.unix_millis());
-            from.is_none_or(|from| last >= Some(from))
-                && until.is_none_or(|until| first <= Some(until))
-        };
-        let (is_known, open) = (Cell::new(false), RefCell::new(None));
-        let mut streams = BTreeSet::new();
-        context.jobs.visit_told(
-            group.channel,
-            |run| {
-                let is_here = run.log_group_name == group.base();
-                is_known.set(is_known.get() || is_here);
-                let is_wanted = is_here && run.id.starts_with(prefix);
-                if is_wanted {
-                    note_open(&mut open.borrow_mut(), run);
-                }
-                let order = (run.started_on.unix_millis(), run.id.as_str());
-                is_wanted && at.is_none_or(|at| order >= at.order())
-            },
-            |told| {
-                if overlaps(&told) {
-                    streams.insert(told.stream());
-                }
-                if streams.len() > SEARCHED {
-                    streams.pop_first();
-                }
-            },
-        )?;
-        if !is_known.get() {
-            return Err(not_found("log group"));
-        }
-        Ok(Self {
-            streams,
-            open: open.into_inner(),
-        })
     }
 }
 
-/// Keeps the first of the runs that have not ended.
-fn note_open(open: &mut Option<Order>, run: &JobRun) {
-    if run.job_run_state.is_final() {
-        return;
+fn named(context: &Context, group: &Group, names: &[String]) -> Result<BTreeSet<Stream>, Fault> {
+    let mut streams = BTreeSet::new();
+    for name in names {
+        let found = context.jobs.stream(name)?;
+        let found = found.filter(|(run, _)| run.log_group_name == group.base());
+        let (_, stream) = found.ok_or_else(|| not_found("log stream"))?;
+        streams.insert(stream);
     }
-    let order = (run.started_on.unix_millis(), run.id.clone());
-    if open.as_ref().is_none_or(|first| order < *first) {
-        *open = Some(order);
+    Ok(streams)
+}
+
+fn found(
+    context: &Context,
+    group: &Group,
+    input: &Filter,
+    prefix: &str,
+    from: &At,
+) -> Result<BTreeSet<Stream>, Fault> {
+    let (is_known, mut streams) = (Cell::new(false), BTreeSet::new());
+    context.jobs.visit_streams(|run, stream| {
+        if run.log_group_name != group.base() {
+            return;
+        }
+        is_known.set(true);
+        let is_over = from.is_after(run) && !from.open.contains_key(&stream.number());
+        if run.id.starts_with(prefix) && may_overlap(run, input) && !is_over {
+            streams.insert(stream);
+        }
+        if streams.len() > SEARCHED {
+            streams.pop_first();
+        }
+    })?;
+    match is_known.get() {
+        true => Ok(streams),
+        false => Err(not_found("log group")),
     }
+}
+
+/// Whether a run was there in the time that a request asks for.
+fn may_overlap(run: &JobRun, input: &Filter) -> bool {
+    let (begun, ended) = (run.started_on.unix_millis(), ended(run));
+    input.end_time.is_none_or(|end| begun < end)
+        && input
+            .start_time
+            .is_none_or(|start| ended.is_none_or(|ended| ended >= start))
+}
+
+/// When a run ended: no line of it is later.
+fn ended(run: &JobRun) -> Option<u64> {
+    let ended = run.completed_on.filter(|_| run.job_run_state.is_final());
+    ended.map(|time| time.unix_millis())
 }
 
 fn stream(context: &Context, group: &Group, name: &str) -> Result<Told, Fault> {
@@ -206,79 +169,187 @@ fn is_between(line: &Line, start: Option<u64>, end: Option<u64>) -> bool {
     start.is_none_or(|start| time >= start) && end.is_none_or(|end| time < end)
 }
 
-/// Where a page ends: the line that would be the next.
-#[derive(Debug, PartialEq)]
+/// Where a line is in the list: its time, when its run was accepted, the run, and its number.
+type Key = (u64, u64, String, usize);
+
+fn key_of(told: &Told, number: usize, line: &Line) -> Key {
+    let begun = told.run.started_on.unix_millis();
+    (line.time.unix_millis(), begun, told.run.id.clone(), number)
+}
+
+/// Where a page ends.
+#[derive(Debug, Default, PartialEq)]
 struct At {
-    begun: u64,
-    stream: String,
-    line: usize,
-    /// Before it is a stream that had not ended when it was read.
-    has_passed_open: bool,
+    /// The last line that was given, the latest of all pages.
+    last: Option<Key>,
+    /// Of streams that could say more, the number of the next line; by [`Stream::number`].
+    open: BTreeMap<String, usize>,
+}
+
+/// A stream that may say more, or could when a page before was given, with the times of what it said.
+struct Open {
+    stream: Stream,
+    times: Vec<u64>,
+    has_ended: bool,
+}
+
+impl Open {
+    fn of(stream: Stream, told: &Told) -> Self {
+        let times = told.lines.iter().map(|line| line.time.unix_millis());
+        Self {
+            stream,
+            times: times.collect(),
+            has_ended: told.run.job_run_state.is_final(),
+        }
+    }
+
+    /// How many of its lines are not behind `last`.
+    fn given(&self, last: &Key) -> usize {
+        let (time, begun, run, number) = last;
+        let end = (*time, *begun, run.as_str(), *number);
+        let own = (self.stream.begun_unix_millis, self.stream.run.as_str());
+        let times = self.times.iter().enumerate();
+        let given = times.take_while(|(number, time)| (**time, own.0, own.1, *number) <= end);
+        given.count()
+    }
 }
 
 impl At {
-    fn order(&self) -> (u64, &str) {
-        (self.begun, &self.stream)
+    /// Whether a line comes behind it.
+    fn is_before(&self, stream: &Stream, number: usize, line: &Line) -> bool {
+        match (self.open.get(&stream.number()), &self.last) {
+            (Some(next), _) => number >= *next,
+            (None, None) => true,
+            (None, Some((time, begun, run, last))) => {
+                let key = (
+                    line.time.unix_millis(),
+                    stream.begun_unix_millis,
+                    stream.run.as_str(),
+                );
+                (key, number) > ((*time, *begun, run.as_str()), *last)
+            }
+        }
+    }
+
+    /// Whether all that a run said is before it.
+    fn is_after(&self, run: &JobRun) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|(time, ..)| ended(run).is_some_and(|ended| ended < *time))
+    }
+
+    /// Where a page ends that begins here; nothing for one without lines.
+    fn after(&self, page: &Page, open: &[Open]) -> Option<Self> {
+        let end = page.lines.last_key_value()?.0;
+        let next = open.iter().filter_map(|open| {
+            let number = open.stream.number();
+            let before = self.open.get(&number).copied().unwrap_or(0);
+            let next = open.given(end).max(before);
+            // One that has ended and was given whole is behind the end like all others.
+            (!open.has_ended || next < open.times.len()).then_some((number, next))
+        });
+        Some(Self {
+            open: next.collect(),
+            last: self.last.clone().max(Some(end.clone())),
+        })
     }
 
     fn read(text: &str) -> Result<Self, Fault> {
-        let parts: Vec<&str> = text.splitn(4, ':').collect();
-        let [begun, line, has_passed_open, stream] = parts[..] else {
+        let mut parts = text.split(',');
+        let last: Vec<&str> = parts.next().unwrap_or_default().splitn(4, ':').collect();
+        let [time, begun, line, run] = last[..] else {
             return Err(unreadable());
         };
+        let number = |text: &str| text.parse().map_err(|_| unreadable());
+        let open = parts.map(|part| {
+            let (stream, next) = part.split_once('=').ok_or_else(unreadable)?;
+            Ok((stream.to_owned(), next.parse().map_err(|_| unreadable())?))
+        });
         Ok(Self {
-            begun: begun.parse().map_err(|_| unreadable())?,
-            line: line.parse().map_err(|_| unreadable())?,
-            stream: stream.to_owned(),
-            has_passed_open: has_passed_open.parse().map_err(|_| unreadable())?,
+            last: Some((
+                number(time)?,
+                number(begun)?,
+                run.to_owned(),
+                line.parse().map_err(|_| unreadable())?,
+            )),
+            open: open.collect::<Result<_, Fault>>()?,
         })
     }
 
     fn write(&self) -> String {
-        let Self {
-            begun,
-            stream,
-            line,
-            has_passed_open,
-        } = self;
-        format!("{begun}:{line}:{has_passed_open}:{stream}")
+        let last = self
+            .last
+            .as_ref()
+            .map(|(time, begun, run, line)| format!("{time}:{begun}:{line}:{run}"));
+        let open = self.open.iter();
+        let open = open.map(|(stream, next)| format!(",{stream}={next}"));
+        last.unwrap_or_default() + &open.collect::<String>()
     }
 }
 
-/// A page that is being filled.
+/// The first lines by time that fit, of the streams that were read.
 struct Page {
     limit: usize,
     bytes: usize,
-    events: Vec<Value>,
-    next: Option<At>,
+    lines: BTreeMap<Key, String>,
+    /// Some did not fit.
+    is_full: bool,
 }
 
 impl Page {
-    /// Adds lines of a stream; false when the page is full.
-    fn fill(&mut self, told: &Told, first: usize, wanted: &impl Fn(&Line) -> bool) -> bool {
-        let lines = told.lines.iter().enumerate().skip(first);
-        for (number, line) in lines.filter(|(_, line)| wanted(line)) {
-            let bytes = line.message.len() + LINE_BYTES;
-            let is_full = self.events.len() >= self.limit || self.bytes + bytes > PAGE_BYTES;
-            if is_full && !self.events.is_empty() {
-                return false;
-            }
-            self.bytes += bytes;
-            self.events.push(json!({
-                "logStreamName": told.run.id,
-                "timestamp": line.time.unix_millis(),
-                "message": line.message,
-                "ingestionTime": line.time.unix_millis(),
-                "eventId": format!("{}:{number}", told.run.id),
-            }));
-            self.next = Some(At {
-                begun: told.run.started_on.unix_millis(),
-                stream: told.run.id.clone(),
-                line: number + 1,
-                has_passed_open: false,
-            });
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            bytes: 0,
+            lines: BTreeMap::new(),
+            is_full: false,
         }
-        true
+    }
+
+    /// Whether it is full of lines that are before a moment.
+    fn ends_before(&self, begun: u64) -> bool {
+        let last = self.lines.last_key_value();
+        self.is_full && last.is_some_and(|((time, ..), _)| *time < begun)
+    }
+
+    /// Adds those lines of a stream that are wanted and belong here.
+    fn fill(&mut self, told: &Told, wanted: impl Fn(usize, &Line) -> bool) {
+        for (number, line) in told.lines.iter().enumerate() {
+            if !wanted(number, line) {
+                continue;
+            }
+            let key = key_of(told, number, line);
+            let last = self.lines.last_key_value();
+            if self.is_full && last.is_some_and(|(last, _)| *last < key) {
+                // The rest of the stream is behind it.
+                return;
+            }
+            self.add(key, line.message.clone());
+        }
+    }
+
+    fn add(&mut self, key: Key, message: String) {
+        self.bytes += message.len() + LINE_BYTES;
+        self.lines.insert(key, message);
+        while self.lines.len() > 1 && (self.lines.len() > self.limit || self.bytes > PAGE_BYTES) {
+            if let Some((_, message)) = self.lines.pop_last() {
+                self.bytes -= message.len() + LINE_BYTES;
+            }
+            self.is_full = true;
+        }
+    }
+
+    fn into_events(self) -> Value {
+        let lines = self.lines.into_iter();
+        let events = lines.map(|((time, _, run, number), message)| {
+            json!({
+                "eventId": format!("{run}:{number}"),
+                "logStreamName": run,
+                "timestamp": time,
+                "message": message,
+                "ingestionTime": time,
+            })
+        });
+        events.collect()
     }
 }
 
@@ -354,38 +425,45 @@ fn fitting<'a>(lines: impl Iterator<Item = &'a &'a Line>, limit: usize) -> usize
 mod tests {
     use super::*;
 
-    fn at(begun: u64, has_passed_open: bool) -> At {
-        At {
-            begun,
-            stream: "jr_b".to_owned(),
-            line: 3,
-            has_passed_open,
-        }
+    fn key(time: u64, run: &str, number: usize) -> Key {
+        (time, 5, run.to_owned(), number)
     }
 
     #[test]
-    fn no_token_passes_over_a_stream_that_may_say_more() {
-        let open = |begun: u64, run: &str| Some((begun, run.to_owned()));
-        let goes_on = |from: Option<&At>, open: Option<Order>, is_full: bool| {
-            continued(Some(at(5, false)), from, open.as_ref(), is_full)
-        };
-        assert_eq!(goes_on(None, None, false), Some(at(5, false)));
-        assert_eq!(goes_on(None, open(5, "jr_b"), false), Some(at(5, false)));
-        assert_eq!(goes_on(None, open(9, "jr_a"), false), Some(at(5, false)));
-        assert_eq!(goes_on(None, open(5, "jr_a"), false), None);
-        assert_eq!(goes_on(None, open(4, "jr_c"), false), None);
-        // A full page has one; that it passed an open stream goes with it to the last page.
-        assert_eq!(goes_on(None, open(4, "jr_c"), true), Some(at(5, true)));
-        assert_eq!(goes_on(Some(&at(4, true)), None, false), None);
-        assert_eq!(continued(None, None, None, false), None);
+    fn a_page_has_the_first_lines_by_time_whatever_stream_comes_first() {
+        let mut page = Page::new(3);
+        for (time, run, number) in [
+            (4, "b", 1),
+            (1, "b", 0),
+            (2, "a", 0),
+            (9, "a", 1),
+            (3, "c", 0),
+        ] {
+            page.add(key(time, run, number), format!("{run}{time}"));
+        }
+        assert!(page.is_full && page.ends_before(4) && !page.ends_before(3));
+        assert_eq!(page.bytes, 3 * (2 + LINE_BYTES));
+        let times: Vec<_> = page.lines.values().map(String::as_str).collect();
+        assert_eq!(times, ["b1", "a2", "c3"]);
+        // A line that is longer than a page is one.
+        let mut page = Page::new(3);
+        page.add(key(1, "a", 0), "x".repeat(2 * PAGE_BYTES));
+        assert!(page.lines.len() == 1 && !page.is_full);
+        page.add(key(2, "a", 1), String::new());
+        assert!(page.lines.len() == 1 && page.is_full);
     }
 
     #[test]
     fn a_place_is_read_as_it_was_written() {
-        for has_passed_open in [false, true] {
-            let place = at(7, has_passed_open);
-            assert_eq!(At::read(&place.write()).unwrap(), place);
+        let mut place = At {
+            last: Some(key(7, "jr_b", 3)),
+            open: BTreeMap::new(),
+        };
+        assert_eq!(At::read(&place.write()).unwrap(), place);
+        place.open = [("1.2".to_owned(), 4), ("1.30".to_owned(), 0)].into();
+        assert_eq!(At::read(&place.write()).unwrap(), place);
+        for wrong in ["", "7:3:jr_b", "7:5:3:jr_b,1.2", "7:5:3:jr_b,1.2=x"] {
+            assert!(At::read(wrong).is_err(), "{wrong}");
         }
-        assert!(At::read("7:3:jr_b").is_err() && At::read("7:3:1:jr_b").is_err());
     }
 }

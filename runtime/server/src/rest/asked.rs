@@ -211,16 +211,27 @@ pub(crate) async fn perform<T: Serialize + Send + 'static>(
     asked: Asked,
     work: impl FnOnce(&Asked) -> Result<T, Fault> + Send + 'static,
 ) -> Response {
+    perform_with(operation, asked, work, |body| match success {
+        StatusCode::NO_CONTENT => super::named(operation, success.into_response()),
+        _ => answer(operation, success, &body),
+    })
+    .await
+}
+
+/// The same with an answer of another kind than JSON.
+pub(crate) async fn perform_with<T: Send + 'static>(
+    operation: &'static str,
+    asked: Asked,
+    work: impl FnOnce(&Asked) -> Result<T, Fault> + Send + 'static,
+    respond: impl FnOnce(T) -> Response,
+) -> Response {
     let id = asked.id.clone();
     let span = Span::current();
     let work = move || span.in_scope(|| work(&asked));
     let outcome = tokio::task::spawn_blocking(work).await;
     let outcome = outcome.unwrap_or_else(|_| Err(Fault::internal("an operation panicked")));
     match outcome {
-        Ok(_) if success == StatusCode::NO_CONTENT => {
-            super::named(operation, success.into_response())
-        }
-        Ok(body) => answer(operation, success, &body),
+        Ok(body) => respond(body),
         Err(fault) => refuse(operation, fault, &id),
     }
 }

@@ -15,6 +15,7 @@ mod audit;
 mod backup;
 mod bookmarks;
 mod events;
+mod graphs;
 mod jobs;
 mod keys;
 mod plugins;
@@ -58,7 +59,7 @@ use crate::routes;
         tokens::list, tokens::create, tokens::revoke,
         audit::of_account, audit::of_server,
         jobs::get, jobs::put, jobs::delete, runs::jobs, runs::list, runs::start, runs::get, runs::log, runs::stop, events::watch,
-        runs::get_by_id, runs::definition, bookmarks::get, bookmarks::set, bookmarks::reset,
+        runs::get_by_id, runs::definition, graphs::of_run, bookmarks::get, bookmarks::set, bookmarks::reset,
         plugins::list, plugins::publish, plugins::get, plugins::change,
         plugins::list_of_account, plugins::publish_for_account, plugins::get_of_account, plugins::change_of_account,
     ),
@@ -154,6 +155,10 @@ pub(crate) fn router(health: Arc<Health>, identity: Identity, runs: Runs) -> Rou
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs/{run}/events",
             get(events::watch),
+        )
+        .route(
+            "/v1/accounts/{account}/jobs/{job}/runs/{run}/graph",
+            get(graphs::of_run),
         )
         .route(
             "/v1/accounts/{account}/jobs/{job}/runs/{run}/stop",

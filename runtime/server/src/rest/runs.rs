@@ -223,7 +223,7 @@ impl Runs {
     }
 
     /// The same with what it cost.
-    fn priced(&self, run: WholeRun) -> WholeRun {
+    pub(super) fn priced(&self, run: WholeRun) -> WholeRun {
         WholeRun {
             metrics: run.metrics.priced(&self.prices),
             ..run

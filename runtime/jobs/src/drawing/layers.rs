@@ -1,26 +1,15 @@
-//! A job's graph as something to look at: a tree of text, or a picture.
-//!
-//! ```text
-//! Job ──Layers::of──> columns of places, so that each node stands right of what it reads ──svg──> a picture
-//!   └──text──> what each target is made of
-//! ```
-
-mod svg;
-mod text;
+//! [`Layers`]: a graph in columns, so that each node stands right of what it reads.
 
 use std::collections::BTreeMap;
 
-use tenon_engine::Job;
-
-pub(crate) use svg::svg;
-pub(crate) use text::text;
+use super::Graph;
 
 /// How often places are moved towards their neighbours, from left to right and back.
 const SWEEPS: usize = 8;
 
 /// One place in a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(super) enum Place {
     /// A node, by its id.
     Node(String),
     /// Where a line passes that goes on to a later column.
@@ -29,25 +18,25 @@ pub(crate) enum Place {
 
 /// The graph in columns.
 #[derive(Debug, Default)]
-pub(crate) struct Layers {
+pub(super) struct Layers {
     /// From left to right, each from top to bottom.
-    pub(crate) columns: Vec<Vec<Place>>,
+    pub(super) columns: Vec<Vec<Place>>,
     /// Lines between places of neighbouring columns: the left column, and the rows in it and in the next one.
-    pub(crate) lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
 }
 
 /// A line from a place to one in the next column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) column: usize,
-    pub(crate) from: usize,
-    pub(crate) to: usize,
+pub(super) struct Line {
+    pub(super) column: usize,
+    pub(super) from: usize,
+    pub(super) to: usize,
 }
 
 impl Layers {
     /// Puts the nodes into columns, the longest way from a source deciding.
-    pub(crate) fn of(job: &Job) -> Self {
-        let columns = depths(job);
+    pub(super) fn of(graph: &Graph) -> Self {
+        let columns = graph.depths();
         let mut layers = Self::default();
         let mut places = BTreeMap::new();
         for (id, column) in &columns {
@@ -55,7 +44,7 @@ impl Layers {
             places.insert(*id, row);
         }
         for (id, column) in &columns {
-            for input in job.nodes[*id].inputs() {
+            for input in &graph.nodes[*id].inputs {
                 let from = (columns[input.as_str()], places[input.as_str()]);
                 layers.connect(from, (*column, places[id]));
             }
@@ -137,39 +126,14 @@ impl Layers {
     }
 }
 
-/// How many nodes are before each one, on the longest way.
-fn depths(job: &Job) -> BTreeMap<&str, usize> {
-    let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
-    for id in job.order().unwrap_or_default() {
-        let inputs = job.nodes[id].inputs().iter();
-        let before = inputs.filter_map(|input| depths.get(input.as_str()));
-        let depth = before.max().map_or(0, |deepest| deepest + 1);
-        depths.insert(id, depth);
-    }
-    depths
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// a and b are joined; c is made of a and put to the join's rows.
-    pub(super) fn job() -> Job {
-        Job::from_toml(
-            "name = 'j'
-            [nodes.a.S3CsvSource]\nName = 'people & <more>'\nPaths = ['a']
-            [nodes.b.S3CsvSource]\nName = 'b'\nPaths = ['b']
-            [nodes.c.DropDuplicates]\nName = 'c'\nInputs = ['a']
-            [nodes.d.DropDuplicates]\nName = 'd'\nInputs = ['c']
-            [nodes.u.Union]\nName = 'u'\nInputs = ['d', 'b']\nUnionType = 'ALL'
-            [nodes.out.S3DirectTarget]\nName = 'out'\nInputs = ['u']\nPath = 'out'\nFormat = 'csv'",
-        )
-        .unwrap()
-    }
+    use crate::drawing::tests::graph;
 
     #[test]
     fn each_node_stands_right_of_what_it_reads_and_long_lines_pass_between() {
-        let layers = Layers::of(&job());
+        let layers = Layers::of(&graph());
         let node = |id: &str| Place::Node(id.to_owned());
         assert_eq!(
             layers.columns,
