@@ -150,6 +150,21 @@ assert glue.get_ml_transform(TransformId=people_transform)["LabelCount"] == len(
 succeeds(import_labels(lake / "labels" / "filled.csv"))
 assert glue.get_ml_transform(TransformId=people_transform)["LabelCount"] == len(rows) + len(more), "said again is said once"
 
+# A column that the table got since.
+wider = [*FIELDS, "phone"]
+write(lake / "people" / "a.csv", wider, [[*record, ""] for record in records])
+table = glue.get_table(DatabaseName="d", Name="people")["Table"]
+changed = {name: table[name] for name in ["Name", "Parameters", "StorageDescriptor"]}
+changed["StorageDescriptor"]["Columns"] = [*columns, {"Name": "phone", "Type": "string"}]
+glue.update_table(DatabaseName="d", TableInput=changed)
+write(lake / "labels" / "wider.csv", [*header, "phone"], [[*row, ""] for row in more])
+succeeds(import_labels(lake / "labels" / "wider.csv"))
+assert glue.get_ml_transform(TransformId=people_transform)["LabelCount"] == len(rows) + len(more)
+changed["StorageDescriptor"]["Columns"] = columns
+glue.update_table(DatabaseName="d", TableInput=changed)
+write(lake / "people" / "a.csv", FIELDS, records)
+succeeds(import_labels(lake / "labels" / "more.csv"))
+
 # How good it is.
 evaluation = glue.start_ml_evaluation_task_run(TransformId=people_transform)["TaskRunId"]
 assert succeeds(evaluation)["Properties"] == {"TaskType": "EVALUATION"}

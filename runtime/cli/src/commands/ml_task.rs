@@ -86,9 +86,10 @@ pub(crate) async fn learn(
     progress: &Progress,
 ) -> Result<Learned, Problem> {
     match work {
-        TaskWork::ReadLabels { columns, id } => {
+        TaskWork::ReadLabels { id } => {
+            let columns = columns(&engine, job).await?;
             let files = read(&engine, job, place).await?;
-            let labels = LabelTable::read(&files, columns, id).map_err(mend)?;
+            let labels = LabelTable::read(&files, &columns, id).map_err(mend)?;
             check_ids(engine, job, (&labels, &files, id), progress).await?;
             Ok(Learned::Labels(labels))
         }
@@ -109,6 +110,17 @@ fn failed(error: tenon_engine::Error) -> Problem {
 
 fn broken(why: impl std::fmt::Display) -> Problem {
     Problem::new(why.to_string(), "run the task again")
+}
+
+/// The columns that the transform's table has now.
+async fn columns(engine: &Engine, job: &Job) -> Result<Vec<String>, Problem> {
+    let (part, records) = job.up_to(TaskWork::RECORDS).map_err(failed)?;
+    let nodes = engine.columns(&part).await.map_err(failed)?;
+    let table = nodes.into_iter().find(|node| node.id == records);
+    let table = table.and_then(|node| node.outputs.into_iter().next());
+    let table = table.ok_or_else(|| broken("the table has no columns"))?;
+    let names = table.fields().iter().map(|field| field.name().clone());
+    Ok(names.collect())
 }
 
 /// The files of labels, each read by itself, so that its lines can be named.

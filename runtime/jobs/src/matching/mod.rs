@@ -107,9 +107,7 @@ pub enum TaskWork {
     /// Reads the labels behind the node [`TaskWork::FILE`] and tells them, if every id is one of the node
     /// [`TaskWork::RECORDS`]; the node [`TaskWork::UNKNOWN`] has those of the labels that are none.
     ReadLabels {
-        /// Columns of the transform's table.
-        columns: Vec<String>,
-        /// The one that identifies a record.
+        /// The column that identifies a record.
         id: String,
     },
     /// Tells the one row behind the node [`TaskWork::LEARNED`]: columns `model` and `quality`.

@@ -67,7 +67,6 @@ impl MlTask {
         Ok(match self {
             Self::Evaluation => Some(TaskWork::Evaluate),
             Self::ImportLabels { .. } => Some(TaskWork::ReadLabels {
-                columns: transform.columns(),
                 id: super::graph::id(transform)?.to_owned(),
             }),
             Self::LabelingSetGeneration { .. } | Self::ExportLabels { .. } => None,

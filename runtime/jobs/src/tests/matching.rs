@@ -212,9 +212,7 @@ fn labels_come_with_a_task_and_stay_with_the_transform() {
     );
     assert_eq!(status(&jobs, &id, &task), "SUCCEEDED");
     let asked = bench.last().request;
-    let columns = ["id", "name"].map(str::to_owned).to_vec();
     let work = TaskWork::ReadLabels {
-        columns,
         id: "id".to_owned(),
     };
     assert_eq!(asked.work, Some(work));
