@@ -358,7 +358,10 @@ impl TenantJobs {
                 Err(error) => return Err(error),
             },
             Some(task) => match self.stored_transform(name) {
-                Ok(stored) => (stored.value.number, matching::job(&stored.value, task)?),
+                Ok(stored) => (
+                    stored.value.number,
+                    matching::job(&stored.value, task, &run.run.id)?,
+                ),
                 Err(Error::NotFound { .. }) => return Ok(None),
                 Err(error) => return Err(error),
             },

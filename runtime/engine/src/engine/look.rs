@@ -166,6 +166,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn sets_are_called_after_their_run_and_stand_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let sets = "select * replace ('abc-' || labeling_set_id as labeling_set_id) from questions \
+                    order by character_length(labeling_set_id), labeling_set_id";
+        let job =
+            job(&json!({"questions": given("questions"), "sets": query(&["questions"], sets)}));
+        let names: ArrayRef = Arc::new(StringArray::from(vec!["10", "2", "10", "1"]));
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
+        let rows = RecordBatch::try_from_iter([("labeling_set_id", names), ("id", ids)]).unwrap();
+        let engine =
+            engine(folder.path()).with_given(BTreeMap::from([("questions".to_owned(), rows)]));
+        let progress = Progress::default();
+        let (batches, _) = engine.collect(&job, "sets", 10, &progress).await.unwrap();
+        assert_eq!(texts(&batches), ["abc-1", "abc-2", "abc-10", "abc-10"]);
+        assert_eq!(batches[0].schema().field(1).name(), "id");
+    }
+
+    #[tokio::test]
     async fn two_single_rows_become_one() {
         let folder = tempfile::tempdir().unwrap();
         let job = job(&json!({

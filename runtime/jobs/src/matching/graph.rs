@@ -26,6 +26,9 @@ use crate::job::{ExecutionProperty, Job, JobDefinition, Nodes};
 const MODEL_OUTPUT: usize = 3;
 const QUALITY_OUTPUT: usize = 4;
 
+/// Characters of a run's id that its labelling sets are called after.
+const RUN_CHARS: usize = 8;
+
 /// Labels of records that there are.
 const KNOWN: &str = "known";
 
@@ -33,7 +36,10 @@ const KNOWN: &str = "known";
 pub(super) const MODEL: &str = "model";
 
 /// A task run as a job that runs.
-pub(crate) fn job(stored: &StoredTransform, task: &MlTask) -> Result<Job> {
+///
+/// # Errors
+/// [`Error::NotReady`] without a primary key.
+pub(crate) fn job(stored: &StoredTransform, task: &MlTask, run: &str) -> Result<Job> {
     let transform = &stored.transform;
     let definition = &transform.definition;
     let table = definition.input_record_tables.first();
@@ -47,17 +53,17 @@ pub(crate) fn job(stored: &StoredTransform, task: &MlTask) -> Result<Job> {
                 max_concurrent_runs: 1,
             }),
             connections: connection.map(|name| json!({"Connections": [name]})),
-            code_gen_configuration_nodes: Some(nodes(stored, task)?),
+            code_gen_configuration_nodes: Some(nodes(stored, task, run)?),
             ..JobDefinition::default()
         },
     })
 }
 
-fn nodes(stored: &StoredTransform, task: &MlTask) -> Result<Nodes> {
+fn nodes(stored: &StoredTransform, task: &MlTask, run: &str) -> Result<Nodes> {
     let transform = &stored.transform;
     let id = id(transform)?;
     let nodes = match task {
-        MlTask::LabelingSetGeneration { output } => questions(stored, id, output)?,
+        MlTask::LabelingSetGeneration { output } => questions(stored, id, output, run)?,
         MlTask::Evaluation => evaluation(transform, id)?,
         MlTask::ImportLabels { input, .. } => import(transform, id, input)?,
         MlTask::ExportLabels { output } => vec![
@@ -72,7 +78,7 @@ fn nodes(stored: &StoredTransform, task: &MlTask) -> Result<Nodes> {
 /// Ids and nodes.
 type Graph = Vec<(&'static str, Value)>;
 
-fn questions(stored: &StoredTransform, id: &str, output: &str) -> Result<Graph> {
+fn questions(stored: &StoredTransform, id: &str, output: &str, run: &str) -> Result<Graph> {
     let mut roles = Vec::new();
     let mut graph = vec![(TaskWork::RECORDS, records(&stored.transform)?)];
     if stored.labels.pieces > 0 {
@@ -92,17 +98,20 @@ fn questions(stored: &StoredTransform, id: &str, output: &str) -> Result<Graph> 
             "questions",
             plugin("questions", "find-questions", id, &roles),
         ),
-        (
-            "sets",
-            query(
-                "sets",
-                &["questions"],
-                "select * from questions order by labeling_set_id",
-            ),
-        ),
+        ("sets", query("sets", &["questions"], &sets(run))),
         ("out", csv("sets", output)),
     ]);
     Ok(graph)
+}
+
+/// Sets are called after the run too: what is imported of two files never meets in one set.
+fn sets(run: &str) -> String {
+    let digits = run.trim_start_matches("tsk-").chars();
+    let run: String = digits.take(RUN_CHARS).collect();
+    format!(
+        "select * replace ('{run}-' || labeling_set_id as labeling_set_id) from questions \
+         order by character_length(labeling_set_id), labeling_set_id"
+    )
 }
 
 fn evaluation(transform: &MlTransform, id: &str) -> Result<Graph> {

@@ -134,7 +134,7 @@ impl TenantJobs {
             return Ok(before);
         }
         // What it would run is known now: what is missing is told now.
-        super::graph::job(stored, task)?;
+        super::graph::job(stored, task, "")?;
         if *task == MlTask::Evaluation && stored.labels.labelled == 0 {
             return Err(Error::NotReady {
                 reason: format!(

@@ -302,9 +302,16 @@ fn an_evaluation_needs_labels_and_keeps_metrics_and_model() {
     let questions = MlTask::LabelingSetGeneration {
         output: "/lake/sets.csv".to_owned(),
     };
-    start(&jobs, &id, &questions);
+    let run = start(&jobs, &id, &questions);
     scheduler.tick().unwrap();
     let asked = bench.last();
+    let sql = asked.request.nodes["sets"]["SparkSQL"]["SqlQuery"]
+        .as_str()
+        .unwrap();
+    assert!(
+        sql.contains(&format!("'{}-' || labeling_set_id", &run[4..12])),
+        "{sql}"
+    );
     assert_eq!(
         asked.request.given["model"],
         Given::Model(Model::new(vec![7; 100]))
