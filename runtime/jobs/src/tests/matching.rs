@@ -349,7 +349,7 @@ fn what_a_task_run_tells_is_read_like_that_of_a_run() {
     let mut seen = Vec::new();
     jobs.visit_streams(|run, _| seen.push(run.id.clone()))
         .unwrap();
-    assert_eq!(seen, [task.clone()]);
+    assert_eq!(seen, std::slice::from_ref(&task));
     assert_eq!(
         bench.jobs.tenant(TWO).told(&task, Channel::Output).unwrap(),
         None
