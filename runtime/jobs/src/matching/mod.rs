@@ -50,7 +50,11 @@ pub use transform::{
 };
 
 pub(crate) use graph::job;
+#[cfg(test)]
+pub(crate) use labels::LabelPiece;
 pub use node::is_given;
+#[cfg(test)]
+pub(crate) use transform::StoredTransform;
 
 /// The plugin that matches.
 const PLUGIN: &str = "tenon:find-matches";

@@ -629,3 +629,23 @@ fn a_transform_that_a_job_cannot_use_is_refused_with_its_node() {
     assert_eq!(run.job_run_state, RunState::Failed);
     assert!(run.error_message.unwrap().contains("node \"m\""));
 }
+
+/// Reads a record of a released layout, which must be written as it was.
+fn golden<T: serde::de::DeserializeOwned + serde::Serialize>(name: &str) -> T {
+    let path = format!("{}/test-data/{name}-v1.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let read: T = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), text.trim_end());
+    read
+}
+
+#[test]
+fn golden_records_are_read() {
+    let transform: crate::matching::StoredTransform = golden("ml-transform");
+    assert_eq!((transform.number, transform.labels.labelled), (3, 7));
+    assert!(transform.transform.is_ready() && transform.has_current_model());
+    let labels: crate::matching::LabelPiece = golden("labels");
+    assert_eq!(labels.rows.len(), 1);
+    let run: crate::stored::StoredRun = golden("task-run");
+    assert_eq!(run.task.unwrap().kind(), "IMPORT_LABELS");
+}
