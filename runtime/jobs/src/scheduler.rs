@@ -620,10 +620,16 @@ fn succeed(
 ) -> Result<()> {
     match jobs.succeed(key, success, moves_bookmark) {
         Err(Error::InvalidInput { reason }) => {
-            let problem = Problem::new(
-                format!("the results cannot be registered: {reason}"),
-                "mend the table in the catalog, or give the target another one, and run the job again",
-            );
+            let problem = match success.learned {
+                None => Problem::new(
+                    format!("the results cannot be registered: {reason}"),
+                    "mend the table in the catalog, or give the target another one, and run the job again",
+                ),
+                Some(_) => Problem::new(
+                    format!("what the task run found out cannot be kept: {reason}"),
+                    "import fewer labels, or other ones, or all of them with ReplaceAllLabels",
+                ),
+            };
             jobs.fail(key, &problem, &success.metrics)
         }
         outcome => outcome,

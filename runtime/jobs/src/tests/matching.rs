@@ -373,6 +373,11 @@ fn what_a_worker_tells_must_be_what_its_task_finds_out() {
     let task = learn(&bench, &mut scheduler, &id, &import(true), model);
     let run = jobs.get_task(&id, &task).unwrap();
     assert_eq!(run.status(), "FAILED");
+    let said = run.run.error_message.unwrap();
+    assert!(
+        said.starts_with("what the task run found out cannot be kept: "),
+        "{said}"
+    );
     let mut broken = labels(&[["s", "A", "1"]]);
     broken.rows[0].values.clear();
     let task = learn(
