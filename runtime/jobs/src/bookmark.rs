@@ -279,27 +279,31 @@ impl TenantJobs {
         number: u64,
         head: BookmarkHead,
     ) -> Result<BookmarkEntry> {
-        let nodes = self.bookmarks(number)?.into_iter().map(|(node, bookmark)| {
-            let newest = bookmark
-                .files
-                .values()
-                .map(|file| file.modified_millis)
-                .max();
-            (
-                node,
-                json!({"files": bookmark.len(), "newest_modified_millis": newest}),
-            )
-        });
-        let nodes: serde_json::Map<_, _> = nodes.collect();
-        Ok(BookmarkEntry {
-            job_name: job.to_owned(),
-            version: head.version,
-            run: head.run,
-            attempt: head.attempt,
-            previous_run_id: head.previous_run_id,
-            run_id: head.run_id,
-            job_bookmark: json!(nodes).to_string(),
-        })
+        Ok(entry_of(job, head, &self.bookmarks(number)?))
+    }
+}
+
+/// A bookmark as it is shown.
+pub(crate) fn entry_of(
+    job: &str,
+    head: BookmarkHead,
+    bookmarks: &BTreeMap<String, NodeBookmark>,
+) -> BookmarkEntry {
+    let nodes = bookmarks.iter().map(|(node, bookmark)| {
+        let files = bookmark.files.values();
+        let newest = files.map(|file| file.modified_millis).max();
+        let shown = json!({"files": bookmark.len(), "newest_modified_millis": newest});
+        (node.clone(), shown)
+    });
+    let nodes: serde_json::Map<_, _> = nodes.collect();
+    BookmarkEntry {
+        job_name: job.to_owned(),
+        version: head.version,
+        run: head.run,
+        attempt: head.attempt,
+        previous_run_id: head.previous_run_id,
+        run_id: head.run_id,
+        job_bookmark: json!(nodes).to_string(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tenon_store::{Transaction, Tree};
 
-use crate::bookmark::{BookmarkEntry, BookmarkHead, NodeBookmark, SeenFile};
+use crate::bookmark::{BookmarkEntry, BookmarkHead, NodeBookmark, SeenFile, entry_of};
 use crate::error::{Error, Kind, Result};
 use crate::job::Nodes;
 use crate::jobs::TenantJobs;
@@ -42,6 +42,9 @@ pub(crate) struct History {
 
 /// When a run ended, in milliseconds since 1970, and its number.
 type End = (u64, u64);
+
+/// When runs that were looked at ended, by their numbers.
+type Ends = BTreeMap<u64, Option<End>>;
 
 /// What the bookmark was after a run: how many of the steps that are kept had been made, and when that was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,10 +116,11 @@ impl TenantJobs {
     /// [`Error::Conflict`], [`Error::Store`].
     pub fn rewind_bookmark(&self, job: &str, run: &str) -> Result<BookmarkEntry> {
         let number = self.stored_job(job)?.value.number;
-        let head = self.retry(Kind::Bookmark, job, || {
+        let (head, bookmarks) = self.retry(Kind::Bookmark, job, || {
             let (old, unchanged) = self.head(number)?;
             let mut history = self.history(number, &old)?;
-            let kept = self.point(&history, (job, number), run)?.steps;
+            let mut ends = Ends::new();
+            let kept = self.point(&history, (job, number), run, &mut ends)?.steps;
             let undone = history.steps.split_off(kept);
             let last = history.steps.last();
             let head = BookmarkHead {
@@ -137,14 +141,21 @@ impl TenantJobs {
                     SCHEMA,
                     stored::encode(&history)?,
                 );
-            self.commit(self.without_steps(transaction, job, number, undone)?)?;
-            Ok(head)
+            let (transaction, bookmarks) = self.without_steps(transaction, job, number, undone)?;
+            self.commit(transaction)?;
+            Ok((head, bookmarks))
         })?;
-        self.entry(job, number, head)
+        Ok(entry_of(job, head, &bookmarks))
     }
 
     /// What the bookmark was after a run, which is refused where that is not known.
-    fn point(&self, history: &History, job: (&str, u64), run: &str) -> Result<Point> {
+    fn point(
+        &self,
+        history: &History,
+        job: (&str, u64),
+        run: &str,
+        ends: &mut Ends,
+    ) -> Result<Point> {
         let (name, number) = job;
         let found = self.stored_run(number, name, run)?.value;
         let not_yet = || {
@@ -158,7 +169,7 @@ impl TenantJobs {
             Some(position) => position + 1,
             None => {
                 history.check(name, run, end)?;
-                self.steps_before(history, number, end)?
+                self.steps_before(history, number, end, ends)?
             }
         };
         Ok(Point { steps, end })
@@ -166,14 +177,15 @@ impl TenantJobs {
 
     /// How many of the steps had been made when a run ended that made none itself: it read nothing, failed, or left the
     /// bookmark. The bookmark was then what the last run before it had left.
-    fn steps_before(&self, history: &History, job: u64, end: End) -> Result<usize> {
+    fn steps_before(
+        &self,
+        history: &History,
+        job: u64,
+        end: End,
+        ends: &mut Ends,
+    ) -> Result<usize> {
         for (position, moved) in history.steps.iter().enumerate().rev() {
-            let place = Place {
-                job,
-                number: moved.number,
-            };
-            let found = self.read::<StoredRun>(Tree::Run, &stored::run(place))?;
-            let other = found.and_then(|found| end_of(&found.value));
+            let other = self.end_of_step(job, moved.number, ends)?;
             if other.is_some_and(|other| other <= end) {
                 return Ok(position + 1);
             }
@@ -181,14 +193,26 @@ impl TenantJobs {
         Ok(0)
     }
 
-    /// Undoes steps, the newest first, and removes them.
+    /// When the run of a step ended.
+    fn end_of_step(&self, job: u64, number: u64, ends: &mut Ends) -> Result<Option<End>> {
+        if let Some(end) = ends.get(&number) {
+            return Ok(*end);
+        }
+        let place = Place { job, number };
+        let found = self.read::<StoredRun>(Tree::Run, &stored::run(place))?;
+        let end = found.and_then(|found| end_of(&found.value));
+        ends.insert(number, end);
+        Ok(end)
+    }
+
+    /// Undoes steps, the newest first, and removes them; says what is left of the bookmark.
     fn without_steps(
         &self,
         mut transaction: Transaction,
         job: &str,
         number: u64,
         undone: Vec<Moved>,
-    ) -> Result<Transaction> {
+    ) -> Result<(Transaction, BTreeMap<String, NodeBookmark>)> {
         let mut bookmarks = self.bookmarks(number)?;
         for moved in undone.into_iter().rev() {
             let place = Place {
@@ -210,11 +234,11 @@ impl TenantJobs {
                 transaction = transaction.delete(Tree::Bookmark, key);
             }
         }
-        for (node, bookmark) in bookmarks {
-            let key = stored::node_bookmark(number, &node);
-            transaction = transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(&bookmark)?);
+        for (node, bookmark) in &bookmarks {
+            let key = stored::node_bookmark(number, node);
+            transaction = transaction.put(Tree::Bookmark, key, SCHEMA, stored::encode(bookmark)?);
         }
-        Ok(transaction)
+        Ok((transaction, bookmarks))
     }
 
     /// Counts what was modified before a moment as read, and nothing else, for each source of the job.
@@ -267,7 +291,11 @@ impl TenantJobs {
         let (name, number) = job;
         let (head, _) = self.head(number)?;
         let history = self.history(number, &head)?;
-        let point = |run: Option<&str>| run.map(|run| self.point(&history, job, run)).transpose();
+        let mut ends = Ends::new();
+        let mut point = |run: Option<&str>| {
+            run.map(|run| self.point(&history, job, run, &mut ends))
+                .transpose()
+        };
         let (first, last) = (point(from)?, point(to)?);
         if let (Some(first), Some(last)) = (first, last)
             && last < first
