@@ -22,6 +22,7 @@ mod job_runs;
 mod jobs;
 mod match_commands;
 mod matching;
+mod ml_transforms;
 #[path = "../../runtime/connect/tests/integration/remote/moto.rs"]
 mod moto;
 mod places;

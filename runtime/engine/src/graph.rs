@@ -132,6 +132,24 @@ impl Job {
         name: &str,
         nodes: impl IntoIterator<Item = (String, serde_json::Value)>,
     ) -> Result<Self> {
+        Self::parsed(name, nodes)?.validated()
+    }
+
+    /// The same for a graph that is looked at, see [`Engine::collect`](crate::Engine::collect): it may write nothing.
+    ///
+    /// # Errors
+    /// As [`Job::from_nodes`].
+    pub fn without_target(
+        name: &str,
+        nodes: impl IntoIterator<Item = (String, serde_json::Value)>,
+    ) -> Result<Self> {
+        Self::parsed(name, nodes)?.wired()
+    }
+
+    fn parsed(
+        name: &str,
+        nodes: impl IntoIterator<Item = (String, serde_json::Value)>,
+    ) -> Result<Self> {
         let mut job = Self {
             name: name.to_owned(),
             ..Self::default()
@@ -149,7 +167,7 @@ impl Job {
             })?;
             job.nodes.insert(id, node);
         }
-        job.validated()
+        Ok(job)
     }
 
     /// The paths that its sources read, that bad rows go to and that its targets write.
@@ -207,16 +225,22 @@ impl Job {
             .collect()
     }
 
-    fn validated(self) -> Result<Self> {
+    /// Whether its nodes fit together.
+    fn wired(self) -> Result<Self> {
         self.order()?;
         self.check_chosen()?;
         self.check_outputs()?;
-        if !self.nodes.values().any(Node::is_target) {
+        Ok(self)
+    }
+
+    fn validated(self) -> Result<Self> {
+        let job = self.wired()?;
+        if !job.nodes.values().any(Node::is_target) {
             return Err(Error::Definition(
                 "the job writes nothing: add a target node, such as S3GlueParquetTarget".to_owned(),
             ));
         }
-        Ok(self)
+        Ok(job)
     }
 
     /// Node ids so that each comes after its inputs.

@@ -7,6 +7,7 @@ use crate::capacity::Capacity;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Arguments, Job, reads_what_is_new};
 use crate::jobs::TenantJobs;
+use crate::matching;
 use crate::metrics::RunMetrics;
 use crate::port::{RunKey, Success};
 use crate::problem::Problem;
@@ -290,20 +291,25 @@ impl TenantJobs {
         let Some(run) = self.read::<StoredRun>(Tree::Run, &stored::run(place))? else {
             return Ok(Claim::Gone);
         };
-        let job = self.stored_job(&run.value.run.job_name);
-        let job = match job {
-            Ok(job) if job.value.number == place.job => job.value.job,
-            Ok(_) | Err(Error::NotFound { .. }) => {
+        let job = match self.job_to_run(&run.value) {
+            Ok(Some(job)) => job,
+            Err(Error::Store(error)) => return Err(Error::Store(error)),
+            Ok(None) | Err(_) => {
                 let change = || {
-                    Change::to(RunState::Error).because(Problem::new(
-                        "the job was deleted before the run began",
-                        "create the job again and start it",
-                    ))
+                    Change::to(RunState::Error).because(match &run.value.task {
+                        None => Problem::new(
+                            "the job was deleted before the run began",
+                            "create the job again and start it",
+                        ),
+                        Some(_) => Problem::new(
+                            "the ML transform was deleted, or its primary key was, before the task run began",
+                            "give it a PrimaryKeyColumnName and start the task run again",
+                        ),
+                    })
                 };
                 let _ = self.change_run(place, |_| Ok(change()));
                 return Ok(Claim::Gone);
             }
-            Err(error) => return Err(error),
         };
         let own = run.value.run.arguments.clone().unwrap_or_default();
         let arguments = job.definition.arguments(&own);
@@ -340,6 +346,27 @@ impl TenantJobs {
             Err(Error::Lost { .. }) => Ok(Claim::Gone),
             Err(error) => Err(error),
         }
+    }
+
+    /// What a run is to run, made of its transform for a task; `None` when the job or the transform is gone.
+    fn job_to_run(&self, run: &StoredRun) -> Result<Option<Job>> {
+        let name = &run.run.job_name;
+        let (number, job) = match &run.task {
+            None => match self.stored_job(name) {
+                Ok(stored) => (stored.value.number, stored.value.job),
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+            Some(task) => match self.stored_transform(name) {
+                Ok(stored) => (
+                    stored.value.number,
+                    matching::job(&stored.value, task, &run.run.id)?,
+                ),
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok((number == run.place.job).then_some(job))
     }
 
     /// The run works now, unless it was asked to stop meanwhile.
@@ -394,7 +421,7 @@ impl TenantJobs {
     ) -> Result<()> {
         self.change_run(key.place, |run| {
             held(run, key)?;
-            let job_run = run.run.clone();
+            let (job_run, task_run) = (run.run.clone(), run.clone());
             let also = move |transaction| {
                 let transaction = match moves_bookmark {
                     true => {
@@ -403,6 +430,8 @@ impl TenantJobs {
                     }
                     false => transaction,
                 };
+                let transaction =
+                    self.with_learned(transaction, &task_run, success.learned.as_deref())?;
                 match &success.also {
                     Some(also) => also(transaction).map_err(Error::invalid),
                     None => Ok(transaction),

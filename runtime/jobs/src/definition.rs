@@ -7,7 +7,7 @@ use crate::job::{Job, JobDefinition, Tags};
 use crate::jobs::{MAX_PAGE, Page, Stored, TenantJobs};
 use crate::stored::{self, Place, SCHEMA, StoredJob, StoredRun};
 
-/// Jobs of a tenant get numbers from 1.
+/// Jobs and ML transforms of a tenant get numbers from 1.
 const FIRST_JOB: u64 = 1;
 
 /// Runs of a deleted job that are removed in one transaction.
@@ -37,9 +37,7 @@ impl TenantJobs {
                     name: name.to_owned(),
                 });
             }
-            let counter = self.read::<u64>(Tree::Object, &stored::next_job())?;
-            let unchanged = counter.as_ref().map_or(Expected::Absent, Stored::unchanged);
-            let number = counter.map_or(FIRST_JOB, |counter| counter.value);
+            let (number, unchanged) = self.next_number()?;
             let stored = StoredJob {
                 number,
                 job: job.clone(),
@@ -172,6 +170,16 @@ impl TenantJobs {
         found.ok_or_else(|| Error::not_found(Kind::Job, name))
     }
 
+    /// The number of the next job, or of the next ML transform, and the precondition that nobody else takes it.
+    pub(crate) fn next_number(&self) -> Result<(u64, Expected)> {
+        let counter = self.read::<u64>(Tree::Object, &stored::next_job())?;
+        let unchanged = counter.as_ref().map_or(Expected::Absent, Stored::unchanged);
+        Ok((
+            counter.map_or(FIRST_JOB, |counter| counter.value),
+            unchanged,
+        ))
+    }
+
     /// Removes what is left of jobs that were deleted, also by a server that died over it.
     pub(crate) fn remove_all_remains(&self) -> Result<()> {
         let (keys, _) = self.keys(Tree::Object, &stored::all_remains(), None)?;
@@ -185,7 +193,7 @@ impl TenantJobs {
     }
 
     /// Nobody finds these records any more; nothing is added to them but ends of runs that were under way.
-    fn remove_remains(&self, job: u64) -> Result<()> {
+    pub(crate) fn remove_remains(&self, job: u64) -> Result<()> {
         let unnoted = self.without_note();
         loop {
             let (runs, _) =
@@ -205,6 +213,8 @@ impl TenantJobs {
             (Tree::Run, stored::run_ids(job)),
             (Tree::Run, stored::logs(job)),
             (Tree::Run, stored::definitions(job)),
+            (Tree::Run, stored::label_pieces(job)),
+            (Tree::Run, stored::models(job)),
             (Tree::Bookmark, stored::all_steps(job)),
         ] {
             unnoted.remove_below(tree, &below)?;

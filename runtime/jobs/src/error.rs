@@ -75,6 +75,27 @@ pub enum Error {
         reason: String,
     },
 
+    /// The ML transform cannot be used so yet; the reason says what is missing.
+    #[error("{reason}")]
+    NotReady {
+        /// What is missing.
+        reason: String,
+    },
+
+    /// As many task runs of the transform wait or are under way as may.
+    #[error(
+        "ML transform {transform} has {here} task runs waiting or under way, at most {limit} are allowed; wait for one to end, \
+         or cancel one"
+    )]
+    TooManyTasks {
+        /// The transform.
+        transform: String,
+        /// Task runs that have not ended.
+        here: u64,
+        /// How many may be.
+        limit: u64,
+    },
+
     /// The run belongs to somebody else by now, has ended or is gone: whoever works on it must stop.
     #[error("run {run} is no longer held by this worker")]
     Lost {
@@ -97,6 +118,10 @@ pub enum Kind {
     JobRun,
     /// A job's bookmark.
     Bookmark,
+    /// An ML transform.
+    MlTransform,
+    /// A task run of an ML transform.
+    MlTaskRun,
 }
 
 impl fmt::Display for Kind {
@@ -105,6 +130,8 @@ impl fmt::Display for Kind {
             Self::Job => "job",
             Self::JobRun => "job run",
             Self::Bookmark => "bookmark of job",
+            Self::MlTransform => "ML transform",
+            Self::MlTaskRun => "task run",
         })
     }
 }

@@ -207,8 +207,14 @@ impl TenantJobs {
 
     /// Asks the planner, and makes the tenant known to the scheduler.
     pub(crate) fn plan(&self, name: &str, definition: &crate::job::JobDefinition) -> Result<()> {
+        let definition = &self.with_transforms(definition)?;
         let planned = self.jobs.planner.check(self.tenant, name, definition);
         planned.map_err(Error::invalid)?;
+        self.mark()
+    }
+
+    /// Makes the tenant known to the scheduler.
+    pub(crate) fn mark(&self) -> Result<()> {
         self.jobs.mark(self.tenant)
     }
 

@@ -30,6 +30,7 @@
 //! | `problem` | [`Problem`]: why a run did not succeed, and what to try |
 //! | `prices` | [`Prices`]: what runs cost |
 //! | `capacity`, `metrics` | [`Capacity`]: what workers are; [`RunMetrics`]: what a run did |
+//! | `matching` | [`MlTransform`], their labels and task runs; nodes that name one |
 //! | `stored` | keys and payloads |
 //!
 //! # Chosen and refused
@@ -82,6 +83,7 @@ mod jobs;
 mod list;
 mod live;
 mod log;
+mod matching;
 mod metrics;
 mod port;
 mod prices;
@@ -106,6 +108,12 @@ pub use job::{Arguments, ExecutionProperty, Job, JobCommand, JobDefinition, Node
 pub use jobs::{Jobs, Page, TenantJobs};
 pub use list::WholeRun;
 pub use log::LogLine;
+pub use matching::{
+    ColumnImportance, ConfusionMatrix, EvaluationMetrics, FindMatchesMetrics,
+    FindMatchesParameters, Given, InputTable, LabelFile, LabelRow, LabelTable, Learned, MlTask,
+    MlTransform, Model, SchemaColumn, TaskRun, TaskWork, TransformDefinition, TransformParameters,
+    TransformUpdate, is_given,
+};
 pub use metrics::{NodeMetrics, PluginMetrics, RunMetrics};
 pub use port::{Also, Outcome, Planner, Report, Reporter, RunRequest, Runner, Running, Success};
 pub use prices::Prices;

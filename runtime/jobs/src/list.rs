@@ -102,8 +102,13 @@ impl TenantJobs {
     pub fn stop_run(&self, job: &str, id: &str) -> Result<()> {
         let number = self.stored_job(job)?.value.number;
         let place = self.stored_run(number, job, id)?.value.place;
+        self.stop_at(place)
+    }
+
+    /// The same for a run at its place, also of a task.
+    pub(crate) fn stop_at(&self, place: Place) -> Result<()> {
         self.change_run(place, |run| {
-            let state = run.run.job_run_state;
+            let (state, id) = (run.run.job_run_state, &run.run.id);
             let next = match state.phase() {
                 Phase::Waiting => RunState::Stopped,
                 Phase::Active => RunState::Stopping,

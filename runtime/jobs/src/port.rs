@@ -12,6 +12,7 @@ use crate::capacity::Capacity;
 use crate::job::{Arguments, JobDefinition, Nodes};
 use crate::jobs::Bell;
 use crate::log::LogLine;
+use crate::matching::{Given, Learned, TaskWork};
 use crate::metrics::RunMetrics;
 use crate::problem::Problem;
 use crate::stored::Place;
@@ -64,6 +65,10 @@ pub struct RunRequest {
     pub capacity: Capacity,
     /// What each source has read, when the run reads only what is new.
     pub bookmarks: Option<BTreeMap<String, NodeBookmark>>,
+    /// Rows that stand for nodes: what these say themselves is not looked at.
+    pub given: BTreeMap<String, Given>,
+    /// What it does instead of writing what targets say.
+    pub work: Option<TaskWork>,
 }
 
 /// What happens to a run, in this order: `Started`, any number of `Progress` and `Log`, among them at most one `Ready`,
@@ -102,6 +107,8 @@ pub struct Success {
     pub also: Option<Also>,
     /// What each source has read in this run; it is added to the job's bookmark if the run moves that.
     pub bookmarks: BTreeMap<String, NodeBookmark>,
+    /// What a task run found out.
+    pub learned: Option<Box<Learned>>,
 }
 
 /// Adds to the transaction of a run's success, in the records of its tenant. Called again with a fresh transaction

@@ -468,7 +468,7 @@ impl Scheduler {
     fn start(&mut self, tenant: Tenant, claimed: Claimed) -> Result<()> {
         let Claimed {
             run,
-            job,
+            mut job,
             arguments,
         } = claimed;
         let key = RunKey {
@@ -494,6 +494,22 @@ impl Scheduler {
                 }
             },
         };
+        let nodes = job.definition.code_gen_configuration_nodes.take();
+        let nodes = nodes.unwrap_or_default();
+        let task = run.task.as_ref().map(|task| (job.name.as_str(), task));
+        let prepared = match self.jobs.tenant(tenant).prepared(nodes, task) {
+            Ok(prepared) => prepared,
+            Err(Error::Store(error)) => return Err(Error::Store(error)),
+            // A transform that was there when the run was started is not, or not ready any more.
+            Err(error) => {
+                let hint = "name an ML transform that is READY in transform_id of the node";
+                let problem = Problem::new(error.to_string(), hint);
+                return self
+                    .jobs
+                    .tenant(tenant)
+                    .fail(key, &problem, &RunMetrics::default());
+            }
+        };
         let request = RunRequest {
             tenant,
             job: job.name,
@@ -502,10 +518,9 @@ impl Scheduler {
             run: run.run.id,
             attempt: run.run.attempt,
             connections: job.definition.connection_names(),
-            nodes: job
-                .definition
-                .code_gen_configuration_nodes
-                .unwrap_or_default(),
+            nodes: prepared.nodes,
+            given: prepared.given,
+            work: prepared.work,
             arguments,
             bookmarks,
         };
@@ -605,10 +620,16 @@ fn succeed(
 ) -> Result<()> {
     match jobs.succeed(key, success, moves_bookmark) {
         Err(Error::InvalidInput { reason }) => {
-            let problem = Problem::new(
-                format!("the results cannot be registered: {reason}"),
-                "mend the table in the catalog, or give the target another one, and run the job again",
-            );
+            let problem = match success.learned {
+                None => Problem::new(
+                    format!("the results cannot be registered: {reason}"),
+                    "mend the table in the catalog, or give the target another one, and run the job again",
+                ),
+                Some(_) => Problem::new(
+                    format!("what the task run found out cannot be kept: {reason}"),
+                    "import fewer labels, or other ones, or all of them with ReplaceAllLabels",
+                ),
+            };
             jobs.fail(key, &problem, &success.metrics)
         }
         outcome => outcome,
@@ -618,7 +639,10 @@ fn succeed(
 /// What all attempts of a run write under.
 fn output_of(run: &str) -> String {
     let first = run.split("_attempt_").next().unwrap_or(run);
-    let digits = first.strip_prefix("jr_").unwrap_or(first);
+    let digits = ["jr_", "tsk-"]
+        .iter()
+        .find_map(|prefix| first.strip_prefix(prefix));
+    let digits = digits.unwrap_or(first);
     digits.chars().take(OUTPUT_CHARS).collect()
 }
 

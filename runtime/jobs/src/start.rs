@@ -16,7 +16,7 @@ use crate::stored::{self, Place, SCHEMA, Started, StoredJob, StoredRun, Tally};
 const MAX_WAITING: u64 = 10_000;
 
 /// Where logs of runs are, in CloudWatch's words, unless [`LOG_GROUP_ARGUMENT`] says otherwise.
-const LOG_GROUP: &str = "/aws-glue/jobs";
+pub(crate) const LOG_GROUP: &str = "/aws-glue/jobs";
 
 /// Glue's argument that names another log group.
 const LOG_GROUP_ARGUMENT: &str = "--custom-logGroup-prefix";
@@ -73,6 +73,8 @@ impl TenantJobs {
             return Ok(id);
         }
         let number = job.value.number;
+        // What it names may have gone since the job was accepted.
+        self.with_transforms(&job.value.job.definition)?;
         let (tally, unchanged) =
             self.read_or_default::<Tally>(Tree::Run, &stored::tally(number))?;
         room_for_one(&job.value, start, tally)?;
@@ -218,11 +220,12 @@ impl TenantJobs {
             problem: None,
             definition: None,
             ran_arguments: None,
+            task: None,
         })
     }
 
     /// Looks random, as Glue's do, and costs no randomness: numbers of jobs and runs are used once.
-    fn id_of(&self, job: &str, place: Place) -> String {
+    pub(crate) fn id_of(&self, job: &str, place: Place) -> String {
         let mut hash = Sha256::new();
         hash.update(self.tenant.number().to_be_bytes());
         hash.update(place.job.to_be_bytes());

@@ -19,6 +19,10 @@
 //! mark 4|job|number|node                        Step, what a run added to a node's bookmark
 //! idem 1|job|client token                       Started
 //! obj  32|tenant   of the system                empty; a tenant that has, or had, jobs
+//! obj  40|transform id                          StoredTransform; its number is from the counter of jobs
+//! obj  41|name of a transform                   its id
+//! run  16|transform|piece                       LabelPiece
+//! run  17|transform|digest                      a model, as the plugin wrote it
 //! ```
 
 use serde::de::DeserializeOwned;
@@ -27,6 +31,7 @@ use tenon_store::{Key, Record, Tenant, Tree};
 
 use crate::error::Result;
 use crate::job::{Arguments, Job, Tags};
+use crate::matching::MlTask;
 use crate::metrics::RunMetrics;
 use crate::problem::Problem;
 use crate::run::JobRun;
@@ -38,6 +43,8 @@ pub(crate) const SCHEMA: u16 = 1;
 const JOB: u8 = 32;
 const NEXT_JOB: u8 = 33;
 const REMAINS: u8 = 34;
+const TRANSFORM: u8 = 40;
+const TRANSFORM_NAME: u8 = 41;
 const WAITING: u8 = 1;
 const ACTIVE: u8 = 2;
 
@@ -81,6 +88,9 @@ pub(crate) struct StoredRun {
     /// The arguments that it runs with, those of its job included, once it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ran_arguments: Option<Arguments>,
+    /// What it does for an ML transform, of a task run: its job is none, `job_name` is the id of the transform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) task: Option<MlTask>,
 }
 
 /// Which run, among the tenant's.
@@ -194,6 +204,36 @@ pub(crate) fn definition(job: u64, digest: &str) -> Key {
 
 pub(crate) fn log_piece(place: Place, piece: u64) -> Key {
     run_log(place).with_u64(piece)
+}
+
+pub(crate) fn transforms() -> Key {
+    Key::new().with_u8(TRANSFORM)
+}
+
+pub(crate) fn transform(id: &str) -> Key {
+    transforms().with_part(id)
+}
+
+pub(crate) fn transform_name(name: &str) -> Key {
+    Key::new().with_u8(TRANSFORM_NAME).with_part(name)
+}
+
+/// Below which the labels of a transform lie.
+pub(crate) fn label_pieces(transform: u64) -> Key {
+    Key::new().with_u8(16).with_u64(transform)
+}
+
+pub(crate) fn label_piece(transform: u64, piece: u64) -> Key {
+    label_pieces(transform).with_u64(piece)
+}
+
+/// Below which the model of a transform lies.
+pub(crate) fn models(transform: u64) -> Key {
+    Key::new().with_u8(17).with_u64(transform)
+}
+
+pub(crate) fn model(transform: u64, digest: &str) -> Key {
+    models(transform).with_part(digest)
 }
 
 /// Below which all waiting runs lie.

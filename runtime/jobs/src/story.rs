@@ -77,8 +77,8 @@ impl TenantJobs {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn told(&self, run: &str, channel: Channel) -> Result<Option<Told>> {
-        match self.find_run(run)? {
-            Some((_, place)) => self.told_at(place, channel),
+        match self.place_of(run)? {
+            Some(place) => self.told_at(place, channel),
             None => Ok(None),
         }
     }
@@ -88,7 +88,7 @@ impl TenantJobs {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn stream(&self, run: &str) -> Result<Option<(JobRun, Stream)>> {
-        let Some((_, place)) = self.find_run(run)? else {
+        let Some(place) = self.place_of(run)? else {
             return Ok(None);
         };
         let found = self.read::<StoredRun>(Tree::Run, &stored::run(place))?;
@@ -163,22 +163,36 @@ impl TenantJobs {
         })
     }
 
+    /// Runs of jobs, then task runs of ML transforms.
     fn visit_stored(&self, mut visit: impl FnMut(StoredRun) -> Result<()>) -> Result<()> {
-        self.visit_jobs(|job| {
-            let mut after = None;
-            loop {
-                let below = stored::runs(job.number);
-                let (found, next) =
-                    self.list::<StoredRun>(Tree::Run, &below, after.as_ref(), MAX_PAGE)?;
-                for (_, run) in found {
-                    visit(run)?;
-                }
-                after = next;
-                if after.is_none() {
-                    return Ok(true);
-                }
+        self.visit_jobs(|job| self.visit_below(job.number, &mut visit).map(|()| true))?;
+        for transform in self.transform_numbers()? {
+            self.visit_below(transform, &mut visit)?;
+        }
+        Ok(())
+    }
+
+    fn visit_below(&self, job: u64, visit: &mut impl FnMut(StoredRun) -> Result<()>) -> Result<()> {
+        let (below, mut after) = (stored::runs(job), None);
+        loop {
+            let (found, next) =
+                self.list::<StoredRun>(Tree::Run, &below, after.as_ref(), MAX_PAGE)?;
+            for (_, run) in found {
+                visit(run)?;
             }
-        })
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Where the run with this id is, of a job or of a task.
+    fn place_of(&self, run: &str) -> Result<Option<Place>> {
+        match self.find_run(run)? {
+            Some((_, place)) => Ok(Some(place)),
+            None => self.find_task(run),
+        }
     }
 
     /// Where the run with this id is, and the job that it is of.
@@ -249,8 +263,11 @@ fn lines(run: &StoredRun, log: Vec<LogLine>, channel: Channel) -> Vec<Line> {
         lines.push(Line {
             time: begun,
             message: format!(
-                "run {} of job {} begins, attempt {}",
-                run.run.id, run.run.job_name, run.run.attempt
+                "run {} of {} {} begins, attempt {}",
+                run.run.id,
+                run.task.as_ref().map_or("job", |_| "ML transform"),
+                run.run.job_name,
+                run.run.attempt
             ),
         });
     }

@@ -2,6 +2,7 @@
 
 mod fast;
 mod lifecycle;
+mod matching;
 mod properties;
 
 use std::collections::BTreeMap;

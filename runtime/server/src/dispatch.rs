@@ -337,7 +337,7 @@ impl Dispatch {
             return outcome;
         }
         let usage = self.identity.usage().of(catalog.tenant());
-        let reserved = usage.reserve(catalog, &wanted)?;
+        let reserved = usage.reserve((catalog, &context.jobs), &wanted)?;
         let outcome = glue::perform(context, operation, input);
         match &outcome {
             Ok(output) => reserved.keep(output.failures as u64),

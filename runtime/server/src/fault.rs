@@ -60,6 +60,8 @@ impl From<tenon_jobs::Error> for Fault {
             Error::TokenReused { .. } => "IdempotentParameterMismatchException",
             Error::TooManyRuns { .. } => "ConcurrentRunsExceededException",
             Error::LimitExceeded { .. } => "ResourceNumberLimitExceededException",
+            Error::NotReady { .. } => "MLTransformNotReadyException",
+            Error::TooManyTasks { .. } => "ConcurrentRunsExceededException",
             Error::Store(tenon_store::Error::TooLarge { .. }) => "InvalidInputException",
             _ => return Self::internal(&error.to_string()),
         };

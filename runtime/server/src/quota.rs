@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use serde_json::Value;
 use tenon_catalog::TenantCatalog;
+use tenon_jobs::TenantJobs;
 use tenon_store::Tenant;
 
 use crate::fault::Fault;
@@ -29,6 +30,7 @@ enum Counted {
     Tables,
     Functions,
     Connections,
+    MlTransforms,
     Partitions,
     PartitionsOf(TableName),
     VersionsOf(TableName),
@@ -61,6 +63,10 @@ impl Wanted {
             "CreateTable" => (1, vec![(quotas.tables, Some(Counted::Tables))]),
             "CreateUserDefinedFunction" => (1, vec![(quotas.functions, Some(Counted::Functions))]),
             "CreateConnection" => (1, vec![(quotas.connections, Some(Counted::Connections))]),
+            "CreateMLTransform" => {
+                let counted = Some(Counted::MlTransforms);
+                (1, vec![(quotas.ml_transforms, counted)])
+            }
             "CreatePartition" | "BatchCreatePartition" => (
                 input["PartitionInputList"].as_array().map_or(1, Vec::len),
                 vec![
@@ -121,14 +127,19 @@ impl Counted {
             Self::Tables => "tables",
             Self::Functions => "functions",
             Self::Connections => "connections",
+            Self::MlTransforms => "ML transforms",
             Self::Partitions => "partitions in all tables together",
             Self::PartitionsOf(_) => "partitions of a table",
             Self::VersionsOf(_) => "versions of a table",
         }
     }
 
-    /// How many there are, counted up to `limit`. `catalog` is the account's own.
-    fn count(&self, catalog: &TenantCatalog, limit: u64) -> Result<u64, Fault> {
+    /// How many there are, counted up to `limit`. `catalog` and `jobs` are the account's own.
+    fn count(
+        &self,
+        (catalog, jobs): (&TenantCatalog, &TenantJobs),
+        limit: u64,
+    ) -> Result<u64, Fault> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let in_catalog = |name: &TableName| match &name.nested {
             None => Ok(catalog.clone()),
@@ -139,6 +150,7 @@ impl Counted {
             Self::Tables => catalog.count_tables(limit)?,
             Self::Functions => catalog.count_functions(limit)?,
             Self::Connections => catalog.count_connections(limit)?,
+            Self::MlTransforms => jobs.count_transforms(limit)?,
             Self::Partitions => catalog.count_partitions(limit)?,
             Self::PartitionsOf(table) => {
                 in_catalog(table)?.count_partitions_of(&table.database, &table.table, limit)?
@@ -235,7 +247,7 @@ impl OfTenant {
     /// Adds what a request wants, if the quotas allow all of it.
     pub(crate) fn reserve<'a>(
         &'a self,
-        catalog: &TenantCatalog,
+        owned: (&TenantCatalog, &TenantJobs),
         wanted: &'a [Wanted],
     ) -> Result<Reserved<'a>, Fault> {
         let numbers = self.numbers.read().unwrap_or_else(PoisonError::into_inner);
@@ -266,7 +278,7 @@ impl OfTenant {
             // One more than the quota tells that there are too many.
             let count = wanted
                 .counted
-                .count(catalog, wanted.limit.saturating_add(1))?;
+                .count(owned, wanted.limit.saturating_add(1))?;
             let number = Number {
                 at_most: AtomicU64::new(count),
                 as_of: deletions,

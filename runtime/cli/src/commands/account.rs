@@ -55,6 +55,9 @@ enum Verb {
         /// Connections.
         #[arg(long, value_name = "N")]
         connections: Option<u32>,
+        /// ML transforms.
+        #[arg(long, value_name = "N")]
+        ml_transforms: Option<u32>,
         /// Partitions in all tables together.
         #[arg(long, value_name = "N")]
         partitions: Option<u32>,
@@ -89,6 +92,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
             tables,
             functions,
             connections,
+            ml_transforms,
             partitions,
             partitions_per_table,
             versions_per_table,
@@ -100,6 +104,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
                 tables: *tables,
                 functions: *functions,
                 connections: *connections,
+                ml_transforms: *ml_transforms,
                 partitions: *partitions,
                 partitions_per_table: *partitions_per_table,
                 versions_per_table: *versions_per_table,
@@ -166,6 +171,7 @@ fn record(account: &Account) -> Report {
         .field("tables", limit(quotas.tables))
         .field("functions", limit(quotas.functions))
         .field("connections", limit(quotas.connections))
+        .field("ml_transforms", limit(quotas.ml_transforms))
         .field("partitions", limit(quotas.partitions))
         .field("partitions_per_table", limit(quotas.partitions_per_table))
         .field("versions_per_table", limit(quotas.versions_per_table))

@@ -26,13 +26,14 @@ use tenon_engine::{
 use tenon_host::Host;
 use tenon_jobs::{
     Capacity, JobDefinition, Nodes, Outcome, Planner, Problem, Report, Reporter, RunRequest,
-    Runner, Running, Success,
+    Runner, Running, Success, TaskWork, is_given,
 };
 use tenon_server::Identity;
 use tenon_store::Tenant;
 
 use super::child;
 use super::data_root::{DataRoots, OneRoot};
+use super::ml_task;
 use super::run_worker::{self, Order, OrderedTable, Said, Word};
 use super::scratch::Scratch;
 use super::setup::{self, Resources};
@@ -141,7 +142,8 @@ impl Planner for ProcessRunner {
         let connections = definition.connection_names();
         let none = Nodes::new();
         let nodes = definition.nodes().unwrap_or(&none);
-        let job = located(&mut root, job, nodes, connections)?;
+        let parsed = parsed(job, nodes, None)?;
+        let job = located(&mut root, parsed, connections)?;
         let catalog = inner.catalog.tenant(tenant);
         for name in job.connection_names() {
             catalog
@@ -149,6 +151,7 @@ impl Planner for ProcessRunner {
                 .map_err(|error| format!("connection {name:?} of the job: {error}"))?;
         }
         let engine = inner.engine(tenant).map_err(|error| error.to_string())?;
+        let engine = engine.with_given(ml_task::standing(nodes));
         let for_new = definition.reads_what_is_new();
         engine
             .check(&job, for_new)
@@ -284,12 +287,14 @@ impl Inner {
                     metrics,
                     tables,
                     read,
+                    learned,
                 }) => {
                     let catalog = self.catalog.tenant(request.tenant);
                     outcome = Some(Outcome::Succeeded(Success {
                         metrics,
                         also: Some(also(catalog, tables, locations)),
                         bookmarks: read,
+                        learned,
                     }));
                 }
                 Some(Said::Failed(why)) => outcome = Some(Outcome::Failed(why)),
@@ -311,7 +316,8 @@ impl Inner {
         let account = self.account(request.tenant)?;
         let mut root = self.roots.one_of(&account);
         let connections = request.connections.clone();
-        let job = located(&mut root, &request.job, &request.nodes, connections)?;
+        let parsed = parsed(&request.job, &request.nodes, request.work.as_ref())?;
+        let job = located(&mut root, parsed, connections)?;
         let catalog = self.catalog.tenant(request.tenant);
         let mut tables = Tables {
             catalog: &catalog,
@@ -319,7 +325,7 @@ impl Inner {
             found: Vec::new(),
             locations: Locations::new(),
         };
-        tables.add_read(&job)?;
+        tables.add_read(&job, |id| !request.nodes.get(id).is_some_and(is_given))?;
         tables.add_written(&job)?;
         let (tables, locations) = (tables.found, tables.locations);
         let connections = self.connections(request.tenant, &catalog, &job)?;
@@ -340,7 +346,13 @@ impl Inner {
             bookmarks: request.bookmarks.clone(),
             memory_bytes: memory_bytes.min(self.limits.memory_bytes),
             spill_bytes: disk_bytes,
-            partitions: self.limits.cores.min(cores as usize).max(1),
+            partitions: match request.work {
+                // Rows of a file in their order.
+                Some(TaskWork::ReadLabels { .. }) => 1,
+                _ => self.limits.cores.min(cores as usize).max(1),
+            },
+            given: request.given.clone(),
+            work: request.work.clone(),
         };
         Ok((order, locations))
     }
@@ -453,15 +465,18 @@ impl Vault for AccountVault<'_> {
     }
 }
 
-/// The graph with paths below the one folder, and URLs where there are connections.
-fn located(
-    root: &mut OneRoot<'_>,
-    name: &str,
-    nodes: &Nodes,
-    connections: Vec<String>,
-) -> Result<Job, String> {
+/// The graph as it was given. One that does something else than write what its targets say has none.
+fn parsed(name: &str, nodes: &Nodes, work: Option<&TaskWork>) -> Result<Job, String> {
     let nodes = nodes.iter().map(|(id, node)| (id.clone(), node.clone()));
-    let mut job = Job::from_nodes(name, nodes).map_err(|error| error.to_string())?;
+    let job = match work {
+        None => Job::from_nodes(name, nodes),
+        Some(_) => Job::without_target(name, nodes),
+    };
+    job.map_err(|error| error.to_string())
+}
+
+/// The graph with paths below the one folder, and URLs where there are connections.
+fn located(root: &mut OneRoot<'_>, mut job: Job, connections: Vec<String>) -> Result<Job, String> {
     job.connections = connections;
     let connected: BTreeSet<String> = job
         .nodes
@@ -499,10 +514,10 @@ struct Tables<'a, 'r> {
 }
 
 impl Tables<'_, '_> {
-    /// Those that are read, with their partitions.
-    fn add_read(&mut self, job: &Job) -> Result<(), String> {
+    /// Those that are read, with their partitions. Nodes that are not `is_read` stand for something else.
+    fn add_read(&mut self, job: &Job, is_read: impl Fn(&str) -> bool) -> Result<(), String> {
         let mut seen = BTreeSet::new();
-        for (id, node) in &job.nodes {
+        for (id, node) in job.nodes.iter().filter(|(id, _)| is_read(id)) {
             let (Node::CatalogSource(source) | Node::S3CatalogSource(source)) = node else {
                 continue;
             };

@@ -19,6 +19,7 @@ pub(crate) mod job_definition;
 pub(crate) mod job_file;
 pub(crate) mod job_runner;
 pub(crate) mod key;
+pub(crate) mod ml_task;
 pub(crate) mod prices;
 pub(crate) mod rows;
 pub(crate) mod run;

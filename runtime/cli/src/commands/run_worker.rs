@@ -31,12 +31,14 @@ use tenon_engine::{
     RunReport,
 };
 use tenon_jobs::{
-    LogLine, NodeBookmark, NodeMetrics, PluginMetrics, Problem, RunMetrics, SeenFile,
+    Given, Learned, LogLine, NodeBookmark, NodeMetrics, PluginMetrics, Problem, RunMetrics,
+    SeenFile, TaskWork,
 };
 use tenon_store::{Clock, SledStore, StoreConfig, SystemClock, Tenant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::child;
+use super::ml_task;
 use super::setup::{self, Resources};
 use super::wall::Wall;
 use crate::error::{Explain, Failure};
@@ -88,6 +90,10 @@ pub(crate) struct Order {
     pub(crate) spill_bytes: u64,
     /// Partitions that are worked on at once.
     pub(crate) partitions: usize,
+    /// Rows that stand for nodes.
+    pub(crate) given: BTreeMap<String, Given>,
+    /// What is done instead of writing what targets say.
+    pub(crate) work: Option<TaskWork>,
 }
 
 /// A table with locations below the root.
@@ -116,6 +122,8 @@ pub(crate) enum Said {
         tables: Vec<PublishedTable>,
         /// What was read, of a run that reads only what is new.
         read: Bookmarks,
+        /// What a task run found out.
+        learned: Option<Box<Learned>>,
     },
     /// What plugins said since the last time.
     Log(Vec<LogLine>),
@@ -182,19 +190,20 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
         .build()?;
     fill(&catalog, &order.tables)?;
     let place = Place::rooted(&root)?.with_reach(reach(&order)?);
-    let engine = Engine::new(config, host, registry, Some(catalog.clone()), place)
-        .with_connections(order.connections.clone());
+    let engine = Engine::new(config, host, registry, Some(catalog.clone()), place.clone())
+        .with_connections(order.connections.clone())
+        .with_given(ml_task::rows(&order.given)?);
     let words = listen();
     say(&Said::Started)?;
     let (progress, publication) = Progress::gated();
     let heard = Cell::new(0);
     let running = Running {
-        engine: &engine,
+        engine,
         order: &order,
         progress: &progress,
         heard: &heard,
     };
-    let said = runtime.block_on(running.see_through(publication, words));
+    let said = runtime.block_on(running.see_through(&place, publication, words));
     runtime.shutdown_timeout(CLEAN_UP);
     tell_log(&progress, &heard)?;
     say(&said)
@@ -237,7 +246,7 @@ fn reach(order: &Order) -> Result<Reach, Failure> {
 
 /// A run that is under way.
 struct Running<'a> {
-    engine: &'a Engine,
+    engine: Engine,
     order: &'a Order,
     progress: &'a Progress,
     /// Lines of plugins that were told.
@@ -247,39 +256,58 @@ struct Running<'a> {
 impl Running<'_> {
     /// Runs the job while telling how far it is and doing what the server says.
     async fn see_through(
-        &self,
+        self,
+        place: &Place,
         publication: Publication,
         mut words: UnboundedReceiver<Word>,
     ) -> Said {
         let Publication { mut ready, go } = publication;
         let (mut go, mut is_ready) = (Some(go), false);
-        let mut work = std::pin::pin!(self.work());
+        let (progress, heard) = (self.progress, self.heard);
+        let mut work = std::pin::pin!(self.work(place));
         let mut tick = tokio::time::interval(TELL_EVERY);
         loop {
             tokio::select! {
-                outcome = &mut work => return match outcome {
-                    Ok(report) => succeeded(&report),
-                    Err(error) => Said::Failed(Problem::new(error.to_string(), error.remedy())),
-                },
+                said = &mut work => return said,
                 _ = &mut ready, if !is_ready => {
                     is_ready = true;
                     let _ = say(&Said::Ready);
                 }
                 word = words.recv() => match word {
                     Some(Word::Publish) => drop(go.take().map(|go| go.send(()))),
-                    Some(Word::Cancel) if !self.progress.is_publishing() => return Said::Cancelled,
+                    Some(Word::Cancel) if !progress.is_publishing() => return Said::Cancelled,
                     // When the server is gone the thread that listens ends the process.
                     Some(Word::Cancel) | None => {}
                 },
                 _ = tick.tick() => {
-                    let _ = say(&Said::Progress(so_far(self.progress)));
-                    let _ = tell_log(self.progress, self.heard);
+                    let _ = say(&Said::Progress(so_far(progress)));
+                    let _ = tell_log(progress, heard);
                 }
             }
         }
     }
 
-    async fn work(&self) -> tenon_engine::Result<RunReport> {
+    /// Does what is ordered, and says what came of it.
+    async fn work(self, place: &Place) -> Said {
+        if let Some(work) = &self.order.work {
+            let learned = ml_task::learn(self.engine, &self.order.job, work, place, self.progress);
+            return match learned.await {
+                Ok(learned) => Said::Succeeded {
+                    metrics: so_far(self.progress),
+                    tables: Vec::new(),
+                    read: Bookmarks::new(),
+                    learned: Some(Box::new(learned)),
+                },
+                Err(problem) => Said::Failed(problem),
+            };
+        }
+        match self.write().await {
+            Ok(report) => succeeded(&report),
+            Err(error) => Said::Failed(Problem::new(error.to_string(), error.remedy())),
+        }
+    }
+
+    async fn write(&self) -> tenon_engine::Result<RunReport> {
         let (job, output) = (&self.order.job, &self.order.output);
         let Some(bookmarks) = self.order.bookmarks.clone() else {
             return self.engine.run(job, output, self.progress).await;
@@ -330,6 +358,7 @@ fn succeeded(report: &RunReport) -> Said {
             .filter_map(|target| target.published.clone())
             .collect(),
         read: read(report),
+        learned: None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, collect};
@@ -127,6 +127,9 @@ impl Engine {
         inputs: &[Outputs],
         planned: &mut Planned,
     ) -> Result<Vec<LogicalPlan>> {
+        if let Some(rows) = self.given.get(id) {
+            return Ok(vec![scan(id, Some(&table_of(id, rows)?))?]);
+        }
         let results: Outputs = inputs
             .iter()
             .filter_map(|outputs| outputs.first().cloned())
@@ -245,6 +248,12 @@ impl Engine {
         planned.plugins.insert(id.to_owned(), report);
         dynamic(id, node, inputs, &guest).await
     }
+}
+
+/// Rows in memory as a table.
+fn table_of(id: &str, rows: &RecordBatch) -> Result<Arc<dyn TableProvider>> {
+    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]);
+    Ok(Arc::new(table.map_err(|e| Error::of_datafusion(id, &e))?))
 }
 
 fn merged(node: &Merge, (first, second): (LogicalPlan, LogicalPlan)) -> Result<LogicalPlan> {

@@ -192,6 +192,7 @@ fn a_run_goes_from_the_queue_to_its_success() {
             Ok(transaction.put(Tree::Object, also_place.clone(), 1, b"table".to_vec()))
         })),
         bookmarks: bookmarks("node-1", "in.csv"),
+        learned: None,
     })));
     jobs.get_bookmark("j", None).unwrap_err();
     scheduler.tick().unwrap();

@@ -298,6 +298,7 @@ fn every_quota_is_of_what_it_says() {
     fixture.quotas(Quotas {
         functions: Some(1),
         connections: Some(1),
+        ml_transforms: Some(1),
         partitions: Some(5),
         partitions_per_table: Some(3),
         versions_per_table: Some(2),
@@ -308,6 +309,24 @@ fn every_quota_is_of_what_it_says() {
         let input = json!({"DatabaseName": "a", "TableName": table, "PartitionInputList": list});
         fixture.call("BatchCreatePartition", input)
     };
+    let transform = |name: &str| {
+        let tables = json!([{"DatabaseName": "a", "TableName": "v"}]);
+        json!({"Name": name, "Role": "r", "InputRecordTables": tables, "Parameters": {"TransformType": "FIND_MATCHES"}})
+    };
+    let made = fixture.call("CreateMLTransform", transform("m")).unwrap();
+    let second = fixture
+        .call("CreateMLTransform", transform("n"))
+        .unwrap_err();
+    assert_eq!(
+        (second.name, second.message.as_str()),
+        (
+            limited,
+            "the quota is 1 ML transforms: there are 1, and 1 more are asked for"
+        )
+    );
+    let id = json!({"TransformId": made["TransformId"]});
+    fixture.call("DeleteMLTransform", id).unwrap();
+    fixture.call("CreateMLTransform", transform("n")).unwrap();
     create("t", &["1", "2"]).unwrap();
     // None of them was created, so none counts.
     let again = create("t", &["1", "2"]).unwrap_err();
@@ -386,7 +405,11 @@ fn creations_of_an_account_do_not_wait_for_each_other() {
     let tenant = tenon_store::Tenant::new(1);
     let usage = fixture.dispatch.identity.usage().of(tenant);
     let wanted = Wanted::of("CreateDatabase", &database("slow"), &quotas);
-    let slow = usage.reserve(&fixture.dispatch.catalog.tenant(tenant), &wanted);
+    let owned = (
+        &fixture.dispatch.catalog.tenant(tenant),
+        &fixture.dispatch.jobs.tenant(tenant),
+    );
+    let slow = usage.reserve(owned, &wanted);
     for name in 0..8 {
         let name = format!("d{name}");
         fixture.call("CreateDatabase", database(&name)).unwrap();

@@ -13,6 +13,8 @@ mod index;
 mod job;
 mod job_bookmark;
 mod job_run;
+mod ml_task;
+mod ml_transform;
 mod partition;
 mod policy;
 mod settings;
@@ -97,11 +99,13 @@ operations! {
     "BatchGetPartition" => partition::batch_get,
     "BatchStopJobRun" => job_run::batch_stop,
     "BatchUpdatePartition" => partition::batch_update,
+    "CancelMLTaskRun" => ml_task::cancel,
     "CreateCatalog" => catalog::create,
     "CreateColumnStatisticsTaskSettings" => statistics_task::create_settings,
     "CreateConnection" => connection::create,
     "CreateDatabase" => database::create,
     "CreateJob" => job::create,
+    "CreateMLTransform" => ml_transform::create,
     "CreatePartition" => partition::create,
     "CreatePartitionIndex" => index::create,
     "CreateSecurityConfiguration" => settings::create_security,
@@ -114,6 +118,7 @@ operations! {
     "DeleteConnection" => connection::delete,
     "DeleteDatabase" => database::delete,
     "DeleteJob" => job::delete,
+    "DeleteMLTransform" => ml_transform::delete,
     "DeletePartition" => partition::delete,
     "DeletePartitionIndex" => index::delete,
     "DeleteResourcePolicy" => policy::delete,
@@ -139,6 +144,10 @@ operations! {
     "GetJobRun" => job_run::get,
     "GetJobRuns" => job_run::list,
     "GetJobs" => job::get_all,
+    "GetMLTaskRun" => ml_task::get,
+    "GetMLTaskRuns" => ml_task::list,
+    "GetMLTransform" => ml_transform::get,
+    "GetMLTransforms" => ml_transform::get_all,
     "GetPartition" => partition::get,
     "GetPartitionIndexes" => index::list,
     "GetPartitions" => partition::list,
@@ -158,13 +167,18 @@ operations! {
     "GetUserDefinedFunctions" => function::list,
     "ListColumnStatisticsTaskRuns" => statistics_task::list,
     "ListJobs" => job::list,
+    "ListMLTransforms" => ml_transform::list,
     "PutDataCatalogEncryptionSettings" => settings::put_encryption,
     "PutResourcePolicy" => policy::put,
     "ResetJobBookmark" => job_bookmark::reset,
     "SearchTables" => table::search,
     "StartColumnStatisticsTaskRun" => statistics_task::start,
     "StartColumnStatisticsTaskRunSchedule" => statistics_task::start_schedule,
+    "StartExportLabelsTaskRun" => ml_task::export_labels,
+    "StartImportLabelsTaskRun" => ml_task::import_labels,
     "StartJobRun" => job_run::start,
+    "StartMLEvaluationTaskRun" => ml_task::evaluate,
+    "StartMLLabelingSetGenerationTaskRun" => ml_task::generate,
     "StopColumnStatisticsTaskRun" => statistics_task::stop,
     "StopColumnStatisticsTaskRunSchedule" => statistics_task::stop_schedule,
     "TagResource" => tag::add,
@@ -177,6 +191,7 @@ operations! {
     "UpdateConnection" => connection::update,
     "UpdateDatabase" => database::update,
     "UpdateJob" => job::update,
+    "UpdateMLTransform" => ml_transform::update,
     "UpdatePartition" => partition::update,
     "UpdateTable" => table::update,
     "UpdateUserDefinedFunction" => function::update,

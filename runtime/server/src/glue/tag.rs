@@ -7,6 +7,7 @@
 //!                                :userDefinedFunction/...     as tables
 //!                                :connection/<name>
 //!                                :job/<name>
+//!                                :mlTransform/<id>
 //! ```
 //!
 //! Another account's resource is as absent as one that never was.
@@ -32,6 +33,14 @@ pub(super) fn add(
         })?;
         return Ok(TagResourceResponse {});
     }
+    if let Some(transform) = transform(context, &input.resource_arn) {
+        check_tags(&input.tags_to_add)?;
+        context.jobs.change_transform_tags(transform, |tags| {
+            tags.extend(input.tags_to_add.clone());
+            check_tags(tags).map_err(|error| error.to_string())
+        })?;
+        return Ok(TagResourceResponse {});
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.add_tags(resource, &input.tags_to_add)?;
     Ok(TagResourceResponse {})
@@ -48,6 +57,13 @@ pub(super) fn remove(
         })?;
         return Ok(UntagResourceResponse {});
     }
+    if let Some(transform) = transform(context, &input.resource_arn) {
+        context.jobs.change_transform_tags(transform, |tags| {
+            tags.retain(|key, _| !input.tags_to_remove.contains(key));
+            Ok(())
+        })?;
+        return Ok(UntagResourceResponse {});
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     catalog.remove_tags(resource, &input.tags_to_remove)?;
     Ok(UntagResourceResponse {})
@@ -59,6 +75,11 @@ pub(super) fn get(context: &Context, input: GetTagsRequest) -> Result<GetTagsRes
             tags: Some(context.jobs.job_tags(job)?),
         });
     }
+    if let Some(transform) = transform(context, &input.resource_arn) {
+        return Ok(GetTagsResponse {
+            tags: Some(context.jobs.transform_tags(transform)?),
+        });
+    }
     let (catalog, resource) = locate(context, &input.resource_arn)?;
     Ok(GetTagsResponse {
         tags: Some(catalog.tags(resource)?),
@@ -68,6 +89,11 @@ pub(super) fn get(context: &Context, input: GetTagsRequest) -> Result<GetTagsRes
 /// The job that an ARN names. Jobs lie in no catalog.
 fn job<'a>(context: &Context, arn: &'a str) -> Option<&'a str> {
     own_part(context, arn)?.strip_prefix("job/")
+}
+
+/// The ML transform that an ARN names, by its id.
+fn transform<'a>(context: &Context, arn: &'a str) -> Option<&'a str> {
+    own_part(context, arn)?.strip_prefix("mlTransform/")
 }
 
 /// The resource an ARN names and the catalog it lies in. Whether it exists is for the catalog to say.

@@ -52,6 +52,9 @@ pub struct Quotas {
     /// Connections; as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
+    /// ML transforms; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_transforms: Option<u32>,
     /// Partitions in all tables together; as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<u32>,

@@ -52,6 +52,9 @@ pub(crate) struct Quotas {
     /// Connections; as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     connections: Option<u32>,
+    /// ML transforms; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ml_transforms: Option<u32>,
     /// Partitions in all tables together; as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     partitions: Option<u32>,
@@ -112,6 +115,7 @@ impl From<identity::Quotas> for Quotas {
             tables: quotas.tables,
             functions: quotas.functions,
             connections: quotas.connections,
+            ml_transforms: quotas.ml_transforms,
             partitions: quotas.partitions,
             partitions_per_table: quotas.partitions_per_table,
             versions_per_table: quotas.versions_per_table,
@@ -128,6 +132,7 @@ impl From<Quotas> for identity::Quotas {
             tables: quotas.tables,
             functions: quotas.functions,
             connections: quotas.connections,
+            ml_transforms: quotas.ml_transforms,
             partitions: quotas.partitions,
             partitions_per_table: quotas.partitions_per_table,
             versions_per_table: quotas.versions_per_table,

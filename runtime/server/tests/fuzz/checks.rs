@@ -24,6 +24,7 @@ const EXCEPTIONS: &[&str] = &[
     "IdempotentParameterMismatchException",
     "InvalidInputException",
     "InvalidStateException",
+    "MLTransformNotReadyException",
     "OperationTimeoutException",
     "ResourceNotReadyException",
     "ResourceNumberLimitExceededException",

@@ -189,7 +189,10 @@ fn the_canary_sings_for_its_owner(snapshot: &[(String, Answer)]) {
         }
         found
     };
-    let (all, sung) = (snapshot.len(), snapshot.iter().filter(found).count());
+    // Ids of transforms are made by the service: nobody here knows one.
+    let named = snapshot.iter();
+    let named = named.filter(|(request, _)| !request.contains("\"TransformId\""));
+    let (all, sung) = (named.clone().count(), named.filter(found).count());
     assert!(
         sung * 3 >= all * 2,
         "only {sung} of {all} reads of A find something"
@@ -260,7 +263,13 @@ fn foreign_is_absent(b: &Client, inputs: &Inputs, own: &Names, foreign: &Names, 
                     .with_text(NOBODY, A);
                 let request = format!("{operation} {asked}");
                 assert!(answer.status < 500, "{request}: {}", answer.shown());
-                assert_eq!(answer, expected, "{request}");
+                // Names of transforms are free for everyone; what is made gets an id that no other has.
+                let is_made = operation == "CreateMLTransform" && answer.status == 200;
+                if is_made {
+                    assert_eq!(expected.status, 200, "{request}: {}", expected.shown());
+                } else {
+                    assert_eq!(answer, expected, "{request}");
+                }
                 compared += 1;
             }
         }

@@ -24,6 +24,13 @@ answers! {
         unprocessed_keys: Option<Vec<catalog::PartitionValueList>>,
     }
 
+    /// What `CancelMLTaskRun` answers.
+    CancelMLTaskRunResponse {
+        transform_id: Option<String>,
+        task_run_id: Option<String>,
+        status: Option<String>,
+    }
+
     /// What `CreateCatalog` answers.
     CreateCatalogResponse {}
 
@@ -41,6 +48,11 @@ answers! {
     /// What `CreateJob` answers.
     CreateJobResponse {
         name: Option<String>,
+    }
+
+    /// What `CreateMLTransform` answers.
+    CreateMLTransformResponse {
+        transform_id: Option<String>,
     }
 
     /// What `CreatePartitionIndex` answers.
@@ -82,6 +94,11 @@ answers! {
     /// What `DeleteJob` answers.
     DeleteJobResponse {
         job_name: Option<String>,
+    }
+
+    /// What `DeleteMLTransform` answers.
+    DeleteMLTransformResponse {
+        transform_id: Option<String>,
     }
 
     /// What `DeletePartitionIndex` answers.
@@ -188,6 +205,55 @@ answers! {
     /// What `GetJobs` answers.
     GetJobsResponse {
         jobs: Option<Vec<jobs::Job>>,
+        next_token: Option<String>,
+    }
+
+    /// What `GetMLTaskRun` answers.
+    GetMLTaskRunResponse {
+        transform_id: Option<String>,
+        task_run_id: Option<String>,
+        status: Option<String>,
+        log_group_name: Option<String>,
+        properties: Option<TaskRunProperties>,
+        error_string: Option<String>,
+        started_on: Option<catalog::Timestamp>,
+        last_modified_on: Option<catalog::Timestamp>,
+        completed_on: Option<catalog::Timestamp>,
+        execution_time: Option<i32>,
+    }
+
+    /// What `GetMLTaskRuns` answers.
+    GetMLTaskRunsResponse {
+        task_runs: Option<Vec<TaskRun>>,
+        next_token: Option<String>,
+    }
+
+    /// What `GetMLTransform` answers.
+    GetMLTransformResponse {
+        transform_id: Option<String>,
+        name: Option<String>,
+        description: Option<String>,
+        status: Option<String>,
+        created_on: Option<catalog::Timestamp>,
+        last_modified_on: Option<catalog::Timestamp>,
+        input_record_tables: Option<Vec<jobs::InputTable>>,
+        parameters: Option<jobs::TransformParameters>,
+        evaluation_metrics: Option<jobs::EvaluationMetrics>,
+        label_count: Option<i32>,
+        schema: Option<Vec<jobs::SchemaColumn>>,
+        role: Option<String>,
+        glue_version: Option<String>,
+        max_capacity: Option<f64>,
+        worker_type: Option<String>,
+        number_of_workers: Option<i32>,
+        timeout: Option<i32>,
+        max_retries: Option<i32>,
+        transform_encryption: Option<Value>,
+    }
+
+    /// What `GetMLTransforms` answers.
+    GetMLTransformsResponse {
+        transforms: Option<Vec<MLTransform>>,
         next_token: Option<String>,
     }
 
@@ -311,6 +377,12 @@ answers! {
         next_token: Option<String>,
     }
 
+    /// What `ListMLTransforms` answers.
+    ListMLTransformsResponse {
+        transform_ids: Option<Vec<String>>,
+        next_token: Option<String>,
+    }
+
     /// What `PutDataCatalogEncryptionSettings` answers.
     PutDataCatalogEncryptionSettingsResponse {}
 
@@ -338,9 +410,29 @@ answers! {
     /// What `StartColumnStatisticsTaskRunSchedule` answers.
     StartColumnStatisticsTaskRunScheduleResponse {}
 
+    /// What `StartExportLabelsTaskRun` answers.
+    StartExportLabelsTaskRunResponse {
+        task_run_id: Option<String>,
+    }
+
+    /// What `StartImportLabelsTaskRun` answers.
+    StartImportLabelsTaskRunResponse {
+        task_run_id: Option<String>,
+    }
+
     /// What `StartJobRun` answers.
     StartJobRunResponse {
         job_run_id: Option<String>,
+    }
+
+    /// What `StartMLEvaluationTaskRun` answers.
+    StartMLEvaluationTaskRunResponse {
+        task_run_id: Option<String>,
+    }
+
+    /// What `StartMLLabelingSetGenerationTaskRun` answers.
+    StartMLLabelingSetGenerationTaskRunResponse {
+        task_run_id: Option<String>,
     }
 
     /// What `StopColumnStatisticsTaskRun` answers.
@@ -373,6 +465,11 @@ answers! {
     /// What `UpdateJob` answers.
     UpdateJobResponse {
         job_name: Option<String>,
+    }
+
+    /// What `UpdateMLTransform` answers.
+    UpdateMLTransformResponse {
+        transform_id: Option<String>,
     }
 
     /// What `UpdatePartition` answers.
@@ -576,6 +673,18 @@ parts_of_answers! {
         error_message: Option<String>,
     }
 
+    /// Part of `TaskRunProperties`.
+    ExportLabelsTaskRunProperties {
+        output_s3_path: Option<String>,
+    }
+
+    /// Part of `TaskRunProperties`.
+    FindMatchesTaskRunProperties {
+        job_id: Option<String>,
+        job_name: Option<String>,
+        job_run_id: Option<String>,
+    }
+
     /// Part of `GetResourcePoliciesResponse`.
     GluePolicy {
         policy_in_json: Option<String>,
@@ -598,6 +707,40 @@ parts_of_answers! {
         last_partition_id: Option<i32>,
         sort_orders: Option<Vec<parts::IcebergSortOrder>>,
         default_sort_order_id: Option<i32>,
+    }
+
+    /// Part of `TaskRunProperties`.
+    ImportLabelsTaskRunProperties {
+        input_s3_path: Option<String>,
+        replace: Option<bool>,
+    }
+
+    /// Part of `TaskRunProperties`.
+    LabelingSetGenerationTaskRunProperties {
+        output_s3_path: Option<String>,
+    }
+
+    /// Part of `GetMLTransformsResponse`.
+    MLTransform {
+        transform_id: Option<String>,
+        name: Option<String>,
+        description: Option<String>,
+        status: Option<String>,
+        created_on: Option<catalog::Timestamp>,
+        last_modified_on: Option<catalog::Timestamp>,
+        input_record_tables: Option<Vec<jobs::InputTable>>,
+        parameters: Option<jobs::TransformParameters>,
+        evaluation_metrics: Option<jobs::EvaluationMetrics>,
+        label_count: Option<i32>,
+        schema: Option<Vec<jobs::SchemaColumn>>,
+        role: Option<String>,
+        glue_version: Option<String>,
+        max_capacity: Option<f64>,
+        worker_type: Option<String>,
+        number_of_workers: Option<i32>,
+        timeout: Option<i32>,
+        max_retries: Option<i32>,
+        transform_encryption: Option<Value>,
     }
 
     /// Part of `BatchGetPartitionResponse`, `GetPartitionResponse` and others.
@@ -716,6 +859,29 @@ parts_of_answers! {
         table_name: Option<String>,
         version_id: Option<String>,
         error_detail: Option<ErrorDetail>,
+    }
+
+    /// Part of `GetMLTaskRunsResponse`.
+    TaskRun {
+        transform_id: Option<String>,
+        task_run_id: Option<String>,
+        status: Option<String>,
+        log_group_name: Option<String>,
+        properties: Option<TaskRunProperties>,
+        error_string: Option<String>,
+        started_on: Option<catalog::Timestamp>,
+        last_modified_on: Option<catalog::Timestamp>,
+        completed_on: Option<catalog::Timestamp>,
+        execution_time: Option<i32>,
+    }
+
+    /// Part of `GetMLTaskRunResponse` and `TaskRun`.
+    TaskRunProperties {
+        task_type: Option<String>,
+        import_labels_task_run_properties: Option<ImportLabelsTaskRunProperties>,
+        export_labels_task_run_properties: Option<ExportLabelsTaskRunProperties>,
+        labeling_set_generation_task_run_properties: Option<LabelingSetGenerationTaskRunProperties>,
+        find_matches_task_run_properties: Option<FindMatchesTaskRunProperties>,
     }
 
     /// Part of `GetUnfilteredPartitionsMetadataResponse`.

@@ -46,12 +46,16 @@ pub(super) const CATALOG: &[&str] = &[
 
 /// Structures that the room of jobs has, each with its name there.
 pub(super) const JOBS: &[(&str, &str)] = &[
+    ("EvaluationMetrics", "EvaluationMetrics"),
     ("ExecutionProperty", "ExecutionProperty"),
+    ("GlueTable", "InputTable"),
     ("Job", "Job"),
     ("JobBookmarkEntry", "BookmarkEntry"),
     ("JobCommand", "JobCommand"),
     ("JobRun", "JobRun"),
     ("JobUpdate", "JobDefinition"),
+    ("SchemaColumn", "SchemaColumn"),
+    ("TransformParameters", "TransformParameters"),
 ];
 
 /// Structures that are kept and shown as they came.
@@ -63,6 +67,7 @@ const UNREAD: &[&str] = &[
     "ConnectionsList",
     "NotificationProperty",
     "SourceControlDetails",
+    "TransformEncryption",
     "ViewDefinition",
 ];
 

@@ -92,6 +92,12 @@ requests! {
         partition_input: catalog::PartitionInput,
     }
 
+    /// What `CancelMLTaskRun` is asked.
+    CancelMLTaskRunRequest {
+        transform_id: String,
+        task_run_id: String,
+    }
+
     /// Part of `CreateCatalogRequest` and `UpdateCatalogRequest`.
     CatalogInput {
         description: Option<String>,
@@ -182,6 +188,23 @@ requests! {
         execution_class: Option<String>,
         source_control_details: Option<Value>,
         maintenance_window: Option<String>,
+    }
+
+    /// What `CreateMLTransform` is asked.
+    CreateMLTransformRequest {
+        name: String,
+        description: Option<String>,
+        input_record_tables: Vec<jobs::InputTable>,
+        parameters: jobs::TransformParameters,
+        role: String,
+        glue_version: Option<String>,
+        max_capacity: Option<f64>,
+        worker_type: Option<String>,
+        number_of_workers: Option<i32>,
+        timeout: Option<i32>,
+        max_retries: Option<i32>,
+        tags: Option<BTreeMap<String, String>>,
+        transform_encryption: Option<Value>,
     }
 
     /// What `CreatePartitionIndex` is asked.
@@ -275,6 +298,11 @@ requests! {
     /// What `DeleteJob` is asked.
     DeleteJobRequest {
         job_name: String,
+    }
+
+    /// What `DeleteMLTransform` is asked.
+    DeleteMLTransformRequest {
+        transform_id: String,
     }
 
     /// What `DeletePartitionIndex` is asked.
@@ -468,6 +496,34 @@ requests! {
     GetJobsRequest {
         next_token: Option<String>,
         max_results: Option<i32>,
+    }
+
+    /// What `GetMLTaskRun` is asked.
+    GetMLTaskRunRequest {
+        transform_id: String,
+        task_run_id: String,
+    }
+
+    /// What `GetMLTaskRuns` is asked.
+    GetMLTaskRunsRequest {
+        transform_id: String,
+        next_token: Option<String>,
+        max_results: Option<i32>,
+        filter: Option<TaskRunFilterCriteria>,
+        sort: Option<TaskRunSortCriteria>,
+    }
+
+    /// What `GetMLTransform` is asked.
+    GetMLTransformRequest {
+        transform_id: String,
+    }
+
+    /// What `GetMLTransforms` is asked.
+    GetMLTransformsRequest {
+        next_token: Option<String>,
+        max_results: Option<i32>,
+        filter: Option<TransformFilterCriteria>,
+        sort: Option<TransformSortCriteria>,
     }
 
     /// What `GetPartitionIndexes` is asked.
@@ -680,6 +736,15 @@ requests! {
         tags: Option<BTreeMap<String, String>>,
     }
 
+    /// What `ListMLTransforms` is asked.
+    ListMLTransformsRequest {
+        next_token: Option<String>,
+        max_results: Option<i32>,
+        filter: Option<TransformFilterCriteria>,
+        sort: Option<TransformSortCriteria>,
+        tags: Option<BTreeMap<String, String>>,
+    }
+
     /// Part of `CreateTableRequest`.
     OpenTableFormatInput {
         iceberg_input: Option<IcebergInput>,
@@ -772,6 +837,19 @@ requests! {
         catalog_id: Option<String>,
     }
 
+    /// What `StartExportLabelsTaskRun` is asked.
+    StartExportLabelsTaskRunRequest {
+        transform_id: String,
+        output_s3_path: String,
+    }
+
+    /// What `StartImportLabelsTaskRun` is asked.
+    StartImportLabelsTaskRunRequest {
+        transform_id: String,
+        input_s3_path: String,
+        replace_all_labels: Option<bool>,
+    }
+
     /// What `StartJobRun` is asked.
     StartJobRunRequest {
         job_name: String,
@@ -787,6 +865,17 @@ requests! {
         number_of_workers: Option<i32>,
         execution_class: Option<String>,
         execution_role_session_policy: Option<String>,
+    }
+
+    /// What `StartMLEvaluationTaskRun` is asked.
+    StartMLEvaluationTaskRunRequest {
+        transform_id: String,
+    }
+
+    /// What `StartMLLabelingSetGenerationTaskRun` is asked.
+    StartMLLabelingSetGenerationTaskRunRequest {
+        transform_id: String,
+        output_s3_path: String,
     }
 
     /// What `StopColumnStatisticsTaskRun` is asked.
@@ -817,6 +906,20 @@ requests! {
         tags_to_add: BTreeMap<String, String>,
     }
 
+    /// Part of `GetMLTaskRunsRequest`.
+    TaskRunFilterCriteria {
+        task_run_type: Option<String>,
+        status: Option<String>,
+        started_before: Option<catalog::Timestamp>,
+        started_after: Option<catalog::Timestamp>,
+    }
+
+    /// Part of `GetMLTaskRunsRequest`.
+    TaskRunSortCriteria {
+        column: String,
+        sort_direction: String,
+    }
+
     /// Part of `TestConnectionRequest`.
     TestConnectionInput {
         connection_type: String,
@@ -829,6 +932,25 @@ requests! {
         connection_name: Option<String>,
         catalog_id: Option<String>,
         test_connection_input: Option<TestConnectionInput>,
+    }
+
+    /// Part of `GetMLTransformsRequest` and `ListMLTransformsRequest`.
+    TransformFilterCriteria {
+        name: Option<String>,
+        transform_type: Option<String>,
+        status: Option<String>,
+        glue_version: Option<String>,
+        created_before: Option<catalog::Timestamp>,
+        created_after: Option<catalog::Timestamp>,
+        last_modified_before: Option<catalog::Timestamp>,
+        last_modified_after: Option<catalog::Timestamp>,
+        schema: Option<Vec<jobs::SchemaColumn>>,
+    }
+
+    /// Part of `GetMLTransformsRequest` and `ListMLTransformsRequest`.
+    TransformSortCriteria {
+        column: String,
+        sort_direction: String,
     }
 
     /// What `UntagResource` is asked.
@@ -901,6 +1023,21 @@ requests! {
     UpdateJobRequest {
         job_name: String,
         job_update: jobs::JobDefinition,
+    }
+
+    /// What `UpdateMLTransform` is asked.
+    UpdateMLTransformRequest {
+        transform_id: String,
+        name: Option<String>,
+        description: Option<String>,
+        parameters: Option<jobs::TransformParameters>,
+        role: Option<String>,
+        glue_version: Option<String>,
+        max_capacity: Option<f64>,
+        worker_type: Option<String>,
+        number_of_workers: Option<i32>,
+        timeout: Option<i32>,
+        max_retries: Option<i32>,
     }
 
     /// Part of `UpdateTableRequest`.

@@ -97,13 +97,19 @@ fn the_catalogs_types_lose_no_member_of_the_model() {
 #[test]
 fn what_is_said_about_a_job_is_kept() {
     let model = serde_json::from_str::<Value>(REQUESTS).unwrap();
-    let round_trips: [(&str, RoundTrip); 3] = [
+    let round_trips: [(&str, RoundTrip); 6] = [
         (
             "ExecutionProperty",
             round_trip::<tenon_jobs::ExecutionProperty>,
         ),
         ("JobCommand", round_trip::<tenon_jobs::JobCommand>),
         ("JobUpdate", round_trip::<tenon_jobs::JobDefinition>),
+        ("GlueTable", round_trip::<tenon_jobs::InputTable>),
+        ("SchemaColumn", round_trip::<tenon_jobs::SchemaColumn>),
+        (
+            "TransformParameters",
+            round_trip::<tenon_jobs::TransformParameters>,
+        ),
     ];
     for (name, round_trip) in round_trips {
         let sample = sample(&model, name);
