@@ -146,7 +146,7 @@ impl ExecutionPlan for InOrderExec {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
-    use datafusion::arrow::datatypes::Int64Type;
+    use datafusion::arrow::datatypes::{Int64Type, UInt64Type};
     use datafusion::datasource::MemTable;
     use datafusion::prelude::SessionContext;
 
@@ -163,12 +163,14 @@ mod tests {
         let context = SessionContext::new();
         let ordered = InOrderProvider::new(Arc::new(table));
         context.register_table("t", Arc::new(ordered)).unwrap();
-        let query = "select n, row_number() over () - 1 as place from t";
+        let query = "select n, row_number() over () as place from t";
         let rows = context.sql(query).await.unwrap().collect().await.unwrap();
         for batch in rows {
-            let n = batch.column(0).as_primitive::<Int64Type>();
-            let place = datafusion::arrow::compute::cast(batch.column(1), n.data_type()).unwrap();
-            assert_eq!(n, place.as_primitive::<Int64Type>());
+            let numbers = batch.column(0).as_primitive::<Int64Type>().values();
+            let places = batch.column(1).as_primitive::<UInt64Type>().values();
+            for (number, place) in numbers.iter().zip(places) {
+                assert_eq!(*number, i64::try_from(*place).unwrap() - 1);
+            }
         }
     }
 }

@@ -271,8 +271,11 @@ mod tests {
 
     #[test]
     fn names_are_shortened_by_letters() {
-        assert_eq!(shortened(&"ü".repeat(40)).chars().count(), MAX_LETTERS + 1);
-        assert_eq!(shortened("short"), "short");
+        assert_eq!(
+            shortened(&"ü".repeat(40), MAX_LETTERS).chars().count(),
+            MAX_LETTERS + 1
+        );
+        assert_eq!(shortened("short", MAX_LETTERS), "short");
         assert_eq!(escaped("a\u{0}\"b\""), "a&quot;b&quot;");
     }
 }
