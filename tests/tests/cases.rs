@@ -30,6 +30,9 @@ pub(crate) struct Case {
     /// Run one after the other.
     #[serde(default = "one_job")]
     pub(crate) jobs: Vec<String>,
+    /// Folders of plugins that it uses.
+    #[serde(default)]
+    plugins: Vec<String>,
     /// Whether each reads only files that those before have not read.
     #[serde(default)]
     only_new: bool,
@@ -79,7 +82,8 @@ async fn outcome(case_folder: &Path, case: &Case) -> String {
         partitions: 1,
         ..EngineConfig::default()
     };
-    let world = World::with_config(&[], config);
+    let plugins: Vec<&str> = case.plugins.iter().map(String::as_str).collect();
+    let world = World::with_config(&plugins, config);
     let work = world.folder.path().join("work");
     copy(case_folder, &work);
     let mut text = String::new();

@@ -16,6 +16,7 @@ mod engines;
 #[path = "../clients/environment.rs"]
 mod environment;
 mod evils;
+mod find_matches;
 mod handmade;
 mod hostile;
 mod job_runs;

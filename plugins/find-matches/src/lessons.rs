@@ -168,6 +168,8 @@ impl Lessons {
         if self.labels.pairs.is_empty() {
             return Vec::new();
         }
+        // What was learned from earlier labels makes way: labels add to the mixture, not to each other.
+        model.trained = None;
         let scorer = Scorer::new(model);
         let said = self.labels.pairs.iter().filter_map(|pair| {
             let pattern = self.pattern(pair.a, pair.b)?;

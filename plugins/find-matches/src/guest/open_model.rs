@@ -24,6 +24,13 @@ impl Stream for OpenModel {
         "Opens a model that was kept, and checks that it fits the table it is to be used on.";
 
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
+        let column = inputs[0].field(tenon_sdk::column(&inputs[0], "model")?);
+        if !matches!(column.data_type(), DataType::Binary) {
+            return Err(Error::Unsupported(format!(
+                "the column \"model\" holds {}, not a model: keep output 3 of find-matches in a Parquet file",
+                column.data_type()
+            )));
+        }
         Ok(StreamBinding {
             inputs: vec![single(&inputs[0], &["model"])?],
             output: archive_schema(),

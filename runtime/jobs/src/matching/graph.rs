@@ -198,8 +198,8 @@ fn records(transform: &MlTransform) -> Result<Value> {
 fn plugin(name: &str, function: &str, id: &str, roles: &[(&str, &str)]) -> Value {
     let (mut inputs, mut parameters) = (vec![TaskWork::RECORDS], vec![parameter("id", "str", id)]);
     for (role, input) in roles {
+        parameters.push(parameter(role, "int", &inputs.len().to_string()));
         inputs.push(input);
-        parameters.push(parameter(role, "str", input));
     }
     json!({"DynamicTransform": {
         "Name": name, "TransformName": name, "Inputs": inputs, "Parameters": parameters, "FunctionName": function,

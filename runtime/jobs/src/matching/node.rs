@@ -214,6 +214,9 @@ fn add_transform(
     }
     let own = own_parameters(nodes, id);
     let tables = tables_of(nodes, id);
+    let before = nodes[id]["DynamicTransform"]["Inputs"]
+        .as_array()
+        .map_or(0, Vec::len);
     let mut standing = Vec::new();
     let mut inputs = Vec::new();
     for role in roles
@@ -221,7 +224,8 @@ fn add_transform(
         .filter(|role| !own.iter().any(|name| name == role))
     {
         let name = free_name(nodes, &format!("{id}.{role}"));
-        more.push(parameter(role, "str", &name));
+        let position = before + inputs.len();
+        more.push(parameter(role, "int", &position.to_string()));
         inputs.push(json!(name));
         let node = if role == TaskWork::LABELS {
             let all = free_name(nodes, &format!("{id}.all_labels"));
@@ -252,16 +256,17 @@ fn add_transform(
     Ok(standing)
 }
 
-/// The inputs of a node that are tables: those that no parameter names.
+/// The inputs of a node that are tables: those whose position no parameter is about.
 fn tables_of(nodes: &Nodes, id: &str) -> Vec<String> {
     let node = &nodes[id]["DynamicTransform"];
     let parameters = node["Parameters"].as_array().into_iter().flatten();
     let roles = parameters.filter(|parameter| ROLES.iter().any(|role| parameter["Name"] == *role));
-    let roles: Vec<_> = roles.map(|parameter| &parameter["Value"][0]).collect();
-    let inputs = node["Inputs"].as_array().into_iter().flatten();
-    let tables = inputs.filter(|input| !roles.contains(input));
+    let positions = roles.filter_map(|parameter| parameter["Value"][0].as_str()?.parse().ok());
+    let positions: Vec<usize> = positions.collect();
+    let inputs = node["Inputs"].as_array().into_iter().flatten().enumerate();
+    let tables = inputs.filter(|(position, _)| !positions.contains(position));
     tables
-        .filter_map(|input| input.as_str().map(str::to_owned))
+        .filter_map(|(_, input)| input.as_str().map(str::to_owned))
         .collect()
 }
 

@@ -570,7 +570,7 @@ fn jobs_that_name_a_transform_get_what_it_says() {
     let expected = [
         ("enforce_labels", "true"),
         ("id", "id"),
-        ("labels", "m.labels"),
+        ("labels", "1"),
         ("precision_recall", "0.1"),
     ];
     assert_eq!(parameters_of(&asked.nodes), pairs(&expected));

@@ -45,15 +45,11 @@ impl Plan for FindIncrementalMatches {
                     .to_owned(),
             ));
         };
-        let tables = Table::all(&roles.tables, id)?;
+        let mut tables = Table::all(&roles.tables, id)?;
         let column = &settings.match_id;
         let existing = &tables[0].input.schema;
-        let held = tenon_sdk::column(existing, column)?;
-        if !existing.field(held).data_type().is_integer() && column == id {
-            return Err(Error::Unsupported(format!(
-                "the column {column:?} cannot be id and match id at once"
-            )));
-        }
+        let column = existing.field(tenon_sdk::column(existing, column)?).name();
+        tables[0].compared.retain(|compared| compared != column);
         let respects = Respects {
             labels: false,
             previous: Some("stands"),
