@@ -654,3 +654,22 @@ fn golden_records_are_read() {
     let run: crate::stored::StoredRun = golden("task-run");
     assert_eq!(run.task.unwrap().kind(), "IMPORT_LABELS");
 }
+
+/// What goes to a worker and comes back from it.
+#[test]
+fn given_rows_and_findings_are_read_as_they_were_written() {
+    let given = [
+        Given::Labels(Arc::new(labels(&[["s", "A", "1"]]))),
+        Given::Model(Model::new(vec![0, 255, 7])),
+    ];
+    let text = serde_json::to_string(&given).unwrap();
+    assert!(text.ends_with(r#"{"Model":"AP8H"}]"#), "{text}");
+    let read: Vec<Given> = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, given);
+    let found = Learned::Evaluation {
+        metrics: metrics(),
+        model: Model::new(vec![1]),
+    };
+    let text = serde_json::to_string(&found).unwrap();
+    assert_eq!(serde_json::from_str::<Learned>(&text).unwrap(), found);
+}
