@@ -38,6 +38,7 @@ check: ## format, lints, docs, rooms, one version of each heavy dependency
 bench: plugins peers ## the benchmarks; results are explained in docs/benchmarks.md
 	TENON_PEER_ARROW_UDF=$(PEERS)/arrow-udf TENON_PEER_PYTHON=$(PEERS)/pyspark/bin/python \
 		TENON_PEER_MOTO=$(PEERS)/moto/bin/python TENON_PEER_FORMATS=$(PEERS)/formats/bin/python \
+		TENON_PEER_SPLINK=$(PEERS)/splink/bin/python \
 		$(CARGO) bench --workspace --quiet
 
 # What the benchmarks compare with. One that cannot be had is absent from the tables.
@@ -47,6 +48,8 @@ peers:
 	-$(PEERS)/pyspark/bin/python -m pip install --quiet --requirement tests/peers/pyspark/requirements.txt
 	-test -x $(PEERS)/moto/bin/python || python3 -m venv $(PEERS)/moto
 	-$(PEERS)/moto/bin/python -m pip install --quiet --requirement tests/peers/moto/requirements.txt
+	-test -x $(PEERS)/splink/bin/python || python3 -m venv $(PEERS)/splink
+	-$(PEERS)/splink/bin/python -m pip install --quiet --requirement tests/peers/splink/requirements.txt
 	test -x $(PEERS)/formats/bin/python || python3 -m venv $(PEERS)/formats
 	-$(PEERS)/formats/bin/python -m pip install --quiet --requirement tests/peers/formats/requirements.txt
 

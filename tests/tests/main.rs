@@ -20,6 +20,7 @@ mod handmade;
 mod hostile;
 mod job_runs;
 mod jobs;
+mod match_commands;
 mod matching;
 mod ml_transforms;
 #[path = "../../runtime/connect/tests/integration/remote/moto.rs"]

@@ -457,8 +457,8 @@ fn every_failure_has_its_exit_code() {
         (
             &["run", "hostile.toml", "--limit", "memory_bytes=1TiB"],
             4,
-            "error: node \"last\": limit memory_bytes: the run asks for 1 TiB, the maximum is 256 MiB \
-             (the default)\n  hint: ask for at most 256 MiB",
+            "error: node \"last\": limit memory_bytes: the run asks for 1 TiB, the maximum is 2 GiB \
+             (the default)\n  hint: ask for at most 2 GiB",
         ),
         (
             &["run", "small.toml", "--limit", "memory=1"],

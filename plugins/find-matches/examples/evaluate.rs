@@ -13,9 +13,10 @@ mod people;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tenon_find_matches::{CAP, REPEATS, Sampler, TOP};
 use tenon_find_matches::{
-    Comparer, Edge, Encoder, Pattern, Profiler, Scorer, cluster, follow, learn,
+    Archive, Budget, Candidate, Comparer, Drawn, Edge, Encoder, Facing, Judge, Known, LabelledPair,
+    Labels, Lessons, Nominator, Pattern, Profiler, Question, Scorer, Wishes, cluster, follow,
+    questions,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -42,6 +43,10 @@ struct Options {
     errors: usize,
     model: bool,
     patterns: usize,
+    budget: Budget,
+    wishes: Wishes,
+    /// Pairs that are judged by the truth.
+    labels: usize,
 }
 
 fn main() -> Result<(), Failure> {
@@ -66,11 +71,11 @@ fn main() -> Result<(), Failure> {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         if options.sets.is_empty() || options.sets.contains(&name) {
-            evaluate(&load(folder, name)?, &options);
+            evaluate(&load(folder, name)?, &options)?;
         }
     }
     for count in &options.people {
-        evaluate(&generate(*count), &options);
+        evaluate(&generate(*count), &options)?;
     }
     Ok(())
 }
@@ -87,6 +92,10 @@ fn options() -> Result<Options, Failure> {
             "--errors" => options.errors = number()?,
             "--patterns" => options.patterns = number()?,
             "--model" => options.model = true,
+            "--best" => options.budget.best = number()?,
+            "--labels" => options.labels = number()?,
+            "--wish" => options.wishes.precision_recall = Some(number()? as f64 / 100.0),
+            "--floor" => options.budget.floor = number()? as f64 / 100.0,
             _ if options.folder.as_os_str().is_empty() => options.folder = argument.into(),
             _ => options.sets.push(argument),
         }
@@ -180,7 +189,7 @@ fn generate(count: usize) -> Set {
     }
 }
 
-fn evaluate(set: &Set, options: &Options) {
+fn evaluate(set: &Set, options: &Options) -> Result<(), Failure> {
     let mut clock = Clock {
         started: Instant::now(),
         laps: Vec::new(),
@@ -204,38 +213,80 @@ fn evaluate(set: &Set, options: &Options) {
     clock.lap();
     let split = set.tables[0].rows.len();
     let records: usize = set.tables.iter().map(|table| table.rows.len()).sum();
-    let mut encoder = Encoder::new(&profile);
-    let (mut blobs, mut ends, mut keyed) = (Vec::new(), vec![0usize], Vec::new());
-    let mut keys = Vec::new();
+    let (mut blobs, mut ends) = (Vec::new(), vec![0usize]);
+    let (mut keys, mut keyed) = (Vec::new(), vec![0usize]);
+    let mut digests = Vec::new();
     for (at, table) in set.tables.iter().enumerate() {
+        let mut encoder = Encoder::new(&profile, at, &table.columns)?;
         for row in &table.rows {
             let row: Vec<Option<&str>> = row.iter().map(|value| present(value)).collect();
-            keys.clear();
-            let rid = ends.len() as u32 - 1;
-            encoder.encode(at, &row, &mut blobs, &mut keys);
-            keyed.extend(keys.iter().map(|key| (*key, rid)));
+            digests.push(encoder.encode(&row, &mut blobs, &mut keys));
+            keyed.push(keys.len());
             ends.push(blobs.len());
         }
     }
     let blob = |rid: u32| &blobs[ends[rid as usize]..ends[rid as usize + 1]];
     clock.lap();
     let link = profile.link.then_some(split as u32);
-    let leaders = leaders(records, link, blob);
-    keyed.retain(|(_, rid)| leaders[*rid as usize] == *rid);
-    let candidates = join(keyed, link, records);
+    let facing = link.map_or(Facing::All, Facing::Across);
+    let mut nominator = Nominator::new(options.budget);
+    for rid in 0..records {
+        nominator.observe(rid as u32, digests[rid], &keys[keyed[rid]..keyed[rid + 1]])?;
+    }
+    drop((keys, keyed));
+    let named = nominator.finish(facing);
+    let candidates: Vec<(u32, u32)> = named
+        .iter()
+        .filter(|c| c.shared > 0)
+        .map(|c| (c.a, c.b))
+        .collect();
+    let copies: Vec<(u32, u32)> = named
+        .iter()
+        .filter(|c| c.shared == 0)
+        .map(|c| (c.a, c.b))
+        .collect();
     clock.lap();
     let comparer = Comparer::new(&profile);
     let patterns: Vec<Pattern> = candidates
         .iter()
         .map(|(a, b)| comparer.compare(blob(*a), blob(*b)))
         .collect();
-    let mut sampler = Sampler::default();
-    (0..records).for_each(|rid| sampler.observe(usize::from(rid >= split), blob(rid as u32)));
-    let random = sampler.finish(&comparer);
     clock.lap();
-    let model = learn(&profile, comparer.features(), &count(&patterns), &random);
+    let untaught = Archive {
+        profile: profile.clone(),
+        model: None,
+    };
+    let learned = |labels: &[LabelledPair]| -> Result<Archive, Failure> {
+        let mut lessons = Lessons::new(untaught.clone(), options.wishes);
+        lessons.teach(Labels {
+            pairs: labels.to_vec(),
+            sets: labels.len(),
+        });
+        named
+            .iter()
+            .for_each(|candidate| lessons.candidate(*candidate));
+        lessons.close();
+        (0..records).for_each(|rid| {
+            lessons.record(usize::from(rid >= split), rid as u32, blob(rid as u32))
+        });
+        Ok(lessons.finish()?)
+    };
+    let mut archive = learned(&[])?;
+    let mut said: Vec<LabelledPair> = Vec::new();
+    while said.len() < options.labels {
+        let asked = ask(&archive, &named, &said, &blob)?;
+        if asked.is_empty() {
+            break;
+        }
+        for (a, b) in asked {
+            let is_match = set.truth.contains(&(a, b));
+            said.push(LabelledPair { a, b, is_match });
+        }
+        archive = learned(&said)?;
+    }
+    let model = archive.model()?;
     clock.lap();
-    let scorer = Scorer::new(&model);
+    let scorer = Scorer::new(model);
     let edges: Vec<Edge> = candidates
         .iter()
         .zip(&patterns)
@@ -250,15 +301,18 @@ fn evaluate(set: &Set, options: &Options) {
     let mut groups = cluster(
         records,
         &edges,
-        profile.link.then_some(&sources[..]),
+        Known {
+            sources: profile.link.then_some(&sources[..]),
+            ..Known::default()
+        },
         model.threshold,
     );
-    let repeated = (0..records as u32).filter(|rid| leaders[*rid as usize] != *rid);
-    let repeats: Vec<Edge> = repeated
-        .map(|b| Edge {
-            a: leaders[b as usize],
-            b,
-            probability: scorer.probability(&comparer.compare(blob(b), blob(b))),
+    let repeats: Vec<Edge> = copies
+        .iter()
+        .map(|(a, b)| Edge {
+            a: *a,
+            b: *b,
+            probability: scorer.probability(&comparer.compare(blob(*a), blob(*b))),
         })
         .collect();
     follow(&mut groups, &repeats, model.threshold);
@@ -322,6 +376,11 @@ fn evaluate(set: &Set, options: &Options) {
         clock.print()
     );
     if options.model {
+        println!(
+            "   blobs {} B/record, {}",
+            blobs.len() / records,
+            model.quality
+        );
         for column in &profile.columns {
             println!(
                 "   {} {:?} null {:.2} distinct {:.2} collision {:.4}",
@@ -388,6 +447,40 @@ fn evaluate(set: &Set, options: &Options) {
             }
         }
     }
+    Ok(())
+}
+
+/// Pairs of one round of questions.
+const ROUND: usize = 30;
+
+fn ask<'b>(
+    archive: &Archive,
+    named: &[Candidate],
+    said: &[LabelledPair],
+    blob: &impl Fn(u32) -> &'b [u8],
+) -> Result<Vec<(u32, u32)>, Failure> {
+    let mut drawn = Drawn::default();
+    named
+        .iter()
+        .filter(|candidate| candidate.shared > 0)
+        .for_each(|candidate| drawn.observe(candidate.a, candidate.b));
+    let mut judge = Judge::new(archive)?;
+    let candidates = drawn.pairs().into_iter().map(|(a, b)| {
+        let pattern = judge.pattern(blob(a), blob(b));
+        Question {
+            a,
+            b,
+            probability: judge.of_pattern(&pattern),
+            pattern,
+        }
+    });
+    let candidates = candidates.collect();
+    let judged = said.iter().map(|pair| (pair.a, pair.b)).collect();
+    let asked = questions(candidates, judge.threshold(), &judged, ROUND);
+    Ok(asked
+        .iter()
+        .map(|question| (question.a, question.b))
+        .collect())
 }
 
 /// The most frequent patterns with how many of their pairs are true.
@@ -433,86 +526,8 @@ impl Clock {
     }
 }
 
-/// The first of many equal records, else the record itself.
-fn leaders<'b>(records: usize, link: Option<u32>, blob: impl Fn(u32) -> &'b [u8]) -> Vec<u32> {
-    let mut leaders: Vec<u32> = (0..records as u32).collect();
-    if link.is_none() {
-        let mut order = leaders.clone();
-        order.sort_unstable_by_key(|rid| (blob(*rid), *rid));
-        for equal in order
-            .chunk_by(|a, b| blob(*a) == blob(*b))
-            .filter(|equal| equal.len() as u64 > REPEATS)
-        {
-            equal
-                .iter()
-                .for_each(|rid| leaders[*rid as usize] = equal[0]);
-        }
-    }
-    leaders
-}
-
 fn present(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
-}
-
-/// Pairs that share keys: blocks up to the cap, then the best few per record by summed weight.
-fn join(mut keyed: Vec<(u64, u32)>, link: Option<u32>, records: usize) -> Vec<(u32, u32)> {
-    keyed.sort_unstable();
-    let mut pairs: Vec<(u64, f32)> = Vec::new();
-    for block in keyed
-        .chunk_by(|x, y| x.0 == y.0)
-        .filter(|block| block.len() > 1 && block.len() as u64 <= CAP)
-    {
-        let weight = (1.0 + CAP as f32 / block.len() as f32).ln();
-        for (at, (_, a)) in block.iter().enumerate() {
-            for (_, b) in &block[at + 1..] {
-                if link.is_none_or(|split| *a < split && *b >= split) {
-                    pairs.push((u64::from(*a) << 32 | u64::from(*b), weight));
-                }
-            }
-        }
-    }
-    pairs.sort_unstable_by_key(|pair| pair.0);
-    let summed: Vec<(u64, f32)> = pairs
-        .chunk_by(|x, y| x.0 == y.0)
-        .map(|same| (same[0].0, same.iter().map(|pair| pair.1).sum()))
-        .collect();
-    top_pairs(&summed, records)
-}
-
-fn top_pairs(pairs: &[(u64, f32)], records: usize) -> Vec<(u32, u32)> {
-    let mut order: Vec<u32> = (0..pairs.len() as u32).collect();
-    order.sort_unstable_by(|x, y| {
-        pairs[*y as usize]
-            .1
-            .total_cmp(&pairs[*x as usize].1)
-            .then(x.cmp(y))
-    });
-    let mut used = vec![0u32; records];
-    let mut kept: Vec<(u32, u32)> = Vec::new();
-    for at in order {
-        let pair = pairs[at as usize].0;
-        let (a, b) = ((pair >> 32) as u32, pair as u32);
-        // Kept when it is among the best of either side.
-        let good = u64::from(used[a as usize].min(used[b as usize])) < TOP;
-        used[a as usize] += 1;
-        used[b as usize] += 1;
-        if good {
-            kept.push((a, b));
-        }
-    }
-    kept.sort_unstable();
-    kept
-}
-
-fn count(patterns: &[Pattern]) -> Vec<(Pattern, u64)> {
-    let mut counts: FxHashMap<Pattern, u64> = FxHashMap::default();
-    for pattern in patterns {
-        *counts.entry(*pattern).or_insert(0) += 1;
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_unstable();
-    counts
 }
 
 /// F1 at the threshold and the best over all thresholds.

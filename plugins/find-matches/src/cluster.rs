@@ -4,8 +4,11 @@
 //! together says so, so one weak bridge cannot weld two groups that otherwise disagree. Between two tables that are each
 //! free of duplicates, a record matches at most one other.
 
-use rustc_hash::FxHashMap;
 use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashMap;
+
+use crate::labels::LabelledPair;
 
 /// A scored pair of records.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,23 +37,83 @@ const UNSEEN: f64 = -1.0;
 /// Share of records with two sure partners up to which a table counts as free of duplicates.
 const DIRTY: f64 = 0.05;
 
-/// Groups `records` records; `sources` (0 or 1 per record) is given when two tables are linked.
+/// What is known beside the scored pairs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// 0 or 1 for each record when two tables are linked.
+    pub sources: Option<&'a [u8]>,
+    /// Pairs that the result must respect.
+    pub labels: &'a [LabelledPair],
+    /// Groups that stand: of each record the first of its group, itself when it has none.
+    pub standing: Option<&'a [u32]>,
+}
+
+/// Groups `records` records.
 pub fn cluster(
     records: usize,
     edges: &[Edge],
-    sources: Option<&[u8]>,
+    known: Known<'_>,
     threshold: f64,
 ) -> Vec<Membership> {
     let valid = |edge: &&Edge| {
         (edge.a as usize) < records && (edge.b as usize) < records && edge.a != edge.b
     };
     let mut edges: Vec<Edge> = edges.iter().filter(valid).copied().collect();
-    if let Some(sources) = sources {
+    if let Some(sources) = known.sources {
         edges = keep_best(records, &edges, sources, threshold);
     }
-    let edges = within_components(records, edges, threshold);
-    let roots = Groups::new(records, &edges, sources, threshold).merge();
+    let start = start(records, known);
+    let edges = within_components(start.clone(), edges, threshold);
+    let roots = Groups::new(start, &edges, known, threshold).merge();
     memberships(&roots, &edges)
+}
+
+/// The groups before any pair is looked at: those that stand, and what labels say is one thing.
+fn start(records: usize, known: Known<'_>) -> Vec<u32> {
+    let mut parent: Vec<u32> = (0..records as u32).collect();
+    let standing = known.standing.unwrap_or_default();
+    let stand = (0u32..)
+        .zip(standing)
+        .map(|(record, first)| (record, *first));
+    let said = known.labels.iter().filter(|pair| pair.is_match);
+    for (a, b) in stand.chain(said.map(|pair| (pair.a, pair.b))) {
+        if (a as usize) < records && (b as usize) < records {
+            let (a, b) = (find(&mut parent, a), find(&mut parent, b));
+            parent[a.max(b) as usize] = a.min(b);
+        }
+    }
+    (0..records as u32)
+        .map(|record| find(&mut parent, record))
+        .collect()
+}
+
+/// The weakest of the links that hold each group together, by the group's first record: of all ways to connect a group's
+/// records by its pairs, the one whose links are surest. Groups of one record have none.
+pub fn weakest_links(memberships: &[Membership], edges: &[Edge]) -> Vec<Edge> {
+    let group = |record: u32| memberships.get(record as usize).map(|m| m.cluster);
+    let mut inner: Vec<&Edge> = edges
+        .iter()
+        .filter(|edge| group(edge.a).is_some() && group(edge.a) == group(edge.b))
+        .collect();
+    inner.sort_by(|x, y| surest_first(x, y));
+    let mut parent: Vec<u32> = (0..memberships.len() as u32).collect();
+    let mut weakest: FxHashMap<u32, Edge> = FxHashMap::default();
+    for edge in inner {
+        let (a, b) = (find(&mut parent, edge.a), find(&mut parent, edge.b));
+        if a != b {
+            parent[a.max(b) as usize] = a.min(b);
+            weakest.extend(group(edge.a).map(|group| (group, *edge)));
+        }
+    }
+    let mut weakest: Vec<(u32, Edge)> = weakest.into_iter().collect();
+    weakest.sort_unstable_by_key(|(group, _)| *group);
+    weakest.into_iter().map(|(_, edge)| edge).collect()
+}
+
+fn surest_first(x: &Edge, y: &Edge) -> std::cmp::Ordering {
+    y.probability
+        .total_cmp(&x.probability)
+        .then((x.a, x.b).cmp(&(y.a, y.b)))
 }
 
 /// Puts records that repeat another one into its group.
@@ -75,8 +138,7 @@ pub fn follow(memberships: &mut [Membership], repeats: &[Edge], threshold: f64) 
 }
 
 /// Keeps the edges inside components of the pairs above the threshold: no other edge can matter.
-fn within_components(records: usize, mut edges: Vec<Edge>, threshold: f64) -> Vec<Edge> {
-    let mut parent: Vec<u32> = (0..records as u32).collect();
+fn within_components(mut parent: Vec<u32>, mut edges: Vec<Edge>, threshold: f64) -> Vec<Edge> {
     for edge in edges.iter().filter(|edge| edge.probability > threshold) {
         let (a, b) = (find(&mut parent, edge.a), find(&mut parent, edge.b));
         parent[a.max(b) as usize] = a.min(b);
@@ -109,11 +171,7 @@ fn keep_best(records: usize, edges: &[Edge], sources: &[u8], threshold: f64) -> 
         .filter(|edge| edge.probability >= threshold)
         .copied()
         .collect();
-    order.sort_by(|x, y| {
-        y.probability
-            .total_cmp(&x.probability)
-            .then((x.a, x.b).cmp(&(y.a, y.b)))
-    });
+    order.sort_by(surest_first);
     let mut taken = vec![false; records];
     let source =
         |record: u32| usize::from(sources.get(record as usize).copied().unwrap_or(0).min(1));
@@ -157,6 +215,8 @@ struct Groups {
     link: bool,
     links: Vec<FxHashMap<u32, Link>>,
     heap: BinaryHeap<Proposal>,
+    /// Records that may not be in one group with one of this group.
+    apart: FxHashMap<u32, Vec<u32>>,
 }
 
 #[derive(PartialEq)]
@@ -183,36 +243,65 @@ impl Ord for Proposal {
 }
 
 impl Groups {
-    fn new(records: usize, edges: &[Edge], sources: Option<&[u8]>, threshold: f64) -> Self {
+    /// `parent` holds the groups to start from: of each record the first of its group.
+    fn new(parent: Vec<u32>, edges: &[Edge], known: Known<'_>, threshold: f64) -> Self {
+        let records = parent.len();
         let mut links: Vec<FxHashMap<u32, Link>> = vec![FxHashMap::default(); records];
-        let mut heap = BinaryHeap::new();
         for edge in edges {
-            let link = Link {
-                evidence: evidence(edge.probability, threshold),
-                seen: 1,
-            };
-            links[edge.a as usize].insert(edge.b, link);
-            links[edge.b as usize].insert(edge.a, link);
-            if link.evidence > 0.0 {
-                heap.push(Proposal {
-                    gain: link.evidence,
-                    a: edge.a.min(edge.b),
-                    b: edge.a.max(edge.b),
-                });
+            let (a, b) = (parent[edge.a as usize], parent[edge.b as usize]);
+            if a == b {
+                continue;
+            }
+            let evidence = evidence(edge.probability, threshold);
+            for (own, other) in [(a, b), (b, a)] {
+                let link = links[own as usize].entry(other).or_default();
+                link.evidence += evidence;
+                link.seen += 1;
             }
         }
-        let one = |record: usize| match sources.and_then(|sources| sources.get(record)) {
-            Some(1) => [0, 1],
-            _ => [1, 0],
-        };
-        let size = (0..records).map(one).collect();
-        Self {
-            parent: (0..records as u32).collect(),
-            size,
-            link: sources.is_some(),
-            links,
-            heap,
+        let mut size = vec![[0; 2]; records];
+        for (record, first) in parent.iter().enumerate() {
+            let source = known.sources.and_then(|sources| sources.get(record));
+            size[*first as usize][usize::from(source == Some(&1))] += 1;
         }
+        let mut groups = Self {
+            parent,
+            size,
+            link: known.sources.is_some(),
+            links,
+            heap: BinaryHeap::new(),
+            apart: FxHashMap::default(),
+        };
+        groups.propose();
+        groups.keep_apart(known.labels);
+        groups
+    }
+
+    /// Proposes all links that speak for a merge.
+    fn propose(&mut self) {
+        for a in 0..self.links.len() as u32 {
+            for (b, link) in self.links[a as usize].iter().filter(|(b, _)| **b > a) {
+                let gain = self.gain(a, *b, *link);
+                if gain > 0.0 {
+                    self.heap.push(Proposal { gain, a, b: *b });
+                }
+            }
+        }
+    }
+
+    fn keep_apart(&mut self, labels: &[LabelledPair]) {
+        for pair in labels.iter().filter(|pair| !pair.is_match) {
+            for (own, other) in [(pair.a, pair.b), (pair.b, pair.a)] {
+                if (own.max(other) as usize) < self.parent.len() {
+                    self.apart.entry(self.root(own)).or_default().push(other);
+                }
+            }
+        }
+    }
+
+    fn are_apart(&self, a: u32, b: u32) -> bool {
+        let others = self.apart.get(&a).map_or(&[][..], Vec::as_slice);
+        others.iter().any(|other| self.root(*other) == b)
     }
 
     /// Average evidence over all comparable pairs between two groups; records of one linked table are never compared.
@@ -237,7 +326,7 @@ impl Groups {
                 continue;
             };
             let gain = self.gain(a, b, link);
-            if gain <= 0.0 {
+            if gain <= 0.0 || self.are_apart(a, b) {
                 continue;
             }
             if gain < proposal.gain - 1e-9 {
@@ -269,6 +358,9 @@ impl Groups {
         let moved_size = self.size[gone as usize];
         for (sum, size) in self.size[keep as usize].iter_mut().zip(moved_size) {
             *sum += size;
+        }
+        if let Some(apart) = self.apart.remove(&gone) {
+            self.apart.entry(keep).or_default().extend(apart);
         }
         let moved = std::mem::take(&mut self.links[gone as usize]);
         self.links[keep as usize].remove(&gone);
@@ -332,6 +424,13 @@ mod tests {
         Edge { a, b, probability }
     }
 
+    fn linked(sources: &[u8]) -> Known<'_> {
+        Known {
+            sources: Some(sources),
+            ..Known::default()
+        }
+    }
+
     fn ids(memberships: &[Membership]) -> Vec<u32> {
         memberships
             .iter()
@@ -350,7 +449,10 @@ mod tests {
             edge(4, 5, 0.99),
             edge(2, 3, 0.6),
         ];
-        assert_eq!(ids(&cluster(7, &edges, None, 0.5)), [0, 0, 0, 3, 3, 3, 6]);
+        assert_eq!(
+            ids(&cluster(7, &edges, Known::default(), 0.5)),
+            [0, 0, 0, 3, 3, 3, 6]
+        );
     }
 
     #[test]
@@ -363,7 +465,7 @@ mod tests {
             edge(2, 5, 0.99),
         ];
         assert_eq!(
-            ids(&cluster(6, &edges, Some(&sources), 0.5)),
+            ids(&cluster(6, &edges, linked(&sources), 0.5)),
             [0, 1, 2, 0, 1, 2]
         );
     }
@@ -372,12 +474,12 @@ mod tests {
     fn tables_with_duplicates_match_many() {
         let sources = [0, 1, 1];
         let edges = [edge(0, 1, 0.99), edge(0, 2, 0.99)];
-        assert_eq!(ids(&cluster(3, &edges, Some(&sources), 0.5)), [0, 0, 0]);
+        assert_eq!(ids(&cluster(3, &edges, linked(&sources), 0.5)), [0, 0, 0]);
     }
 
     #[test]
     fn repeats_follow_their_leader() {
-        let mut groups = cluster(4, &[edge(0, 1, 0.99)], None, 0.5);
+        let mut groups = cluster(4, &[edge(0, 1, 0.99)], Known::default(), 0.5);
         follow(
             &mut groups,
             &[
@@ -392,8 +494,61 @@ mod tests {
     }
 
     #[test]
+    fn labels_overrule_evidence() {
+        let said = |a, b, is_match| LabelledPair { a, b, is_match };
+        let labels = [said(0, 1, false), said(2, 3, true)];
+        let known = Known {
+            labels: &labels,
+            ..Known::default()
+        };
+        let edges = [edge(0, 1, 0.99), edge(1, 2, 0.97), edge(0, 2, 0.95)];
+        assert_eq!(ids(&cluster(4, &edges, known, 0.5)), [0, 1, 1, 1]);
+        // Records that are apart do not meet through a third either.
+        let edges = [edge(0, 2, 0.99), edge(1, 2, 0.98)];
+        assert_eq!(ids(&cluster(4, &edges, known, 0.5)), [0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn standing_groups_grow_and_merge() {
+        let standing = [0, 0, 2, 2, 4, 5];
+        let known = Known {
+            standing: Some(&standing),
+            ..Known::default()
+        };
+        let joins = [edge(0, 4, 0.99), edge(1, 4, 0.99), edge(3, 5, 0.1)];
+        assert_eq!(ids(&cluster(6, &joins, known, 0.5)), [0, 0, 2, 2, 0, 5]);
+        let bridges = [
+            edge(0, 4, 0.999),
+            edge(1, 4, 0.999),
+            edge(2, 4, 0.999),
+            edge(3, 4, 0.999),
+        ];
+        assert_eq!(ids(&cluster(6, &bridges, known, 0.5)), [0, 0, 0, 0, 0, 5]);
+    }
+
+    #[test]
+    fn the_weakest_link_is_the_one_that_cannot_be_spared() {
+        let edges = [
+            edge(0, 1, 0.9),
+            edge(0, 2, 0.6),
+            edge(1, 2, 0.8),
+            edge(3, 4, 0.99),
+        ];
+        let groups = cluster(6, &edges, Known::default(), 0.5);
+        assert_eq!(
+            weakest_links(&groups, &edges),
+            [edge(1, 2, 0.8), edge(3, 4, 0.99)]
+        );
+    }
+
+    #[test]
     fn records_alone_are_sure() {
-        let groups = cluster(2, &[edge(0, 1, 0.1), edge(0, 9, 0.99)], None, 0.5);
+        let groups = cluster(
+            2,
+            &[edge(0, 1, 0.1), edge(0, 9, 0.99)],
+            Known::default(),
+            0.5,
+        );
         assert_eq!(
             groups,
             [

@@ -76,12 +76,12 @@ impl Comparer {
         let words = profile.has_text();
         if words {
             features.push(Feature {
-                name: "words elsewhere".to_owned(),
+                name: WORDS.to_owned(),
                 kind: None,
                 levels: 5,
             });
             features.push(Feature {
-                name: "codes".to_owned(),
+                name: CODES.to_owned(),
                 kind: None,
                 levels: 3,
             });
@@ -176,6 +176,84 @@ impl Comparer {
         }
     }
 }
+
+/// A level in words, for people.
+pub(crate) fn agreement(feature: &Feature, level: u8) -> &'static str {
+    let words: &[&str] = match feature.kind {
+        Some(Kind::Name) => &[
+            "one edit",
+            "near",
+            "found in another column",
+            "initial",
+            "weakly alike",
+            "different",
+        ],
+        Some(Kind::Text) => &[
+            "very alike",
+            "alike, one inside the other",
+            "alike",
+            "one inside the other",
+            "partly alike",
+            "some words shared",
+            "few words shared",
+            "different",
+        ],
+        Some(Kind::Code) => &["one edit", "two edits or a common start", "different"],
+        Some(Kind::Date) => &[
+            "one edit or swapped parts",
+            "two of three parts",
+            "the year only",
+            "different",
+        ],
+        Some(Kind::Mail) => &[
+            "two edits",
+            "same name, other host",
+            "near name",
+            "different",
+        ],
+        Some(Kind::Number) => &["within 1 %", "within 5 %", "within 15 %", "different"],
+        None => return across(feature, level),
+    };
+    match level {
+        0 => "missing",
+        1 => "equal, rare",
+        2 => "equal",
+        3 => "equal, common",
+        _ => words
+            .get(usize::from(level) - 4)
+            .copied()
+            .unwrap_or("different"),
+    }
+}
+
+/// A level of a feature that is about several columns.
+fn across(feature: &Feature, level: u8) -> &'static str {
+    let words: &[&str] = match feature.name.as_str() {
+        WORDS => &[
+            "much shared",
+            "some shared",
+            "little shared",
+            "nothing shared",
+        ],
+        CODES => &["shared", "not shared"],
+        _ => &[
+            "both names in the mail",
+            "a name in the mail",
+            "no name in the mail",
+        ],
+    };
+    match level {
+        0 => "missing",
+        _ => words
+            .get(usize::from(level) - 1)
+            .copied()
+            .unwrap_or("different"),
+    }
+}
+
+/// Names of the features across columns.
+const WORDS: &str = "words elsewhere";
+const CODES: &str = "codes";
 
 /// A name found in another column; how strong that is does not follow from its place among the levels.
 pub(crate) const NAME_DISPLACED: u8 = 6;

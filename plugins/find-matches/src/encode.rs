@@ -4,6 +4,7 @@
 //! hashes of rule and normalised parts, so two records that share a key agree on that rule. Words of running text add
 //! keys of their own: the rarest words alone, and pairs of them where one alone would match too many records.
 
+use crate::error::Error;
 use crate::hash;
 use crate::kind::Kind;
 use crate::profile::{Column, Profile};
@@ -21,6 +22,8 @@ const WORD_RARE: u32 = 12;
 /// Turns rows into blobs and keys; holds buffers, so use one per thread.
 pub struct Encoder<'p> {
     profile: &'p Profile,
+    /// Position of each column of the profile in the rows, where they have it.
+    positions: Vec<Option<usize>>,
     values: Vec<Value>,
     present: Vec<bool>,
     hashes: Vec<u64>,
@@ -31,9 +34,13 @@ pub struct Encoder<'p> {
 }
 
 impl<'p> Encoder<'p> {
-    /// An encoder for the rows that were profiled.
-    pub fn new(profile: &'p Profile) -> Self {
-        Self {
+    /// An encoder for rows with these columns, of table 0 or 1.
+    ///
+    /// # Errors
+    /// [`Error::Columns`] when the rows lack a column that the profile compares.
+    pub fn new(profile: &'p Profile, table: usize, names: &[String]) -> Result<Self, Error> {
+        Ok(Self {
+            positions: profile.positions(table, names)?,
             profile,
             values: profile.columns.iter().map(|_| Value::default()).collect(),
             present: vec![false; profile.columns.len()],
@@ -42,19 +49,15 @@ impl<'p> Encoder<'p> {
             tokens: Vec::new(),
             spans: Vec::new(),
             writer: Writer::default(),
-        }
+        })
     }
 
-    /// Appends the blob of a row of `table` (0 or 1, values in input order) to `blob` and its distinct keys to `keys`.
-    pub fn encode(
-        &mut self,
-        table: usize,
-        row: &[Option<&str>],
-        blob: &mut Vec<u8>,
-        keys: &mut Vec<u64>,
-    ) {
-        self.read(table, row);
+    /// Appends the blob of a row to `blob` and its distinct keys to `keys`; answers a digest of the blob.
+    pub fn encode(&mut self, row: &[Option<&str>], blob: &mut Vec<u8>, keys: &mut Vec<u64>) -> u64 {
+        self.read(row);
+        let start = blob.len();
         self.write(blob);
+        let digest = hash::bytes(31, blob.get(start..).unwrap_or_default());
         let first = keys.len();
         self.rule_keys(keys);
         self.word_keys(keys);
@@ -62,16 +65,13 @@ impl<'p> Encoder<'p> {
             added.sort_unstable();
         }
         dedup_from(keys, first);
+        digest
     }
 
-    fn read(&mut self, table: usize, row: &[Option<&str>]) {
-        for (at, column) in self.profile.columns.iter().enumerate() {
-            let text = column
-                .inputs
-                .get(table)
-                .copied()
-                .flatten()
-                .and_then(|input| row.get(input).copied().flatten());
+    fn read(&mut self, row: &[Option<&str>]) {
+        let columns = self.profile.columns.iter().zip(&self.positions);
+        for (at, (column, position)) in columns.enumerate() {
+            let text = position.and_then(|position| row.get(position).copied().flatten());
             self.present[at] = text.is_some_and(|text| self.values[at].read(text, column.shape));
         }
     }
@@ -275,9 +275,13 @@ mod tests {
         profiler.finish()
     }
 
+    fn encoder(profile: &Profile) -> Encoder<'_> {
+        Encoder::new(profile, 0, &["first", "last", "born"].map(str::to_owned)).unwrap()
+    }
+
     fn keys(profile: &Profile, row: [&str; 3]) -> Vec<u64> {
         let (mut blob, mut keys) = (Vec::new(), Vec::new());
-        Encoder::new(profile).encode(0, &row.map(Some), &mut blob, &mut keys);
+        encoder(profile).encode(&row.map(Some), &mut blob, &mut keys);
         keys
     }
 
@@ -309,10 +313,31 @@ mod tests {
     }
 
     #[test]
+    fn columns_may_stand_in_any_order_but_not_be_missing() {
+        let profile = profile(&[["ann", "lee", "1990-01-01"], ["bob", "ray", "1991-01-01"]]);
+        let names = ["Born", "extra", "last", "first"].map(str::to_owned);
+        let mut moved = Encoder::new(&profile, 0, &names).unwrap();
+        let (mut blob, mut keys) = (Vec::new(), Vec::new());
+        let row = ["1990-01-01", "x", "lee", "ann"].map(Some);
+        let digest = moved.encode(&row, &mut blob, &mut keys);
+        let (mut plain, mut others) = (Vec::new(), Vec::new());
+        let row = ["ann", "lee", "1990-01-01"].map(Some);
+        assert_eq!(
+            encoder(&profile).encode(&row, &mut plain, &mut others),
+            digest
+        );
+        assert_eq!((blob, keys), (plain, others));
+        let lacking = Encoder::new(&profile, 0, &names[1..])
+            .map(|_| ())
+            .unwrap_err();
+        assert!(lacking.to_string().contains("made with born"), "{lacking}");
+    }
+
+    #[test]
     fn short_rows_are_missing_values() {
         let profile = profile(&[["a", "b", "1990-01-01"], ["c", "d", "1991-01-01"]]);
         let (mut blob, mut keys) = (Vec::new(), Vec::new());
-        Encoder::new(&profile).encode(0, &[None], &mut blob, &mut keys);
+        encoder(&profile).encode(&[None], &mut blob, &mut keys);
         assert!(keys.is_empty());
         assert!(record::Record::open(&blob).section(0).is_empty());
     }

@@ -1,16 +1,25 @@
-//! The one error of this crate's functions: bytes from elsewhere that are not what they should be.
+//! What this crate's functions refuse: bytes, tables and labels that are not what they should be.
 
 use std::fmt;
 
 /// What can go wrong.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// Bytes could not be written or read as a profile or model.
     Encoding(String),
+    /// More records than can be told apart.
+    TooMany(u32),
+    /// A model of another version of this plugin: the version found, and the one that is read.
+    Version(u32, u32),
+    /// The table lacks columns that the model was made with, named here; then those that it has.
+    Columns(Vec<String>, Vec<String>),
+    /// Labels that cannot be used; a sentence.
+    Labels(String),
 }
 
 impl Error {
-    pub(crate) fn encoding(error: serde_json::Error) -> Self {
+    pub(crate) fn encoding(error: impl fmt::Display) -> Self {
         Self::Encoding(error.to_string())
     }
 }
@@ -19,8 +28,20 @@ impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encoding(detail) => {
-                write!(out, "not a profile or model of this plugin: {detail}")
+                write!(out, "not a model of this plugin ({detail}); make it again")
             }
+            Self::TooMany(limit) => write!(out, "more than {limit} records; match them in parts"),
+            Self::Version(found, read) => write!(
+                out,
+                "the model has format {found}, this version of the plugin reads format {read}; make it again"
+            ),
+            Self::Columns(lacking, columns) => write!(
+                out,
+                "the model was made with {}, which the table lacks; it has {}",
+                lacking.join(", "),
+                columns.join(", ")
+            ),
+            Self::Labels(sentence) => out.write_str(sentence),
         }
     }
 }

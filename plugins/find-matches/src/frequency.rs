@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 /// Counts ids; at most `capacity` of them at a time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Counter {
     counts: FxHashMap<u32, u32>,
     capacity: usize,
@@ -25,6 +26,17 @@ impl Counter {
 
     pub(crate) fn add(&mut self, id: u32) {
         *self.counts.entry(id).or_insert(0) += 1;
+        if self.counts.len() > self.capacity {
+            self.forget();
+        }
+    }
+
+    /// Adds what another has counted.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.forgotten = self.forgotten.max(other.forgotten);
+        for (id, count) in other.counts {
+            *self.counts.entry(id).or_insert(0) += count;
+        }
         if self.counts.len() > self.capacity {
             self.forget();
         }

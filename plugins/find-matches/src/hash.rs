@@ -8,11 +8,16 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Hashes `text` under `seed`; different seeds give independent hashes.
 pub(crate) fn bytes(seed: u64, text: &[u8]) -> u64 {
     let mut state = seed ^ (text.len() as u64).wrapping_mul(MULTIPLIER);
-    for chunk in text.chunks(8) {
-        let mut word = 0u64;
-        for &byte in chunk.iter().rev() {
-            word = (word << 8) | u64::from(byte);
-        }
+    let mut words = text.chunks_exact(8);
+    for word in words.by_ref() {
+        state = fold(state ^ u64::from_le_bytes(word.try_into().unwrap_or_default()));
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        let word = rest
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte));
         state = fold(state ^ word);
     }
     finish(state)
@@ -28,9 +33,10 @@ pub(crate) fn short(text: &[u8]) -> u32 {
     (bytes(1, text) >> 32) as u32
 }
 
+/// Products of 64 bits only: one of 128 is a call of a function in WebAssembly.
 fn fold(word: u64) -> u64 {
-    let product = u128::from(word) * u128::from(MULTIPLIER);
-    (product as u64) ^ ((product >> 64) as u64)
+    let product = word.wrapping_mul(MULTIPLIER);
+    product ^ (product >> 29)
 }
 
 fn finish(mut word: u64) -> u64 {

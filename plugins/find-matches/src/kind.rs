@@ -24,6 +24,20 @@ pub enum Kind {
     Number,
 }
 
+impl Kind {
+    /// In a word or two, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Text => "text",
+            Self::Code => "code",
+            Self::Date => "date",
+            Self::Mail => "mail address",
+            Self::Number => "number",
+        }
+    }
+}
+
 /// A kind and how to read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shape {

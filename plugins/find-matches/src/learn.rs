@@ -42,17 +42,14 @@ const SHARED_ANCHOR: f64 = 0.2;
 /// Pairs that every prior counts for.
 const PRIOR_PAIRS: f64 = 2.0;
 
-/// Patterns with how many pairs show them.
-pub type Counts = [(Pattern, u64)];
-
 /// Learns a model from candidate pairs and from random pairs (for linking: one record of each table).
 ///
 /// The order of the counts does not matter for the outcome beyond rounding; sort them for bit-equal models.
-pub fn learn(
+pub(crate) fn learn(
     profile: &Profile,
     features: &[Feature],
-    candidates: &Counts,
-    random: &Counts,
+    candidates: &[(Pattern, f64)],
+    random: &[(Pattern, u64)],
 ) -> Model {
     let sampled = ground::count_levels(features, random);
     let guess = ground::without_expected(sampled.clone(), ground::Universe::of(profile));
@@ -91,11 +88,8 @@ struct Learner<'a> {
 }
 
 impl<'a> Learner<'a> {
-    fn new(ground: Ground, features: &'a [Feature], candidates: &Counts) -> Self {
-        let rows: Vec<(Pattern, f64)> = candidates
-            .iter()
-            .map(|(pattern, count)| (*pattern, *count as f64))
-            .collect();
+    fn new(ground: Ground, features: &'a [Feature], candidates: &[(Pattern, f64)]) -> Self {
+        let rows = candidates.to_vec();
         let total = rows.iter().map(|row| row.1).sum();
         let Seeds {
             width,
@@ -336,6 +330,8 @@ impl<'a> Learner<'a> {
             threshold: 0.5,
             match_share,
             classes: self.classes,
+            trained: None,
+            quality: String::new(),
         }
     }
 }
@@ -430,7 +426,7 @@ mod tests {
     }
 
     /// Matches agree with the given rate on each feature, independently; relatives on street and phone only.
-    fn candidates(matches: f64, relatives: f64, others: f64, rate: f64) -> Vec<(Pattern, u64)> {
+    fn candidates(matches: f64, relatives: f64, others: f64, rate: f64) -> Vec<(Pattern, f64)> {
         let mut counts = Vec::new();
         for mask in 0..16u8 {
             let agrees = |at: u8| mask >> at & 1 == 1;
@@ -445,7 +441,7 @@ mod tests {
             let pairs = matches * product([rate; 4])
                 + relatives * product([0.002, 0.002, rate, rate])
                 + others * product([0.3, 0.002, 0.002, 0.002]);
-            counts.push((pattern(levels), pairs.round() as u64));
+            counts.push((pattern(levels), pairs.round()));
         }
         counts
     }

@@ -5,7 +5,7 @@
 //! [`Scorer::explain`] splits the score exactly: feature by feature, what it adds given the features before it.
 
 use crate::compare::{Feature, Pattern};
-use crate::error::Error;
+use crate::train::Trained;
 use serde::{Deserialize, Serialize};
 
 /// One latent class.
@@ -28,6 +28,10 @@ pub struct Model {
     /// Expected share of candidate pairs that are matches.
     pub match_share: f64,
     pub(crate) classes: Vec<Class>,
+    /// What labels changed.
+    pub(crate) trained: Option<Trained>,
+    /// How good the result is likely to be: [`crate::Quality`] as JSON.
+    pub quality: String,
 }
 
 impl Model {
@@ -51,32 +55,21 @@ impl Model {
         }
         out
     }
-
-    /// Serialised form.
-    ///
-    /// # Errors
-    /// [`Error::Encoding`] when serialisation fails.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self).map_err(Error::encoding)
-    }
-
-    /// Reads what [`Model::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::Encoding`] when the bytes are not a model.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(bytes).map_err(Error::encoding)
-    }
 }
 
-/// A score taken apart; `prior` plus all `weights` is the log-odds in bits.
+/// A score taken apart; `prior`, all `weights` and `together` sum to the log-odds in bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
     /// Log2-odds before any feature is seen.
     pub prior: f64,
-    /// Signed log2 weight of each feature; 0 when missing.
+    /// Signed log2 weight of each feature; 0 when missing, unless labels made something of that.
     pub weights: Vec<f64>,
+    /// What labels made of the features together.
+    pub together: f64,
 }
+
+/// Classes that a model may have: what learning makes, and room.
+const CLASSES: usize = 16;
 
 /// Scores patterns.
 pub struct Scorer {
@@ -85,6 +78,7 @@ pub struct Scorer {
     matches: Vec<bool>,
     /// Log probability by feature, then level, then class.
     tables: Vec<Vec<Vec<f64>>>,
+    trained: Option<Trained>,
 }
 
 impl Scorer {
@@ -97,10 +91,12 @@ impl Scorer {
             shares: model
                 .classes
                 .iter()
+                .take(CLASSES)
                 .map(|class| class.share.max(1e-300).ln())
                 .collect(),
             matches: model.classes.iter().map(|class| class.is_match).collect(),
             tables,
+            trained: model.trained.clone(),
         }
     }
 
@@ -111,26 +107,41 @@ impl Scorer {
 
     /// Natural log-odds of a match.
     pub fn log_odds(&self, pattern: &Pattern) -> f64 {
-        let mut joint = self.shares.clone();
+        let mut joint = [0.0; CLASSES];
+        let joint = joint.get_mut(..self.shares.len()).unwrap_or_default();
+        joint.copy_from_slice(&self.shares);
         for (table, level) in self.tables.iter().zip(pattern) {
-            add_level(&mut joint, table, *level);
+            add_level(joint, table, *level);
         }
-        self.odds(&joint)
+        let odds = self.odds(joint);
+        match &self.trained {
+            Some(trained) => trained.margin(pattern, self.tables.len(), odds),
+            None => odds,
+        }
     }
 
-    /// The score taken apart.
+    /// The score taken apart: feature by feature, what it adds given those before it.
     pub fn explain(&self, pattern: &Pattern) -> Explanation {
         let mut joint = self.shares.clone();
         let mut before = self.odds(&joint);
-        let prior = before / std::f64::consts::LN_2;
+        let mut prior = before;
         let mut weights = Vec::with_capacity(self.tables.len());
         for (table, level) in self.tables.iter().zip(pattern) {
             add_level(&mut joint, table, *level);
             let after = self.odds(&joint);
-            weights.push((after - before) / std::f64::consts::LN_2);
+            weights.push(after - before);
             before = after;
         }
-        Explanation { prior, weights }
+        let trained = self.trained.as_ref();
+        let together = trained.map_or(0.0, |trained| {
+            trained.attribute(pattern, before, &mut prior, &mut weights)
+        });
+        let bits = |nats: f64| nats / std::f64::consts::LN_2;
+        Explanation {
+            prior: bits(prior),
+            weights: weights.into_iter().map(bits).collect(),
+            together: bits(together),
+        }
     }
 
     fn odds(&self, joint: &[f64]) -> f64 {
@@ -219,6 +230,8 @@ mod tests {
                 class(0.5, false, 0.1),
                 class(0.3, false, 0.5),
             ],
+            trained: None,
+            quality: String::new(),
         }
     }
 
@@ -229,19 +242,9 @@ mod tests {
             let mut pattern = [0; PATTERN_BYTES];
             pattern[..2].copy_from_slice(&levels);
             let explanation = scorer.explain(&pattern);
-            let sum = explanation.prior + explanation.weights.iter().sum::<f64>();
+            let sum =
+                explanation.prior + explanation.weights.iter().sum::<f64>() + explanation.together;
             assert!((sum - scorer.log_odds(&pattern) / std::f64::consts::LN_2).abs() < 1e-9);
         }
-    }
-
-    #[test]
-    fn models_survive_the_wire() {
-        let bytes = model().to_bytes().unwrap_or_default();
-        assert_eq!(
-            Model::from_bytes(&bytes)
-                .map(|model| model.classes.len())
-                .ok(),
-            Some(3)
-        );
     }
 }

@@ -32,6 +32,8 @@ const TOKENS_KEPT: usize = 1 << 16;
 pub struct Column {
     /// Name as first seen.
     pub name: String,
+    /// The name without case, accents and marks: columns with equal ones are one.
+    pub(crate) key: String,
     /// What the values are.
     pub kind: Kind,
     /// Position in the first and in the second table, where the table has it.
@@ -65,20 +67,35 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Serialised form.
+    /// Where each column of the profile stands among `names`, the columns of table 0 or 1.
     ///
     /// # Errors
-    /// [`Error::Encoding`] when serialisation fails.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self).map_err(Error::encoding)
-    }
-
-    /// Reads what [`Profile::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::Encoding`] when the bytes are not a profile.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(bytes).map_err(Error::encoding)
+    /// [`Error::Columns`] when one that is compared is missing.
+    pub(crate) fn positions(
+        &self,
+        table: usize,
+        names: &[String],
+    ) -> Result<Vec<Option<usize>>, Error> {
+        let mut open: Vec<Option<String>> =
+            names.iter().map(|name| Some(column_key(name))).collect();
+        let mut positions = Vec::with_capacity(self.columns.len());
+        let mut lacking = Vec::new();
+        for column in &self.columns {
+            let has = column.inputs.get(table).is_some_and(Option::is_some);
+            let found = open
+                .iter()
+                .position(|key| has && key.as_ref() == Some(&column.key));
+            if let Some(slot) = found.and_then(|at| open.get_mut(at)) {
+                *slot = None;
+            } else if has && column.compared {
+                lacking.push(column.name.clone());
+            }
+            positions.push(found);
+        }
+        if lacking.is_empty() {
+            return Ok(positions);
+        }
+        Err(Error::Columns(lacking, names.to_vec()))
     }
 
     /// The blocking rules, for people.
@@ -127,6 +144,7 @@ impl Column {
 /// Table and row, and the row's values by column.
 type Sampled = ((u8, u64), Vec<Option<String>>);
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Draft {
     name: String,
     key: String,
@@ -135,7 +153,9 @@ struct Draft {
     present: u64,
 }
 
-/// Collects a [`Profile`]; one instance sees all rows.
+/// Collects a [`Profile`]. Columns may be seen by different instances, each of which sees all of its rows; see
+/// [`Profiler::merge`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Profiler {
     drafts: Vec<Draft>,
     /// Column of each input position, per table.
@@ -146,7 +166,9 @@ pub struct Profiler {
     sample: FxHashMap<(u8, u64), Vec<Option<String>>>,
     /// Rows whose hash is above this are not sampled.
     threshold: u64,
+    #[serde(skip)]
     folded: String,
+    #[serde(skip)]
     squeezed: String,
 }
 
@@ -177,9 +199,7 @@ impl Profiler {
     }
 
     fn column(&mut self, table: usize, at: usize, name: &str) -> usize {
-        let (mut folded, mut key) = (String::new(), String::new());
-        normalise::fold(name, &mut folded);
-        normalise::squeeze(&folded, &mut key);
+        let key = column_key(name);
         let open = |draft: &Draft| draft.key == key && draft.inputs[table].is_none();
         if let Some(found) = self.drafts.iter().position(open) {
             self.drafts[found].inputs[table] = Some(at);
@@ -227,9 +247,15 @@ impl Profiler {
     }
 
     fn count(&mut self, table: usize, draft: usize) {
-        normalise::squeeze(&self.folded, &mut self.squeezed);
         let draft = &mut self.drafts[draft];
         draft.present += 1;
+        let whole = hash::short(self.folded.as_bytes());
+        if !self.folded.contains(' ') {
+            draft.values.add(whole);
+            self.tokens[table].add(whole);
+            return;
+        }
+        normalise::squeeze(&self.folded, &mut self.squeezed);
         draft.values.add(hash::short(self.squeezed.as_bytes()));
         for word in self.folded.split(' ') {
             self.tokens[table].add(hash::short(word.as_bytes()));
@@ -246,6 +272,61 @@ impl Profiler {
             .entry((table as u8, row))
             .or_insert_with(|| vec![None; columns]);
         entry[draft] = Some(text.chars().take(200).collect());
+        self.spare();
+    }
+
+    /// Writes what was seen, for [`Profiler::merge`].
+    ///
+    /// # Errors
+    /// [`Error::Encoding`] when that fails.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        postcard::to_allocvec(self).map_err(Error::encoding)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`] when the bytes are something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        postcard::from_bytes(bytes).map_err(Error::encoding)
+    }
+
+    /// Adds what another has seen of other columns of the same tables.
+    pub fn merge(&mut self, other: Self) {
+        for (own, draft) in self.drafts.iter_mut().zip(other.drafts) {
+            if draft.present > 0 {
+                *own = draft;
+            }
+        }
+        for (own, seen) in self
+            .seen
+            .iter_mut()
+            .flatten()
+            .zip(other.seen.iter().flatten())
+        {
+            *own = (*own).max(*seen);
+        }
+        for (own, tokens) in self.tokens.iter_mut().zip(other.tokens) {
+            own.merge(tokens);
+        }
+        self.threshold = self.threshold.min(other.threshold);
+        for (row, values) in other.sample {
+            let own = self
+                .sample
+                .entry(row)
+                .or_insert_with(|| vec![None; values.len()]);
+            for (own, value) in own.iter_mut().zip(values) {
+                *own = own.take().or(value);
+            }
+        }
+        let threshold = self.threshold;
+        self.sample
+            .retain(|(table, row), _| row_hash(usize::from(*table), *row) <= threshold);
+        self.spare();
+    }
+
+    /// Keeps the sample small.
+    fn spare(&mut self) {
         while self.sample.len() > 2 * SAMPLE_ROWS {
             self.threshold /= 2;
             let threshold = self.threshold;
@@ -294,6 +375,14 @@ impl Profiler {
     }
 }
 
+/// A column's name without what spellings differ in.
+pub(crate) fn column_key(name: &str) -> String {
+    let (mut folded, mut key) = (String::new(), String::new());
+    normalise::fold(name, &mut folded);
+    normalise::squeeze(&folded, &mut key);
+    key
+}
+
 fn row_hash(table: usize, row: u64) -> u64 {
     hash::mix(17 + table as u64, row)
 }
@@ -320,6 +409,7 @@ fn finish_column(at: usize, draft: Draft, sampled: &[Sampled], total: f64) -> Co
     };
     Column {
         name: draft.name,
+        key: draft.key,
         kind: shape.kind,
         inputs: draft.inputs,
         null_share: 1.0 - count / total.max(1.0),
@@ -438,26 +528,30 @@ mod tests {
     }
 
     #[test]
-    fn profiles_survive_the_wire() {
-        let mut profiler = Profiler::new(&[names(&["name"])]);
-        profiler.observe(
-            0,
-            0,
-            [Some("ann"), None, Some("ann"), Some("bob")].into_iter(),
-        );
-        let profile = profiler.finish();
-        let bytes = profile.to_bytes().unwrap_or_default();
-        let back = Profile::from_bytes(&bytes).map(|p| p.columns[0].null_share);
-        assert_eq!(back.ok(), Some(0.25));
-        assert!(Profile::from_bytes(b"{}").is_err());
-    }
-
-    #[test]
     fn chunking_does_not_matter() {
         let values: Vec<String> = (0..30_000).map(|n| format!("name{}", n % 700)).collect();
         let whole = profile_in_chunks(&values, 30_000);
         let parts = profile_in_chunks(&values, 999);
-        assert_eq!(whole.to_bytes().ok(), parts.to_bytes().ok());
+        assert_eq!(format!("{whole:?}"), format!("{parts:?}"));
+    }
+
+    #[test]
+    fn columns_may_be_seen_apart() {
+        let tables = [names(&["a", "b", "c"])];
+        let values: Vec<String> = (0..30_000)
+            .map(|n| format!("v{} w{}", n % 300, n % 7))
+            .collect();
+        let rows = || values.iter().map(|value| Some(value.as_str()));
+        let mut whole = Profiler::new(&tables);
+        (0..3).for_each(|column| whole.observe(0, column, rows()));
+        let (mut left, mut right) = (Profiler::new(&tables), Profiler::new(&tables));
+        left.observe(0, 0, rows());
+        left.observe(0, 2, rows());
+        right.observe(0, 1, rows());
+        let mut merged = Profiler::from_bytes(&left.to_bytes().unwrap()).unwrap();
+        merged.merge(Profiler::from_bytes(&right.to_bytes().unwrap()).unwrap());
+        let (whole, merged) = (whole.finish(), merged.finish());
+        assert_eq!(format!("{whole:?}"), format!("{merged:?}"));
     }
 
     fn profile_in_chunks(values: &[String], size: usize) -> Profile {

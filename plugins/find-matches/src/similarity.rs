@@ -7,8 +7,22 @@ use rapidfuzz::distance::{jaro_winkler as jw, osa};
 
 /// Optimal string alignment distance, or `None` above `limit`.
 pub(crate) fn edits(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > limit || mask_distance(a, b) > limit as u32 {
+    if a.len().abs_diff(b.len()) > limit {
         return None;
+    }
+    // What both begin and end with costs nothing; then one edit shows at once, and most strings differ by more.
+    let start = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[start..], &b[start..]);
+    let same_end = a.iter().rev().zip(b.iter().rev());
+    let end = same_end.take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[..a.len() - end], &b[..b.len() - end]);
+    match (a, b) {
+        ([], []) => return Some(0),
+        ([], rest) | (rest, []) => return Some(rest.len()).filter(|edits| *edits <= limit),
+        ([_], [_]) => return Some(1).filter(|edits| *edits <= limit),
+        ([x, y], [u, v]) if x == v && y == u => return Some(1).filter(|edits| *edits <= limit),
+        _ if limit < 2 || mask_distance(a, b) > limit as u32 => return None,
+        _ => {}
     }
     osa::distance_with_args(
         a.iter().copied(),

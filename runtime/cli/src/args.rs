@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Run a job from a file.
     Run(run::Args),
     /// Find records that mean the same thing, in one file or across two.
-    Match(find_matches::Args),
+    Match(Box<find_matches::Args>),
     /// Run a query over the catalog.
     Sql(sql::Args),
     /// List and show tables.

@@ -40,6 +40,7 @@ mod progress;
 mod remote;
 mod report;
 mod shell;
+mod waterfall;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;

@@ -82,6 +82,13 @@ impl Shell {
         talk(said.trim_end());
     }
 
+    /// Asks people something; the answer follows on the same line.
+    pub(crate) fn ask(&self, question: &str) {
+        let mut stderr = io::stderr().lock();
+        // Nobody is left to ask when stderr is gone.
+        let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    }
+
     /// Whether results are printed as JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.output == Output::Json

@@ -33,6 +33,7 @@ mod grants;
 mod graph;
 mod guest;
 mod headroom;
+mod in_order;
 mod limits;
 mod memory;
 mod node;

@@ -457,7 +457,7 @@ mod tests {
     fn what_is_wrong_in_the_file_is_named() {
         let refused = |text: &str| text.parse::<LimitsFile>().unwrap_err().to_string();
         assert_snapshot!(refused("[operator]\ncall_time = '48 h'"), @"[operator]: limit call_time: asked for 48 h, the maximum is 24 h");
-        assert_snapshot!(refused("[tenant.1]\nmemory_bytes = '1 GiB'"), @r#"[tenant."1"]: limit memory_bytes: asked for 1 GiB, the maximum is 256 MiB"#);
+        assert_snapshot!(refused("[tenant.1]\nmemory_bytes = '3 GiB'"), @r#"[tenant."1"]: limit memory_bytes: asked for 3 GiB, the maximum is 2 GiB"#);
         assert_snapshot!(refused("[tenant.one]\n"), @r#"[tenant."one"]: a tenant is a number"#);
         assert_snapshot!(refused("[plugin.'No!']\n"), @r#"[plugin."No!"]: invalid plugin name "No!": use 1 to 64 of a-z, 0-9 and -"#);
         assert!(refused("[operator]\nmemory = 1").contains("there is no limit \"memory\""));

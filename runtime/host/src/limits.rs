@@ -22,7 +22,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// ([`Limits::set_by`]) and a tenant, a plugin or a run may only lower them ([`Limits::lowered_by`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory of the instance, in bytes. Default 256 MiB.
+    /// Linear memory of the instance, in bytes. Default 2 GiB: what it takes is charged to the run, whose own limit is
+    /// the one that matters.
     pub memory_bytes: usize,
     /// Elements of all tables together. Default 20 000.
     pub table_elements: usize,
@@ -52,7 +53,7 @@ pub const MAX_COMPONENT_BYTES: usize = 50 << 20;
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            memory_bytes: 256 << 20,
+            memory_bytes: 2 << 30,
             table_elements: 20_000,
             call_time: Duration::from_secs(30),
             call_fuel: 100_000_000_000,
@@ -538,7 +539,7 @@ mod tests {
         let wish = settings(&[("memory_bytes", "1 TiB"), ("call_time", "1 s")]);
         assert_eq!(
             operator.lowered_by(&wish).unwrap_err().to_string(),
-            "limit memory_bytes: asked for 1 TiB, the maximum is 256 MiB"
+            "limit memory_bytes: asked for 1 TiB, the maximum is 2 GiB"
         );
         let capped = operator.capped_by(&wish);
         assert_eq!(capped, granted);

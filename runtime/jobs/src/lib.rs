@@ -102,7 +102,7 @@ mod tests;
 
 pub use bookmark::{BookmarkEntry, NodeBookmark, SeenFile};
 pub use capacity::Capacity;
-pub use drawing::Graph;
+pub use drawing::{Graph, escaped, shortened};
 pub use error::{Error, Kind, Result};
 pub use job::{Arguments, ExecutionProperty, Job, JobCommand, JobDefinition, Nodes, Tags};
 pub use jobs::{Jobs, Page, TenantJobs};

@@ -1,19 +1,28 @@
 //! `cluster`: scored pairs to groups.
 //!
-//! Inputs: the model (broadcast); `rid`, `source` of every record; `a`, `b`, `probability` of every candidate; the same of
-//! records that repeat another one, `a` being that other. Config: `{"link": true}` when two tables are linked. Output: `rid`, `match_id`, `match_confidence`, one row for each record.
+//! Inputs: the archive (broadcast); labels (see `label_rows`) that the result must respect, if any; `rid`, `match_id` of an
+//! earlier result, if any; `rid`, `source` of every record; `a`, `b`, `probability`, `repeats` of every candidate. Config:
+//! `{"link": false, "labels": false, "previous": "none" | "names" | "stands"}`: an earlier result may give its ids only,
+//! or be the groups to start from. Output, one row for each record: `rid`, `match_id`, `match_confidence`; on the first
+//! record of a group of several also `weakest_a`, `weakest_b`, `weakest`, the weakest link of the group.
 
 use std::sync::Arc;
 
-use tenon_sdk::arrow_array::types::{Float64Type, UInt8Type, UInt32Type};
+use rustc_hash::FxHashMap;
+use tenon_sdk::arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt32Type};
 use tenon_sdk::prelude::*;
 
-use super::{blob, schema, too_early};
-use crate::{Edge, Model, cluster, follow};
+use super::{archive, broadcast, label_rows, single, too_early};
+use crate::{
+    Edge, Known, LabelRow, Labels, Membership, cluster, follow, stable_ids, standing, weakest_links,
+};
 
 pub(super) struct Cluster {
-    link: bool,
+    settings: Settings,
+    roles: Vec<Role>,
     threshold: Option<f64>,
+    labels: Vec<LabelRow>,
+    previous: FxHashMap<u32, i64>,
     sources: Vec<u8>,
     edges: Vec<Edge>,
     repeats: Vec<Edge>,
@@ -23,38 +32,75 @@ pub(super) struct Cluster {
 #[serde(crate = "tenon_sdk::serde")]
 struct Settings {
     link: bool,
+    labels: bool,
+    previous: Previous,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(crate = "tenon_sdk::serde", rename_all = "lowercase")]
+enum Previous {
+    None,
+    Names,
+    Stands,
+}
+
+/// What an input is.
+#[derive(Clone, Copy)]
+enum Role {
+    Archive,
+    Labels,
+    Previous,
+    Records,
+    Scored,
+}
+
+fn roles(settings: &Settings) -> Vec<Role> {
+    let mut roles = vec![Role::Archive];
+    roles.extend(settings.labels.then_some(Role::Labels));
+    roles.extend((settings.previous != Previous::None).then_some(Role::Previous));
+    roles.extend([Role::Records, Role::Scored]);
+    roles
 }
 
 fn output() -> SchemaRef {
-    schema(&[
-        ("rid", DataType::UInt32),
-        ("match_id", DataType::UInt32),
-        ("match_confidence", DataType::Float64),
-    ])
+    Arc::new(Schema::new(vec![
+        Field::new("rid", DataType::UInt32, false),
+        Field::new("match_id", DataType::Int64, false),
+        Field::new("match_confidence", DataType::Float64, false),
+        Field::new("weakest_a", DataType::UInt32, true),
+        Field::new("weakest_b", DataType::UInt32, true),
+        Field::new("weakest", DataType::Float64, true),
+    ]))
 }
 
 impl Stream for Cluster {
     const NAME: &'static str = "cluster";
     const DOCS: &'static str = "Groups records; a weak bridge does not weld two groups.";
 
-    fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
-        let inputs = vec![
-            Input::columns(&inputs[0], &["model"], Distribution::Broadcast)?,
-            Input::columns(&inputs[1], &["rid", "source"], Distribution::Single)?,
-            Input::columns(&inputs[2], &["a", "b", "probability"], Distribution::Single)?,
-            Input::columns(&inputs[3], &["a", "b", "probability"], Distribution::Single)?,
-        ];
+    fn bind(config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
+        let roles = roles(&config.parse()?);
+        let bound = roles.iter().zip(inputs).map(|(role, input)| match role {
+            Role::Archive => broadcast(input, &["archive"]),
+            Role::Labels => label_rows::input(input),
+            Role::Previous => single(input, &["rid", "match_id"]),
+            Role::Records => single(input, &["rid", "source"]),
+            Role::Scored => single(input, &["a", "b", "probability", "repeats"]),
+        });
         Ok(StreamBinding {
-            inputs,
+            inputs: bound.collect::<Result<_>>()?,
             output: output(),
             deterministic: true,
         })
     }
 
     fn open(config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
+        let settings: Settings = config.parse()?;
         Ok(Self {
-            link: config.parse::<Settings>()?.link,
+            roles: roles(&settings),
+            settings,
             threshold: None,
+            labels: Vec::new(),
+            previous: FxHashMap::default(),
             sources: Vec::new(),
             edges: Vec::new(),
             repeats: Vec::new(),
@@ -62,45 +108,44 @@ impl Stream for Cluster {
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
-        match input {
-            0 => self.threshold = Some(Model::from_bytes(&blob(&batch)?)?.threshold),
-            1 => self.add_records(&batch),
-            2 => add_edges(&mut self.edges, &batch),
-            _ => add_edges(&mut self.repeats, &batch),
+        match self.roles.get(input) {
+            Some(Role::Archive) => self.threshold = Some(archive(&batch)?.model()?.threshold),
+            Some(Role::Labels) => label_rows::read(&batch, &mut self.labels),
+            Some(Role::Previous) => self.add_previous(&batch)?,
+            Some(Role::Records) => self.add_records(&batch),
+            Some(Role::Scored) => self.add_pairs(&batch),
+            None => {}
         }
         Ok(Vec::new())
     }
 
     fn finish(&mut self, input: usize) -> Result<Vec<RecordBatch>> {
-        if input < 3 {
-            return Ok(Vec::new());
+        match self.roles.get(input) {
+            Some(Role::Scored) => Ok(vec![self.group()?]),
+            _ => Ok(Vec::new()),
         }
-        let threshold = self.threshold.ok_or_else(|| too_early("the model"))?;
-        // The host's joins give no order; ties are broken by it.
-        self.edges.sort_unstable_by_key(|edge| (edge.a, edge.b));
-        self.repeats.sort_unstable_by_key(|edge| (edge.a, edge.b));
-        let mut groups = cluster(
-            self.sources.len(),
-            &self.edges,
-            self.link.then_some(&self.sources),
-            threshold,
-        );
-        follow(&mut groups, &self.repeats, threshold);
-        let rids: ArrayRef = Arc::new(UInt32Array::from_iter_values((0u32..).take(groups.len())));
-        let ids: ArrayRef = Arc::new(UInt32Array::from_iter_values(
-            groups.iter().map(|g| g.cluster),
-        ));
-        let confidences: ArrayRef = Arc::new(Float64Array::from_iter_values(
-            groups.iter().map(|g| g.confidence),
-        ));
-        Ok(vec![RecordBatch::try_new(
-            output(),
-            vec![rids, ids, confidences],
-        )?])
     }
 }
 
 impl Cluster {
+    fn add_previous(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rids = batch.column(0).as_primitive::<UInt32Type>();
+        let ids = batch.column(1).as_primitive::<Int64Type>();
+        for (rid, id) in rids.values().iter().zip(ids.iter()) {
+            let Some(id) = id else { continue };
+            if self
+                .previous
+                .insert(*rid, id)
+                .is_some_and(|other| other != id)
+            {
+                return Err(Error::Unsupported(format!(
+                    "the earlier result puts one record into groups {id} and another: ids must name one record"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn add_records(&mut self, batch: &RecordBatch) {
         let (rids, sources) = (
             batch.column(0).as_primitive::<UInt32Type>(),
@@ -114,22 +159,76 @@ impl Cluster {
             self.sources[rid] = *source;
         }
     }
+
+    fn add_pairs(&mut self, batch: &RecordBatch) {
+        let (a, b) = (
+            batch.column(0).as_primitive::<UInt32Type>(),
+            batch.column(1).as_primitive::<UInt32Type>(),
+        );
+        let probabilities = batch.column(2).as_primitive::<Float64Type>();
+        let repeats = batch.column(3).as_boolean();
+        for row in 0..batch.num_rows() {
+            let edge = Edge {
+                a: a.value(row),
+                b: b.value(row),
+                probability: probabilities.value(row),
+            };
+            let edges = if repeats.value(row) {
+                &mut self.repeats
+            } else {
+                &mut self.edges
+            };
+            edges.push(edge);
+        }
+    }
+
+    fn group(&mut self) -> Result<RecordBatch> {
+        let threshold = self.threshold.ok_or_else(|| too_early("the model"))?;
+        // Partitions come in any order; ties are broken by it.
+        self.edges.sort_unstable_by_key(|edge| (edge.a, edge.b));
+        self.repeats.sort_unstable_by_key(|edge| (edge.a, edge.b));
+        let records = self.sources.len();
+        let labels = Labels::new(std::mem::take(&mut self.labels))?;
+        let stands = self.settings.previous == Previous::Stands;
+        let first = stands.then(|| standing(records, &self.previous));
+        let known = Known {
+            sources: self.settings.link.then_some(&self.sources),
+            labels: &labels.pairs,
+            standing: first.as_deref(),
+        };
+        let mut groups = cluster(records, &self.edges, known, threshold);
+        follow(&mut groups, &self.repeats, threshold);
+        let ids = stable_ids(&groups, &self.previous);
+        let weakest = weakest_links(&groups, &self.edges);
+        grouped(&groups, &ids, &weakest)
+    }
 }
 
-fn add_edges(edges: &mut Vec<Edge>, batch: &RecordBatch) {
-    let (a, b) = (
-        batch.column(0).as_primitive::<UInt32Type>(),
-        batch.column(1).as_primitive::<UInt32Type>(),
-    );
-    let probabilities = batch.column(2).as_primitive::<Float64Type>();
-    let scored = a
-        .values()
-        .iter()
-        .zip(b.values())
-        .zip(probabilities.values());
-    edges.extend(scored.map(|((a, b), probability)| Edge {
-        a: *a,
-        b: *b,
-        probability: *probability,
-    }));
+fn grouped(groups: &[Membership], ids: &[i64], weakest: &[Edge]) -> Result<RecordBatch> {
+    let mut links: Vec<Option<&Edge>> = vec![None; groups.len()];
+    for edge in weakest {
+        let first = groups.get(edge.a as usize).map(|group| group.cluster);
+        if let Some(slot) = first.and_then(|first| links.get_mut(first as usize)) {
+            *slot = Some(edge);
+        }
+    }
+    let ends = |of: fn(&Edge) -> u32| -> ArrayRef {
+        Arc::new(
+            links
+                .iter()
+                .map(|link| link.map(of))
+                .collect::<UInt32Array>(),
+        )
+    };
+    let probabilities = links.iter().map(|link| link.map(|edge| edge.probability));
+    let confidences = groups.iter().map(|group| group.confidence);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt32Array::from_iter_values((0u32..).take(groups.len()))),
+        Arc::new(Int64Array::from(ids.to_vec())),
+        Arc::new(Float64Array::from_iter_values(confidences)),
+        ends(|edge| edge.a),
+        ends(|edge| edge.b),
+        Arc::new(probabilities.collect::<Float64Array>()),
+    ];
+    Ok(RecordBatch::try_new(output(), columns)?)
 }

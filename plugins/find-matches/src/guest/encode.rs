@@ -1,31 +1,36 @@
 //! `encode`: records to compact blobs and blocking keys.
 //!
-//! Inputs: the profile (broadcast); `rid` and text columns of one table. Config: `{"table": 0}`. Output: `rid`,
-//! `blob`, `keys`, one row for each record.
+//! Inputs: the archive (broadcast); `rid` and text columns of one table. Config: `{"table": 0, "source": 0, "columns":
+//! [names]}`: which of the profile's tables it is, what its rows say of where they come from. Output: `rid`, `source`,
+//! `digest` (equal for records that are equal in all that is compared), `blob`, `keys`; one row for each record.
 
 use std::sync::Arc;
 
 use tenon_sdk::arrow_array::builder::{BinaryBuilder, ListBuilder, UInt64Builder};
 use tenon_sdk::prelude::*;
 
-use super::{blob, too_early};
-use crate::{Encoder, Profile};
+use super::{archive, text_row, texts, too_early};
+use crate::{Archive, Encoder};
 
 pub(super) struct Encode {
-    table: usize,
-    profile: Option<Profile>,
+    settings: Settings,
+    archive: Option<Archive>,
 }
 
 #[derive(serde::Deserialize)]
 #[serde(crate = "tenon_sdk::serde")]
 struct Settings {
     table: usize,
+    source: u8,
+    columns: Vec<String>,
 }
 
 fn output() -> SchemaRef {
     let key = Field::new("item", DataType::UInt64, true);
     Arc::new(Schema::new(vec![
         Field::new("rid", DataType::UInt32, false),
+        Field::new("source", DataType::UInt8, false),
+        Field::new("digest", DataType::UInt64, false),
         Field::new("blob", DataType::Binary, false),
         Field::new("keys", DataType::List(Arc::new(key)), false),
     ]))
@@ -55,21 +60,19 @@ impl Stream for Encode {
 
     fn open(config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
         Ok(Self {
-            table: config.parse::<Settings>()?.table,
-            profile: None,
+            settings: config.parse::<Settings>()?,
+            archive: None,
         })
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
         if input == 0 {
-            self.profile = Some(Profile::from_bytes(&blob(&batch)?)?);
+            self.archive = Some(archive(&batch)?);
             return Ok(Vec::new());
         }
-        let profile = self
-            .profile
-            .as_ref()
-            .ok_or_else(|| too_early("the profile"))?;
-        Ok(vec![encode(profile, self.table, &batch)?])
+        let archive = self.archive.as_ref();
+        let archive = archive.ok_or_else(|| too_early("the profile"))?;
+        Ok(vec![encode(archive, &self.settings, &batch)?])
     }
 
     fn finish(&mut self, _input: usize) -> Result<Vec<RecordBatch>> {
@@ -77,28 +80,24 @@ impl Stream for Encode {
     }
 }
 
-fn encode(profile: &Profile, table: usize, batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns: Vec<&StringArray> = batch.columns()[1..]
-        .iter()
-        .map(|c| c.as_string::<i32>())
-        .collect();
-    let mut encoder = Encoder::new(profile);
+fn encode(archive: &Archive, settings: &Settings, batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = texts(batch, 1);
+    let mut encoder = Encoder::new(&archive.profile, settings.table, &settings.columns)?;
     let (mut blobs, mut keys) = (BinaryBuilder::new(), ListBuilder::new(UInt64Builder::new()));
     let (mut bytes, mut row_keys) = (Vec::new(), Vec::new());
+    let mut digests = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
-        let values: Vec<Option<&str>> = columns
-            .iter()
-            .map(|c| c.is_valid(row).then(|| c.value(row)))
-            .collect();
         bytes.clear();
         row_keys.clear();
-        encoder.encode(table, &values, &mut bytes, &mut row_keys);
+        digests.push(encoder.encode(&text_row(&columns, row), &mut bytes, &mut row_keys));
         blobs.append_value(&bytes);
         keys.values().append_slice(&row_keys);
         keys.append(true);
     }
     let columns: Vec<ArrayRef> = vec![
         Arc::clone(batch.column(0)),
+        Arc::new(UInt8Array::from(vec![settings.source; batch.num_rows()])),
+        Arc::new(UInt64Array::from(digests)),
         Arc::new(blobs.finish()),
         Arc::new(keys.finish()),
     ];

@@ -1,85 +1,122 @@
-//! `learn`: counted patterns to a model.
+//! `learn`: what agreement means, from candidates, random pairs and labels.
 //!
-//! Inputs: the profile (broadcast); patterns of random pairs; patterns of candidates, both `pattern`, `n`. Output: one
-//! row, the model as bytes.
+//! Inputs: the archive (broadcast); labels (see `label_rows`), if there are any; `a`, `b`, `shared` of the candidates;
+//! `rid`, `source`, `blob` of every record. Config: `{"labels": true, "precision_recall": 0.5 or null}`. Output: `archive` and
+//! `quality`, one row: profile and model, and how good the result is likely to be (JSON, see `quality`). An archive that comes with a model keeps it; labels are learned on top.
 
-use tenon_sdk::arrow_array::types::Int64Type;
+use std::sync::Arc;
+
+use tenon_sdk::arrow_array::types::{UInt8Type, UInt32Type};
 use tenon_sdk::prelude::*;
 
-use super::{blob, one_blob, pattern, schema, too_early};
-use crate::{Comparer, Pattern, Profile, learn};
+use super::nominate::candidates;
+use super::{archive, broadcast, label_rows, schema, single, too_early};
+use crate::{Archive, LabelRow, Labels, Lessons, Wishes};
 
-#[derive(Default)]
 pub(super) struct Learn {
-    profile: Option<Profile>,
-    random: Vec<(Pattern, u64)>,
-    candidates: Vec<(Pattern, u64)>,
+    settings: Settings,
+    lessons: Option<Lessons>,
+    labels: Vec<LabelRow>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(crate = "tenon_sdk::serde")]
+struct Settings {
+    labels: bool,
+    precision_recall: Option<f64>,
+}
+
+fn output() -> SchemaRef {
+    schema(&[("archive", DataType::Binary), ("quality", DataType::Utf8)])
+}
+
+fn learned(archive: &Archive) -> Result<RecordBatch> {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(BinaryArray::from_vec(vec![&archive.to_bytes()?])),
+        Arc::new(StringArray::from(vec![archive.model()?.quality.as_str()])),
+    ];
+    Ok(RecordBatch::try_new(output(), columns)?)
+}
+
+/// What an input is; without labels there is one less.
+fn role(settings: &Settings, input: usize) -> usize {
+    if input > 0 && !settings.labels {
+        input + 1
+    } else {
+        input
+    }
 }
 
 impl Stream for Learn {
     const NAME: &'static str = "learn";
-    const DOCS: &'static str =
-        "Learns without labels what agreement means, from how often each pattern occurs.";
+    const DOCS: &'static str = "Learns what agreement means: without labels, from how records agree; with labels, from them too.";
 
-    fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
-        let counts =
-            |input: &SchemaRef| Input::columns(input, &["pattern", "n"], Distribution::Single);
-        let inputs = vec![
-            Input::columns(&inputs[0], &["profile"], Distribution::Broadcast)?,
-            counts(&inputs[1])?,
-            counts(&inputs[2])?,
-        ];
+    fn bind(config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
+        let settings: Settings = config.parse()?;
+        let inputs = inputs.iter().enumerate();
+        let inputs = inputs.map(|(at, input)| match role(&settings, at) {
+            0 => broadcast(input, &["archive"]),
+            1 => label_rows::input(input),
+            2 => single(input, &["a", "b", "shared"]),
+            _ => single(input, &["rid", "source", "blob"]),
+        });
         Ok(StreamBinding {
-            inputs,
-            output: schema(&[("model", DataType::Binary)]),
+            inputs: inputs.collect::<Result<_>>()?,
+            output: output(),
             deterministic: true,
         })
     }
 
-    fn open(_config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
-        Ok(Self::default())
+    fn open(config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
+        Ok(Self {
+            settings: config.parse()?,
+            lessons: None,
+            labels: Vec::new(),
+        })
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
-        if input == 0 {
-            self.profile = Some(Profile::from_bytes(&blob(&batch)?)?);
+        let role = role(&self.settings, input);
+        if role == 0 {
+            let wishes = Wishes {
+                precision_recall: self.settings.precision_recall,
+            };
+            self.lessons = Some(Lessons::new(archive(&batch)?, wishes));
             return Ok(Vec::new());
         }
-        let (patterns, numbers) = (
-            batch.column(0).as_binary::<i32>(),
-            batch.column(1).as_primitive::<Int64Type>(),
-        );
-        let counts = if input == 1 {
-            &mut self.random
-        } else {
-            &mut self.candidates
-        };
-        for row in 0..batch.num_rows() {
-            counts.push((
-                pattern(patterns.value(row))?,
-                u64::try_from(numbers.value(row)).unwrap_or(0),
-            ));
+        let lessons = self.lessons.as_mut();
+        let lessons = lessons.ok_or_else(|| too_early("the profile"))?;
+        match role {
+            1 => label_rows::read(&batch, &mut self.labels),
+            2 => candidates(&batch).for_each(|candidate| lessons.candidate(candidate)),
+            _ => add_records(lessons, &batch),
         }
         Ok(Vec::new())
     }
 
     fn finish(&mut self, input: usize) -> Result<Vec<RecordBatch>> {
-        if input < 2 {
-            return Ok(Vec::new());
+        let lessons = self.lessons.as_mut();
+        let lessons = lessons.ok_or_else(|| too_early("the profile"))?;
+        match role(&self.settings, input) {
+            0 => {}
+            1 => lessons.teach(Labels::new(std::mem::take(&mut self.labels))?),
+            2 => lessons.close(),
+            _ => {
+                let lessons = self.lessons.take();
+                let lessons = lessons.ok_or_else(|| too_early("the profile"))?;
+                return Ok(vec![learned(&lessons.finish()?)?]);
+            }
         }
-        let profile = self
-            .profile
-            .take()
-            .ok_or_else(|| too_early("the profile"))?;
-        // The host's grouping gives no order; learning adds up in one.
-        self.candidates.sort_unstable();
-        self.random.sort_unstable();
-        let model = learn(
-            &profile,
-            Comparer::new(&profile).features(),
-            &self.candidates,
-            &self.random,
-        );
-        Ok(vec![one_blob("model", &model.to_bytes()?)?])
+        Ok(Vec::new())
+    }
+}
+
+fn add_records(lessons: &mut Lessons, batch: &RecordBatch) {
+    let rids = batch.column(0).as_primitive::<UInt32Type>();
+    let sources = batch.column(1).as_primitive::<UInt8Type>();
+    let blobs = batch.column(2).as_binary::<i32>();
+    for row in 0..batch.num_rows() {
+        let table = usize::from(sources.value(row));
+        lessons.record(table, rids.value(row), blobs.value(row));
     }
 }

@@ -1,15 +1,22 @@
-//! `score`: patterns to probabilities.
+//! `score`: candidates to probabilities.
 //!
-//! Inputs: the model (broadcast); `a`, `b`, `pattern`. Output: `a`, `b`, `probability`, `is_match`.
+//! Inputs: the archive (broadcast); `rid`, `blob` of every record (broadcast); `a`, `b`, `shared` of the candidates.
+//! Output: `a`, `b`, `probability`, `is_match`, `repeats` (whether `b` repeats `a`).
 
 use std::sync::Arc;
 
 use tenon_sdk::prelude::*;
 
-use super::{blob, pattern, schema, too_early};
-use crate::{Model, Scorer};
+use super::nominate::candidates;
+use super::records::Records;
+use super::{archive, broadcast, schema, too_early};
+use crate::Judge;
 
-pub(super) struct Score(Option<(Scorer, f64)>);
+#[derive(Default)]
+pub(super) struct Score {
+    judge: Option<Judge>,
+    records: Records,
+}
 
 fn output() -> SchemaRef {
     schema(&[
@@ -17,56 +24,65 @@ fn output() -> SchemaRef {
         ("b", DataType::UInt32),
         ("probability", DataType::Float64),
         ("is_match", DataType::Boolean),
+        ("repeats", DataType::Boolean),
     ])
 }
 
 impl Stream for Score {
     const NAME: &'static str = "score";
-    const DOCS: &'static str = "Tells how probable it is that two records mean the same thing.";
+    const DOCS: &'static str = "Compares two records column by column and tells how probable it is that they mean the same thing.";
 
     fn bind(_config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
-        let inputs = vec![
-            Input::columns(&inputs[0], &["model"], Distribution::Broadcast)?,
-            Input::columns(&inputs[1], &["a", "b", "pattern"], Distribution::Any)?,
-        ];
+        let pairs = Input::columns(&inputs[2], &["a", "b", "shared"], Distribution::Any)?;
         Ok(StreamBinding {
-            inputs,
+            inputs: vec![
+                broadcast(&inputs[0], &["archive"])?,
+                broadcast(&inputs[1], &["rid", "blob"])?,
+                pairs,
+            ],
             output: output(),
             deterministic: true,
         })
     }
 
     fn open(_config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
-        Ok(Self(None))
+        Ok(Self::default())
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
-        if input == 0 {
-            let model = Model::from_bytes(&blob(&batch)?)?;
-            self.0 = Some((Scorer::new(&model), model.threshold));
-            return Ok(Vec::new());
+        match input {
+            0 => self.judge = Some(Judge::new(&archive(&batch)?)?),
+            1 => self.records.push(&batch, 0, 1),
+            _ => return Ok(vec![self.score(&batch)?]),
         }
-        let (scorer, threshold) = self.0.as_ref().ok_or_else(|| too_early("the model"))?;
-        let patterns = batch.column(2).as_binary::<i32>();
-        let scores = patterns
-            .iter()
-            .flatten()
-            .map(|bytes| Ok(scorer.probability(&pattern(bytes)?)));
-        let scores = scores.collect::<Result<Vec<f64>>>()?;
-        let matches: ArrayRef = Arc::new(BooleanArray::from_iter(
-            scores.iter().map(|p| Some(p >= threshold)),
-        ));
-        let scores: ArrayRef = Arc::new(Float64Array::from(scores));
-        let columns = vec![
-            Arc::clone(batch.column(0)),
-            Arc::clone(batch.column(1)),
-            scores,
-            matches,
-        ];
-        Ok(vec![RecordBatch::try_new(output(), columns)?])
+        Ok(Vec::new())
     }
 
     fn finish(&mut self, _input: usize) -> Result<Vec<RecordBatch>> {
         Ok(Vec::new())
+    }
+}
+
+impl Score {
+    fn score(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let judge = self.judge.as_mut();
+        let judge = judge.ok_or_else(|| too_early("the model"))?;
+        let records = &self.records;
+        let scores: Vec<f64> = candidates(batch)
+            .map(|pair| judge.probability(records.blob(pair.a), records.blob(pair.b)))
+            .collect();
+        let threshold = judge.threshold();
+        let matches: BooleanArray = scores.iter().map(|p| Some(*p >= threshold)).collect();
+        let repeats: BooleanArray = candidates(batch)
+            .map(|pair| Some(pair.shared == 0))
+            .collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::clone(batch.column(0)),
+            Arc::clone(batch.column(1)),
+            Arc::new(Float64Array::from(scores)),
+            Arc::new(matches),
+            Arc::new(repeats),
+        ];
+        Ok(RecordBatch::try_new(output(), columns)?)
     }
 }

@@ -255,7 +255,8 @@ fn as_record(report: &RunReport, prices: &Prices) -> Report {
     record
 }
 
-fn node_json(node: &NodeReport, prices: &Prices) -> serde_json::Value {
+/// A node of a run for programs.
+pub(crate) fn node_json(node: &NodeReport, prices: &Prices) -> serde_json::Value {
     let plugin = node.plugin.as_ref().map(|plugin| {
         let guest = node.guest.unwrap_or_default();
         json!({

@@ -129,6 +129,10 @@ pub(crate) struct Resources {
     /// None: the machine's cores, or one where the run is deterministic.
     #[arg(skip)]
     partitions: Option<usize>,
+
+    /// None: the engine's default.
+    #[arg(skip)]
+    preview_rows: Option<usize>,
 }
 
 impl Resources {
@@ -138,6 +142,12 @@ impl Resources {
             partitions: Some(1),
             ..Self::default()
         }
+    }
+
+    /// The same where a target with at most so many rows is shown in the run's report.
+    pub(crate) fn with_preview(mut self, rows: usize) -> Self {
+        self.preview_rows = Some(rows);
+        self
     }
 }
 
@@ -196,6 +206,7 @@ pub(crate) fn config_of(
         guest_limits,
         limit_caps,
         grants: grants.of_tenant(tenant),
+        preview_rows: resources.preview_rows.unwrap_or(defaults.preview_rows),
         ..defaults
     })
 }

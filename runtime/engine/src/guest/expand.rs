@@ -2,10 +2,11 @@
 //!
 //! A plan's SQL is parsed in a session of its own, in which only the plan's inputs, the steps before
 //! and the built-in functions exist. It must be one query: no statement, no definition of anything,
-//! no write. An input or a step that is read more than once, by steps or outputs, is computed once.
+//! no write. An input or a step that is read more than once, by steps or outputs, is computed once. An input whose rows are
+//! numbered comes in its own order.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -25,6 +26,7 @@ use super::source::SourceProvider;
 use super::weight::{self, Weights};
 use super::{GuestNode, MapProvider, StreamProvider, register};
 use crate::error::{Error, Result, plain_text};
+use crate::in_order::InOrderProvider;
 use crate::shared::SharedProvider;
 use crate::transform::{mentions, passed_over};
 
@@ -59,8 +61,14 @@ pub(crate) async fn expand(
         steps.weigh(step)?;
     }
     steps.readers = readers(&steps.context, &expansion);
+    let numbered = numbered(&steps.context, &expansion);
     for ((name, _), input) in named.iter().zip(inputs) {
-        steps.offer(name, input)?;
+        if numbered.contains(name) {
+            let ordered: Arc<dyn TableProvider> = Arc::new(InOrderProvider::new(Arc::clone(input)));
+            steps.offer(name, &ordered)?;
+        } else {
+            steps.offer(name, input)?;
+        }
     }
     for step in &expansion.steps {
         // Once more, with what is known by now of the tables before it.
@@ -366,6 +374,19 @@ fn is_query(statement: &Statement) -> bool {
     matches!(statement, Statement::Statement(inner) if matches!(inner.as_ref(), SqlStatement::Query(_)))
 }
 
+/// Tables whose rows some step counts in the order in which they come: those of queries with a window that has no order.
+fn numbered(context: &SessionContext, expansion: &Expansion) -> HashSet<String> {
+    let queries = expansion.steps.iter().filter_map(|step| match &step.body {
+        PlanBody::Sql(sql) => Some(sql),
+        PlanBody::Apply { .. } => None,
+    });
+    let counting = queries.filter(|sql| {
+        let folded: String = sql.split_whitespace().collect();
+        folded.to_ascii_lowercase().contains("over()")
+    });
+    counting.flat_map(|sql| tables_of(context, sql)).collect()
+}
+
 /// How often each table is read by steps and outputs. A query that cannot be parsed counts none:
 /// planning it says why.
 fn readers(context: &SessionContext, expansion: &Expansion) -> HashMap<String, usize> {
@@ -405,6 +426,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn windows_without_an_order_number_rows_as_they_come() {
+        let step = |sql: &str| PlanStep {
+            name: "numbered".to_owned(),
+            body: PlanBody::Sql(sql.to_owned()),
+        };
+        let expansion = Expansion {
+            steps: vec![
+                step("select *, row_number() OVER ( ) as n from input0"),
+                step("select *, row_number() over (order by x) as n from input1"),
+            ],
+            outputs: Vec::new(),
+        };
+        let numbered = numbered(&session(), &expansion);
+        assert_eq!(numbered, HashSet::from(["input0".to_owned()]));
+    }
+
+    #[test]
     fn what_a_query_repeats_is_read_more_than_once() {
         let step = |name: &str, sql: &str| PlanStep {
             name: name.to_owned(),
@@ -421,6 +459,7 @@ mod tests {
                 step: "all_rows".to_owned(),
             }],
         };
+        assert!(numbered(&session(), &expansion).is_empty());
         let readers = readers(&session(), &expansion);
         assert_eq!(readers["input0"], 2);
         assert_eq!(

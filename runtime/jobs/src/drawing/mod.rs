@@ -14,6 +14,8 @@ mod layers;
 mod svg;
 mod text;
 
+pub use svg::{escaped, shortened};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};

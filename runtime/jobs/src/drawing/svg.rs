@@ -190,7 +190,7 @@ fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
 /// What stands in a node's box: its class, how far below the top, and the words.
 fn lines(graph: &Graph, id: &str, node: &GraphNode) -> Vec<(&'static str, usize, String)> {
     let mut lines = vec![
-        ("name", 20, shortened(&node.name)),
+        ("name", 20, shortened(&node.name, MAX_LETTERS)),
         ("kind", 37, kind(node)),
     ];
     if let Some(metrics) = &node.metrics {
@@ -214,15 +214,18 @@ fn kind(node: &GraphNode) -> String {
     }
 }
 
-fn shortened(name: &str) -> String {
-    match name.char_indices().nth(MAX_LETTERS) {
+/// A name cut to so many letters, which shows.
+#[must_use]
+pub fn shortened(name: &str, letters: usize) -> String {
+    match name.char_indices().nth(letters) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }
 }
 
 /// Text for XML: no tags, and no signs that XML has no place for.
-fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for sign in text.chars().filter(|sign| !sign.is_control()) {
         match sign {
@@ -268,8 +271,11 @@ mod tests {
 
     #[test]
     fn names_are_shortened_by_letters() {
-        assert_eq!(shortened(&"ü".repeat(40)).chars().count(), MAX_LETTERS + 1);
-        assert_eq!(shortened("short"), "short");
+        assert_eq!(
+            shortened(&"ü".repeat(40), MAX_LETTERS).chars().count(),
+            MAX_LETTERS + 1
+        );
+        assert_eq!(shortened("short", MAX_LETTERS), "short");
         assert_eq!(escaped("a\u{0}\"b\""), "a&quot;b&quot;");
     }
 }
