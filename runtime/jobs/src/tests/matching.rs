@@ -320,6 +320,17 @@ fn an_evaluation_needs_labels_and_keeps_metrics_and_model() {
         asked.request.nodes["questions"]["DynamicTransform"]["Inputs"],
         json!(["records", "known", "model"])
     );
+    let said = &asked.request.nodes["questions"]["DynamicTransform"]["Parameters"];
+    let place = |at: &str| json!([at]);
+    assert_eq!(
+        (&said[1]["Name"], &said[1]["Value"]),
+        (&json!("labels"), &place("1"))
+    );
+    assert_eq!(
+        (&said[2]["Name"], &said[2]["Value"]),
+        (&json!("model"), &place("2"))
+    );
+    assert_eq!(said[2]["Type"], "int");
     assert_eq!(
         asked.request.nodes["out"]["S3DirectTarget"]["Mode"],
         "replace"
@@ -541,12 +552,8 @@ fn jobs_that_name_a_transform_get_what_it_says() {
         let pairs = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         pairs.collect::<Vec<_>>()
     };
-    // The key as the table has it.
-    let own = [
-        ("enforce_labels", "true"),
-        ("id", "id"),
-        ("precision_recall", "0.9"),
-    ];
+    // The key as the table has it; without labels none are enforced.
+    let own = [("id", "id"), ("precision_recall", "0.9")];
     assert_eq!(parameters_of(&asked.request.nodes), pairs(&own));
     assert!(asked.request.given.is_empty() && asked.request.work.is_none());
     asked.report(Report::Started);
@@ -570,7 +577,7 @@ fn jobs_that_name_a_transform_get_what_it_says() {
     let expected = [
         ("enforce_labels", "true"),
         ("id", "id"),
-        ("labels", "m.labels"),
+        ("labels", "1"),
         ("precision_recall", "0.1"),
     ];
     assert_eq!(parameters_of(&asked.nodes), pairs(&expected));
