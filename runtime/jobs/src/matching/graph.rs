@@ -93,11 +93,13 @@ fn questions(stored: &StoredTransform, id: &str, output: &str, run: &str) -> Res
         roles.push((MODEL, MODEL));
         graph.push((MODEL, given(MODEL)));
     }
+    let mut questions = plugin("questions", "find-questions", id, &roles);
+    say(
+        &mut questions,
+        accuracy_cost(&stored.transform).into_iter().collect(),
+    );
     graph.extend([
-        (
-            "questions",
-            plugin("questions", "find-questions", id, &roles),
-        ),
+        ("questions", questions),
         ("sets", query("sets", &["questions"], &sets(run))),
         ("out", csv("sets", output)),
     ]);
@@ -116,10 +118,7 @@ fn sets(run: &str) -> String {
 
 fn evaluation(transform: &MlTransform, id: &str) -> Result<Graph> {
     let mut matches = plugin("matches", "find-matches", id, &[(TaskWork::LABELS, KNOWN)]);
-    let parameters = &mut matches["DynamicTransform"]["Parameters"];
-    if let Some(parameters) = parameters.as_array_mut() {
-        parameters.extend(tradeoffs(transform));
-    }
+    say(&mut matches, tradeoffs(transform));
     let learned = "select model.model, quality.quality from model cross join quality";
     Ok(vec![
         (TaskWork::RECORDS, records(transform)?),
@@ -194,7 +193,7 @@ fn records(transform: &MlTransform) -> Result<Value> {
     }}))
 }
 
-/// A node of the plugin over the records, with inputs that have a role.
+/// A node of the plugin over the records, with inputs that have a role, which are named by their positions.
 fn plugin(name: &str, function: &str, id: &str, roles: &[(&str, &str)]) -> Value {
     let (mut inputs, mut parameters) = (vec![TaskWork::RECORDS], vec![parameter("id", "str", id)]);
     for (role, input) in roles {
@@ -227,24 +226,38 @@ pub(super) fn known(name: &str, labels: &str, tables: &[&str], id: &str) -> Valu
     json!({"SparkSQL": {"Name": name, "Inputs": inputs, "SqlQuery": sql, "SqlAliases": aliases}})
 }
 
+/// Adds settings to a node of the plugin.
+fn say(node: &mut Value, more: Vec<Value>) {
+    if let Some(parameters) = node["DynamicTransform"]["Parameters"].as_array_mut() {
+        parameters.extend(more);
+    }
+}
+
 /// A setting of a plugin in Glue's JSON.
 pub(super) fn parameter(name: &str, kind: &str, value: &str) -> Value {
     json!({"Name": name, "Type": kind, "Value": [value]})
 }
+
+/// How many pairs are compared, as the transform says.
+pub(super) fn accuracy_cost(transform: &MlTransform) -> Option<Value> {
+    let cost = transform.find_matches()?.accuracy_cost_tradeoff?;
+    Some(parameter("accuracy_cost", "float", &cost.to_string()))
+}
+
+/// Whether labels overrule what is found: only where there are some.
+pub(super) const ENFORCE_LABELS: &str = "enforce_labels";
 
 /// What the transform says of how matches are found.
 pub(super) fn tradeoffs(transform: &MlTransform) -> Vec<Value> {
     let Some(said) = transform.find_matches() else {
         return Vec::new();
     };
-    let float = |name: &str, value: Option<f64>| {
-        value.map(|value| parameter(name, "float", &value.to_string()))
-    };
+    let precision = said.precision_recall_tradeoff;
     let parameters = [
-        float("precision_recall", said.precision_recall_tradeoff),
-        float("accuracy_cost", said.accuracy_cost_tradeoff),
+        precision.map(|value| parameter("precision_recall", "float", &value.to_string())),
+        accuracy_cost(transform),
         said.enforce_provided_labels
-            .map(|enforce| parameter("enforce_labels", "bool", &enforce.to_string())),
+            .map(|enforce| parameter(ENFORCE_LABELS, "bool", &enforce.to_string())),
     ];
     parameters.into_iter().flatten().collect()
 }

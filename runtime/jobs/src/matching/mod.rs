@@ -63,9 +63,31 @@ const PLUGIN: &str = "tenon:find-matches";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Given {
     /// Labels: `labeling_set_id`, `label`, and the columns of the transform's table, all text.
-    Labels(Arc<LabelTable>),
+    Labels(#[serde(with = "shared")] Arc<LabelTable>),
     /// One row with one binary column `model`.
     Model(Model),
+}
+
+/// Labels that are shared, written as they are: serde does it for itself only with a feature of its own.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::LabelTable;
+
+    pub(super) fn serialize<S: Serializer>(
+        labels: &Arc<LabelTable>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        labels.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<LabelTable>, D::Error> {
+        LabelTable::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// A trained model, as the plugin wrote it.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use tenon_store::Tree;
 
-use super::graph::{self, MODEL, free_name, parameter, tradeoffs};
+use super::graph::{self, ENFORCE_LABELS, MODEL, accuracy_cost, free_name, parameter, tradeoffs};
 use super::transform::StoredTransform;
 use super::{Given, MlTask, Model, PLUGIN, TaskWork};
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ use crate::stored;
 /// The parameter that names a transform.
 const TRANSFORM_ID: &str = "transform_id";
 
-/// Parameters that name an input.
+/// Parameters that name an input by its position, from 0.
 const ROLES: [&str; 3] = [TaskWork::LABELS, MODEL, "previous"];
 
 /// Functions that take it.
@@ -209,14 +209,15 @@ fn add_transform(
         }
     }
     let mut more = vec![parameter("id", "str", key)];
-    if function == MATCH {
-        more.extend(tradeoffs(transform));
+    match function == MATCH {
+        true => more.extend(tradeoffs(transform)),
+        false => more.extend(accuracy_cost(transform)),
     }
     let own = own_parameters(nodes, id);
-    let tables = tables_of(nodes, id);
-    let before = nodes[id]["DynamicTransform"]["Inputs"]
-        .as_array()
-        .map_or(0, Vec::len);
+    if !own.iter().any(|name| name == TaskWork::LABELS) && stored.labels.pieces == 0 {
+        more.retain(|parameter| parameter["Name"] != ENFORCE_LABELS);
+    }
+    let (tables, count) = tables_of(nodes, id);
     let mut standing = Vec::new();
     let mut inputs = Vec::new();
     for role in roles
@@ -224,8 +225,7 @@ fn add_transform(
         .filter(|role| !own.iter().any(|name| name == role))
     {
         let name = free_name(nodes, &format!("{id}.{role}"));
-        let position = before + inputs.len();
-        more.push(parameter(role, "int", &position.to_string()));
+        more.push(parameter(role, "int", &(count + inputs.len()).to_string()));
         inputs.push(json!(name));
         let node = if role == TaskWork::LABELS {
             let all = free_name(nodes, &format!("{id}.all_labels"));
@@ -256,18 +256,19 @@ fn add_transform(
     Ok(standing)
 }
 
-/// The inputs of a node that are tables: those whose position no parameter is about.
-fn tables_of(nodes: &Nodes, id: &str) -> Vec<String> {
+/// The inputs of a node that are tables, those whose position no parameter names; and how many inputs there are.
+fn tables_of(nodes: &Nodes, id: &str) -> (Vec<String>, usize) {
     let node = &nodes[id]["DynamicTransform"];
     let parameters = node["Parameters"].as_array().into_iter().flatten();
     let roles = parameters.filter(|parameter| ROLES.iter().any(|role| parameter["Name"] == *role));
-    let positions = roles.filter_map(|parameter| parameter["Value"][0].as_str()?.parse().ok());
-    let positions: Vec<usize> = positions.collect();
-    let inputs = node["Inputs"].as_array().into_iter().flatten().enumerate();
-    let tables = inputs.filter(|(position, _)| !positions.contains(position));
-    tables
-        .filter_map(|(_, input)| input.as_str().map(str::to_owned))
-        .collect()
+    let roles: Vec<usize> = roles
+        .filter_map(|parameter| parameter["Value"][0].as_str()?.parse().ok())
+        .collect();
+    let inputs = node["Inputs"].as_array().map_or(&[][..], Vec::as_slice);
+    let tables = inputs.iter().enumerate();
+    let tables = tables.filter(|(at, _)| !roles.contains(at));
+    let tables = tables.filter_map(|(_, input)| input.as_str().map(str::to_owned));
+    (tables.collect(), inputs.len())
 }
 
 /// Names of the parameters that a node has itself.

@@ -320,6 +320,17 @@ fn an_evaluation_needs_labels_and_keeps_metrics_and_model() {
         asked.request.nodes["questions"]["DynamicTransform"]["Inputs"],
         json!(["records", "known", "model"])
     );
+    let said = &asked.request.nodes["questions"]["DynamicTransform"]["Parameters"];
+    let place = |at: &str| json!([at]);
+    assert_eq!(
+        (&said[1]["Name"], &said[1]["Value"]),
+        (&json!("labels"), &place("1"))
+    );
+    assert_eq!(
+        (&said[2]["Name"], &said[2]["Value"]),
+        (&json!("model"), &place("2"))
+    );
+    assert_eq!(said[2]["Type"], "int");
     assert_eq!(
         asked.request.nodes["out"]["S3DirectTarget"]["Mode"],
         "replace"
@@ -541,12 +552,8 @@ fn jobs_that_name_a_transform_get_what_it_says() {
         let pairs = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         pairs.collect::<Vec<_>>()
     };
-    // The key as the table has it.
-    let own = [
-        ("enforce_labels", "true"),
-        ("id", "id"),
-        ("precision_recall", "0.9"),
-    ];
+    // The key as the table has it; without labels none are enforced.
+    let own = [("id", "id"), ("precision_recall", "0.9")];
     assert_eq!(parameters_of(&asked.request.nodes), pairs(&own));
     assert!(asked.request.given.is_empty() && asked.request.work.is_none());
     asked.report(Report::Started);
@@ -653,4 +660,23 @@ fn golden_records_are_read() {
     assert_eq!(labels.rows.len(), 1);
     let run: crate::stored::StoredRun = golden("task-run");
     assert_eq!(run.task.unwrap().kind(), "IMPORT_LABELS");
+}
+
+/// What goes to a worker and comes back from it.
+#[test]
+fn given_rows_and_findings_are_read_as_they_were_written() {
+    let given = [
+        Given::Labels(Arc::new(labels(&[["s", "A", "1"]]))),
+        Given::Model(Model::new(vec![0, 255, 7])),
+    ];
+    let text = serde_json::to_string(&given).unwrap();
+    assert!(text.ends_with(r#"{"Model":"AP8H"}]"#), "{text}");
+    let read: Vec<Given> = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, given);
+    let found = Learned::Evaluation {
+        metrics: metrics(),
+        model: Model::new(vec![1]),
+    };
+    let text = serde_json::to_string(&found).unwrap();
+    assert_eq!(serde_json::from_str::<Learned>(&text).unwrap(), found);
 }
