@@ -98,6 +98,7 @@ pub fn account(archive: &Archive, sides: [Side<'_>; 2], named: bool) -> Result<A
         ),
     );
     let score: f64 = lines.iter().map(|line| line.weight).sum();
+    let equal = left == right;
     let shared: BTreeSet<u64> = left_keys
         .into_iter()
         .filter(|key| right_keys.contains(key))
@@ -107,8 +108,8 @@ pub fn account(archive: &Archive, sides: [Side<'_>; 2], named: bool) -> Result<A
         score,
         probability: 1.0 / (1.0 + (-score * std::f64::consts::LN_2).exp()),
         threshold: model.threshold,
-        compared: named,
-        reason: reason(named, shared.len()),
+        compared: named || equal,
+        reason: reason(named, equal, shared.len()),
     })
 }
 
@@ -129,10 +130,12 @@ fn encoded(archive: &Archive, side: &Side<'_>) -> Result<(Vec<u8>, Vec<u64>), Er
     Ok((blob, keys))
 }
 
-fn reason(named: bool, shared: usize) -> String {
+fn reason(named: bool, equal: bool, shared: usize) -> String {
+    if equal {
+        return "they are equal in all that is compared".to_owned();
+    }
     let keys = if shared == 1 { "key" } else { "keys" };
     match (named, shared) {
-        (true, 0) => "they are equal in all that is compared".to_owned(),
         (true, _) => format!("they share {shared} {keys}"),
         (false, 0) => {
             "they share no key: nothing in them is alike enough to look at both".to_owned()

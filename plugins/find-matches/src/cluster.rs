@@ -26,8 +26,8 @@ pub struct Edge {
 pub struct Membership {
     /// Smallest record number of the group.
     pub cluster: u32,
-    /// How sure the record belongs there: 1 for a record alone.
-    pub confidence: f64,
+    /// How sure the record belongs there: 1 for a record alone, `None` where no pair of the group was scored.
+    pub confidence: Option<f64>,
 }
 
 /// Strongest evidence one pair may give, in natural log-odds.
@@ -131,7 +131,7 @@ pub fn follow(memberships: &mut [Membership], repeats: &[Edge], threshold: f64) 
         if let Some(membership) = memberships.get_mut(repeat.b as usize) {
             *membership = Membership {
                 cluster: leader.cluster,
-                confidence: repeat.probability,
+                confidence: Some(repeat.probability),
             };
         }
     }
@@ -405,13 +405,19 @@ fn memberships(roots: &[u32], edges: &[Edge]) -> Vec<Membership> {
             best[record] = best[record].max(edge.probability);
         }
     }
-    let confidence = |best: f64| if best > 0.0 { best } else { 1.0 };
+    let mut sizes = vec![0u32; roots.len()];
+    roots.iter().for_each(|root| sizes[*root as usize] += 1);
+    let confidence = |root: u32, best: f64| match (sizes[root as usize], best > 0.0) {
+        (1, _) => Some(1.0),
+        (_, true) => Some(best),
+        (_, false) => None,
+    };
     roots
         .iter()
         .zip(best)
         .map(|(root, best)| Membership {
             cluster: smallest[*root as usize],
-            confidence: confidence(best),
+            confidence: confidence(*root, best),
         })
         .collect()
 }
@@ -554,11 +560,11 @@ mod tests {
             [
                 Membership {
                     cluster: 0,
-                    confidence: 1.0
+                    confidence: Some(1.0)
                 },
                 Membership {
                     cluster: 1,
-                    confidence: 1.0
+                    confidence: Some(1.0)
                 }
             ]
         );

@@ -14,6 +14,8 @@ pub enum Error {
     Version(u32, u32),
     /// The table lacks columns that the model was made with, named here; then those that it has.
     Columns(Vec<String>, Vec<String>),
+    /// A match id so large that there is no room for others above it.
+    Ids(i64),
     /// Labels that cannot be used; a sentence.
     Labels(String),
 }
@@ -40,6 +42,10 @@ impl fmt::Display for Error {
                 "the model was made with {}, which the table lacks; it has {}",
                 lacking.join(", "),
                 columns.join(", ")
+            ),
+            Self::Ids(top) => write!(
+                out,
+                "the earlier result has the match id {top}; fresh ids go above the largest, where there is no room"
             ),
             Self::Labels(sentence) => out.write_str(sentence),
         }

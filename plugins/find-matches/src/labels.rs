@@ -105,6 +105,19 @@ impl Labels {
         self.pairs.iter().filter(|pair| pair.is_match)
     }
 
+    /// Of each record that was judged, the first of all those that pairs connect it with.
+    pub(crate) fn groups(&self) -> BTreeMap<u32, u32> {
+        let mut parent: BTreeMap<u32, u32> = BTreeMap::new();
+        for pair in &self.pairs {
+            let (a, b) = (root(&mut parent, pair.a), root(&mut parent, pair.b));
+            parent.insert(a.max(b), a.min(b));
+            parent.entry(a.min(b)).or_insert(a.min(b));
+        }
+        let records: Vec<u32> = parent.keys().copied().collect();
+        let first = |record: u32| (record, root(&mut parent, record));
+        records.into_iter().map(first).collect()
+    }
+
     /// If A is B and B is C, then A is C, whatever set says otherwise.
     fn refuse_what_follows(
         &self,
@@ -216,6 +229,8 @@ mod tests {
             [pair(1, 2, true), pair(1, 5, false), pair(2, 5, false)]
         );
         assert_eq!(labels.sets, 1);
+        let groups = labels.groups();
+        assert_eq!(groups, BTreeMap::from([(1, 1), (2, 1), (5, 1)]));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct Quality {
     pub threshold: f64,
     /// By the model's own probabilities.
     pub expected: Expected,
-    /// By what people said; `None` without labels.
+    /// By what people said; `None` without labels of both kinds.
     pub estimated: Option<Estimated>,
     /// The columns.
     pub columns: Vec<Importance>,
@@ -174,7 +174,7 @@ impl Curve {
         let probabilities: Vec<f64> = self.0.iter().map(|s| probability(s.log_odds)).collect();
         let figures = self.figures(&probabilities, threshold);
         let completeness = self.completeness(&probabilities);
-        let candidates: f64 = self.0.iter().map(|scored| scored.count).sum();
+        let candidates = self.0.iter().fold(0.0, |sum, scored| sum + scored.count);
         Expected {
             precision: figures.precision,
             recall: figures.recall * completeness,

@@ -9,28 +9,34 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cluster::Membership;
+use crate::error::Error;
 
 /// The id of each record's group. `previous` holds the records' ids of an earlier run; without any, a group's id is the
 /// number of its first record.
-pub fn stable_ids(memberships: &[Membership], previous: &FxHashMap<u32, i64>) -> Vec<i64> {
-    if previous.is_empty() {
-        return memberships.iter().map(|m| i64::from(m.cluster)).collect();
+///
+/// # Errors
+/// [`Error::Ids`] when there is no room for fresh ids above those that there were.
+pub fn stable_ids(
+    memberships: &[Membership],
+    previous: &FxHashMap<u32, i64>,
+) -> Result<Vec<i64>, Error> {
+    let Some(top) = previous.values().max().copied() else {
+        return Ok(memberships.iter().map(|m| i64::from(m.cluster)).collect());
+    };
+    if top > i64::MAX - (1 << 32) {
+        return Err(Error::Ids(top));
     }
     let ids = inherited(memberships, previous);
-    let mut next = previous
-        .values()
-        .max()
-        .map_or(0, |top| top.saturating_add(1));
+    let mut next = top.max(-1) + 1;
     let mut fresh: BTreeMap<u32, i64> = BTreeMap::new();
     let mut id = |group: u32| match ids.get(&group) {
         Some(id) => *id,
         None => *fresh.entry(group).or_insert_with(|| {
-            let id = next;
-            next = next.saturating_add(1);
-            id
+            next += 1;
+            next - 1
         }),
     };
-    memberships.iter().map(|m| id(m.cluster)).collect()
+    Ok(memberships.iter().map(|m| id(m.cluster)).collect())
 }
 
 /// The earlier id of each group that gets one.
@@ -75,7 +81,7 @@ mod tests {
     fn groups(clusters: &[u32]) -> Vec<Membership> {
         let membership = |cluster: &u32| Membership {
             cluster: *cluster,
-            confidence: 1.0,
+            confidence: Some(1.0),
         };
         clusters.iter().map(membership).collect()
     }
@@ -89,12 +95,18 @@ mod tests {
         // Group 7 was split, three against two; groups 3 and 4 became one; the last record is new.
         let now = groups(&[0, 0, 0, 3, 3, 5, 5, 5, 8]);
         let before = previous(&[7, 7, 7, 7, 7, 3, 4, 4]);
-        assert_eq!(stable_ids(&now, &before), [7, 7, 7, 8, 8, 4, 4, 4, 9]);
+        assert_eq!(
+            stable_ids(&now, &before).unwrap(),
+            [7, 7, 7, 8, 8, 4, 4, 4, 9]
+        );
+        let full = previous(&[i64::MAX]);
+        let refused = stable_ids(&now, &full).unwrap_err().to_string();
+        assert!(refused.contains("9223372036854775807"), "{refused}");
     }
 
     #[test]
     fn without_a_past_groups_are_named_by_their_first_record() {
-        let ids = stable_ids(&groups(&[0, 1, 0]), &FxHashMap::default());
+        let ids = stable_ids(&groups(&[0, 1, 0]), &FxHashMap::default()).unwrap();
         assert_eq!(ids, [0, 1, 0]);
     }
 
@@ -109,8 +121,8 @@ mod tests {
         fn a_run_over_the_same_groups_renumbers_nothing(parts in proptest::collection::vec(0u32..8, 1..40)) {
             let first = |part: u32| parts.iter().position(|other| *other == part).unwrap() as u32;
             let clusters: Vec<u32> = parts.iter().map(|part| first(*part)).collect();
-            let ids = stable_ids(&groups(&clusters), &FxHashMap::default());
-            prop_assert_eq!(stable_ids(&groups(&clusters), &previous(&ids)), ids);
+            let ids = stable_ids(&groups(&clusters), &FxHashMap::default()).unwrap();
+            prop_assert_eq!(stable_ids(&groups(&clusters), &previous(&ids)).unwrap(), ids);
         }
 
         #[test]
@@ -123,7 +135,7 @@ mod tests {
                 .zip(&parts)
                 .filter_map(|(record, part)| Some((record, part.1?)))
                 .collect();
-            let ids = stable_ids(&groups(&clusters), &before);
+            let ids = stable_ids(&groups(&clusters), &before).unwrap();
             for (x, a) in clusters.iter().zip(&ids) {
                 for (y, b) in clusters.iter().zip(&ids) {
                     prop_assert_eq!(x == y, a == b);

@@ -5,7 +5,7 @@
 //! ```
 //! With a handful of labels only slope and offset move, held to 1 and 0 by a prior; with some tens of both kinds trees
 //! learn what the mixture could not know, as many as help on labels that they have not seen (cross-validation by
-//! records). Pairs of which the mixture is sure count a little as if they were labelled, so that labels, which people give
+//! groups of records that labels connect). Pairs of which the mixture is sure count a little as if they were labelled, so that labels, which people give
 //! for doubtful pairs, do not change what is plain.
 
 use serde::{Deserialize, Serialize};
@@ -47,13 +47,20 @@ pub(crate) struct Lesson {
 
 impl Lesson {
     /// What a person said of a pair.
-    pub(crate) fn of_label(pair: &LabelledPair, pattern: Pattern, log_odds: f64) -> Self {
+    ///
+    /// `group` is the first of all records that labels connect with the pair's: they are seen together or not at all.
+    pub(crate) fn of_label(
+        pair: &LabelledPair,
+        group: u32,
+        pattern: Pattern,
+        log_odds: f64,
+    ) -> Self {
         Self {
             pattern,
             log_odds,
             is_match: pair.is_match,
             weight: 1.0,
-            fold: Some(hash::mix(51, u64::from(pair.a)) % FOLDS),
+            fold: Some(hash::mix(51, u64::from(group)) % FOLDS),
         }
     }
 }
@@ -218,7 +225,7 @@ mod tests {
             b: n + 1,
             is_match,
         };
-        Lesson::of_label(&pair, pattern, log_odds)
+        Lesson::of_label(&pair, n, pattern, log_odds)
     }
 
     /// The mixture likes level 1 of the first feature; people say that the second decides.

@@ -147,30 +147,56 @@ impl ExecutionPlan for InOrderExec {
 mod tests {
     use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
     use datafusion::arrow::datatypes::{Int64Type, UInt64Type};
-    use datafusion::datasource::MemTable;
+    use datafusion::catalog::streaming::StreamingTable;
+    use datafusion::physical_plan::streaming::PartitionStream;
     use datafusion::prelude::SessionContext;
 
     use super::*;
 
+    /// Partitions of which the first takes longest.
+    #[derive(Debug)]
+    struct Hurried(SchemaRef, i64);
+
+    impl PartitionStream for Hurried {
+        fn schema(&self) -> &SchemaRef {
+            &self.0
+        }
+
+        fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+            let (schema, number) = (Arc::clone(&self.0), self.1);
+            let rows = futures::stream::once(async move {
+                let pause = 40 * u64::try_from(3 - number).unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+                Ok(batch(number))
+            });
+            Box::pin(RecordBatchStreamAdapter::new(schema, rows.boxed()))
+        }
+    }
+
+    fn batch(number: i64) -> RecordBatch {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![2 * number, 2 * number + 1]));
+        RecordBatch::try_from_iter([("n", column)]).unwrap()
+    }
+
     #[tokio::test]
     async fn partitions_come_one_after_the_other() {
-        let batch = |n: i64| {
-            let column: ArrayRef = Arc::new(Int64Array::from(vec![n, n + 1]));
-            RecordBatch::try_from_iter([("n", column)]).unwrap()
-        };
-        let partitions = vec![vec![batch(0), batch(2)], vec![batch(4)], vec![batch(6)]];
-        let table = MemTable::try_new(batch(0).schema(), partitions).unwrap();
+        let schema = batch(0).schema();
+        let partitions = (0..4).map(|n| Arc::new(Hurried(Arc::clone(&schema), n)) as _);
+        let table = StreamingTable::try_new(Arc::clone(&schema), partitions.collect()).unwrap();
         let context = SessionContext::new();
         let ordered = InOrderProvider::new(Arc::new(table));
         context.register_table("t", Arc::new(ordered)).unwrap();
         let query = "select n, row_number() over () as place from t";
         let rows = context.sql(query).await.unwrap().collect().await.unwrap();
+        let mut seen = 0;
         for batch in rows {
             let numbers = batch.column(0).as_primitive::<Int64Type>().values();
             let places = batch.column(1).as_primitive::<UInt64Type>().values();
             for (number, place) in numbers.iter().zip(places) {
                 assert_eq!(*number, i64::try_from(*place).unwrap() - 1);
+                seen += 1;
             }
         }
+        assert_eq!(seen, 8);
     }
 }

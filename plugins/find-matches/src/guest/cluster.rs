@@ -3,12 +3,13 @@
 //! Inputs: the archive (broadcast); labels (see `label_rows`) that the result must respect, if any; `rid`, `match_id` of an
 //! earlier result, if any; `rid`, `source` of every record; `a`, `b`, `probability`, `repeats` of every candidate. Config:
 //! `{"link": false, "labels": false, "previous": "none" | "names" | "stands"}`: an earlier result may give its ids only,
-//! or be the groups to start from. Output, one row for each record: `rid`, `match_id`, `match_confidence`; on the first
-//! record of a group of several also `weakest_a`, `weakest_b`, `weakest`, the weakest link of the group.
+//! or be the groups to start from. Output, one row for each record: `rid`, `match_id`, `match_confidence` (null where
+//! nothing of a standing group was scored); on the first record of a group of several also `weakest_a`, `weakest_b`,
+//! `weakest`, the weakest link of the group.
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tenon_sdk::arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt32Type};
 use tenon_sdk::prelude::*;
 
@@ -66,7 +67,7 @@ fn output() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("rid", DataType::UInt32, false),
         Field::new("match_id", DataType::Int64, false),
-        Field::new("match_confidence", DataType::Float64, false),
+        Field::new("match_confidence", DataType::Float64, true),
         Field::new("weakest_a", DataType::UInt32, true),
         Field::new("weakest_b", DataType::UInt32, true),
         Field::new("weakest", DataType::Float64, true),
@@ -182,6 +183,21 @@ impl Cluster {
         }
     }
 
+    /// A record that labels are about does not follow the one that it repeats, whatever they say.
+    fn free_labelled(&mut self, labels: &Labels) {
+        let named: FxHashSet<u32> = labels
+            .pairs
+            .iter()
+            .flat_map(|pair| [pair.a, pair.b])
+            .collect();
+        let (free, following) = std::mem::take(&mut self.repeats)
+            .into_iter()
+            .partition(|repeat| named.contains(&repeat.b));
+        self.edges.extend::<Vec<Edge>>(free);
+        self.edges.sort_unstable_by_key(|edge| (edge.a, edge.b));
+        self.repeats = following;
+    }
+
     fn group(&mut self) -> Result<RecordBatch> {
         let threshold = self.threshold.ok_or_else(|| too_early("the model"))?;
         // Partitions come in any order; ties are broken by it.
@@ -189,6 +205,7 @@ impl Cluster {
         self.repeats.sort_unstable_by_key(|edge| (edge.a, edge.b));
         let records = self.sources.len();
         let labels = Labels::new(std::mem::take(&mut self.labels))?;
+        self.free_labelled(&labels);
         let stands = self.settings.previous == Previous::Stands;
         let first = stands.then(|| standing(records, &self.previous));
         let known = Known {
@@ -198,8 +215,12 @@ impl Cluster {
         };
         let mut groups = cluster(records, &self.edges, known, threshold);
         follow(&mut groups, &self.repeats, threshold);
-        let ids = stable_ids(&groups, &self.previous);
+        let ids = stable_ids(&groups, &self.previous)?;
         let weakest = weakest_links(&groups, &self.edges);
+        // What a label put together is sure; what stood before was not looked at again.
+        for group in groups.iter_mut().filter(|_| !stands) {
+            group.confidence = group.confidence.or(Some(1.0));
+        }
         grouped(&groups, &ids, &weakest)
     }
 }
@@ -225,7 +246,7 @@ fn grouped(groups: &[Membership], ids: &[i64], weakest: &[Edge]) -> Result<Recor
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from_iter_values((0u32..).take(groups.len()))),
         Arc::new(Int64Array::from(ids.to_vec())),
-        Arc::new(Float64Array::from_iter_values(confidences)),
+        Arc::new(confidences.collect::<Float64Array>()),
         ends(|edge| edge.a),
         ends(|edge| edge.b),
         Arc::new(probabilities.collect::<Float64Array>()),

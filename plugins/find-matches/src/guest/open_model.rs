@@ -1,6 +1,7 @@
 //! `open-model`: a kept model, checked against the table that it is to be used on.
 //!
-//! Input: `model`. Config: `{"tables": [["given_name", …], …]}`, the columns that there are. Output: `archive`, one row.
+//! Input: `model`. Config: `{"tables": [["given_name", …], …], "link": false}`, the columns that there are, and whether
+//! two tables are linked. Output: `archive`, one row.
 
 use tenon_sdk::prelude::*;
 
@@ -8,7 +9,7 @@ use super::{archive_schema, one_archive, single};
 use crate::{Archive, Encoder};
 
 pub(super) struct OpenModel {
-    tables: Vec<Vec<String>>,
+    settings: Settings,
     found: Option<Archive>,
 }
 
@@ -16,6 +17,7 @@ pub(super) struct OpenModel {
 #[serde(crate = "tenon_sdk::serde")]
 struct Settings {
     tables: Vec<Vec<String>>,
+    link: bool,
 }
 
 impl Stream for OpenModel {
@@ -40,7 +42,7 @@ impl Stream for OpenModel {
 
     fn open(config: &Config, _inputs: &[SchemaRef]) -> Result<Self> {
         Ok(Self {
-            tables: config.parse::<Settings>()?.tables,
+            settings: config.parse()?,
             found: None,
         })
     }
@@ -59,9 +61,23 @@ impl Stream for OpenModel {
     fn finish(&mut self, _input: usize) -> Result<Vec<RecordBatch>> {
         let archive = self.found.take().ok_or_else(wrong_count)?;
         archive.model()?;
-        for (table, names) in self.tables.iter().enumerate() {
-            let table = if archive.profile.link { table } else { 0 };
-            Encoder::new(&archive.profile, table, names)?;
+        let link = self.settings.link;
+        if archive.profile.link != link {
+            let made = |link: bool| {
+                if link {
+                    "two linked tables"
+                } else {
+                    "one table"
+                }
+            };
+            return Err(Error::Unsupported(format!(
+                "the model was made for {}, not for {}",
+                made(!link),
+                made(link)
+            )));
+        }
+        for (table, names) in self.settings.tables.iter().enumerate() {
+            Encoder::new(&archive.profile, if link { table } else { 0 }, names)?;
         }
         Ok(vec![one_archive(&archive)?])
     }

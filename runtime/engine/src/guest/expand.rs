@@ -63,12 +63,7 @@ pub(crate) async fn expand(
     steps.readers = readers(&steps.context, &expansion);
     let numbered = numbered(&steps.context, &expansion);
     for ((name, _), input) in named.iter().zip(inputs) {
-        if numbered.contains(name) {
-            let ordered: Arc<dyn TableProvider> = Arc::new(InOrderProvider::new(Arc::clone(input)));
-            steps.offer(name, &ordered)?;
-        } else {
-            steps.offer(name, input)?;
-        }
+        steps.offer(name, input, numbered.contains(name))?;
     }
     for step in &expansion.steps {
         // Once more, with what is known by now of the tables before it.
@@ -158,9 +153,20 @@ impl<'a> Steps<'a> {
         parsed(&self.context, sql)
     }
 
-    /// Makes an input a table: computed once when steps read it more than once, whoever else reads it.
-    fn offer(&mut self, name: &str, input: &Arc<dyn TableProvider>) -> Result<()> {
-        self.define(name, Arc::clone(input))?;
+    /// Makes an input a table: computed once when steps read it more than once, whoever else reads it; in its own order
+    /// when some step numbers its rows.
+    fn offer(
+        &mut self,
+        name: &str,
+        input: &Arc<dyn TableProvider>,
+        is_numbered: bool,
+    ) -> Result<()> {
+        let table: Arc<dyn TableProvider> = if is_numbered {
+            Arc::new(InOrderProvider::new(Arc::clone(input)))
+        } else {
+            Arc::clone(input)
+        };
+        self.define(name, table)?;
         let is_kept = (input.as_ref() as &dyn Any).is::<SharedProvider>();
         if is_kept || !self.is_read_often(name) {
             return Ok(());

@@ -41,7 +41,7 @@ impl Plan for ExplainMatch {
             Pairing::Dedupe
         };
         let plan = steps::numbered(Expansion::default(), &tables);
-        let plan = steps::profiled(plan, &tables, roles.model);
+        let plan = steps::profiled(plan, &tables, pairing, roles.model);
         let plan = steps::nominated(plan, &tables, pairing, settings.accuracy_cost);
         let plan = steps::labelled(plan, roles.labels, id);
         let plan = steps::learned(plan, roles.labels.is_some(), None);
@@ -71,12 +71,18 @@ fn explained(plan: Expansion, tables: &[Table<'_>], settings: &Settings) -> Expa
             })
             .collect();
         format!(
-            "select cast({side} as bigint) as side, {} from text{t} t join ids on t.rid = ids.rid where ids.id = {}",
+            "select cast({side} as bigint) as side, {} from text{t} t join ids on t.rid = ids.rid where ids.id = {} \
+             and ids.source = {t}",
             columns.join(", "),
             literal(id)
         )
     };
     let (a, b) = (literal(&settings.a), literal(&settings.b));
+    let either = if last == 0 {
+        format!("or x.id = {b} and y.id = {a}")
+    } else {
+        String::new()
+    };
     let config = json!({
         "a": settings.a,
         "b": settings.b,
@@ -95,7 +101,7 @@ fn explained(plan: Expansion, tables: &[Table<'_>], settings: &Settings) -> Expa
         "named",
         format!(
             "select count(*) as named from nominated join ids x on nominated.a = x.rid join ids y on nominated.b = y.rid \
-             where x.id = {a} and y.id = {b} or x.id = {b} and y.id = {a}"
+             where x.id = {a} and y.id = {b} {either}"
         ),
     )
     .apply("explained", "explain", &config, &["learned", "sides", "named"])

@@ -83,16 +83,25 @@ impl Rule {
         }
     }
 
-    /// The surviving value of the column at `at`, present in `v{at}`.
-    fn survivor(&self, at: usize) -> String {
+    /// The surviving value of the column at `at`. `columns` are all columns: a rule may read another one.
+    fn survivor(&self, at: usize, columns: &[(&str, &DataType)]) -> String {
+        let value = format!("{PREFIX}v{at}");
         let first = |order: &str| {
-            format!("first_value(v{at} order by {order}, rid) filter (where v{at} is not null)")
+            format!(
+                "first_value({value} order by {order}, {PREFIX}rid) filter (where {value} is not null)"
+            )
         };
         match self {
-            Self::MostComplete => first("fullness desc"),
-            Self::Majority => first(&format!("n{at} desc")),
-            Self::Longest => first(&format!("character_length(cast(v{at} as varchar)) desc")),
-            Self::MostRecent(column) => first(&format!("{} desc nulls last", quoted(column))),
+            Self::MostComplete => first(&format!("{PREFIX}fullness desc")),
+            Self::Majority => first(&format!("{PREFIX}n{at} desc")),
+            Self::Longest => first(&format!("character_length(cast({value} as varchar)) desc")),
+            Self::MostRecent(column) => {
+                let other = columns.iter().position(|(name, _)| name == column);
+                match other {
+                    Some(other) => first(&ordered(other, columns, "desc nulls last")),
+                    None => first(&format!("{} desc nulls last", quoted(column))),
+                }
+            }
             Self::Source(column, order) => {
                 let ranks: Vec<String> = order
                     .iter()
@@ -106,10 +115,41 @@ impl Rule {
                     order.len()
                 ))
             }
-            Self::Min => format!("min(v{at})"),
-            Self::Max => format!("max(v{at})"),
+            Self::Min => first(&ordered(at, columns, "asc nulls last")),
+            Self::Max => first(&ordered(at, columns, "desc nulls last")),
         }
     }
+
+    /// The column, of all, that it orders by value.
+    fn orders(&self, at: usize, columns: &[(&str, &DataType)]) -> Option<usize> {
+        match self {
+            Self::Min | Self::Max => Some(at),
+            Self::MostRecent(column) => columns.iter().position(|(name, _)| name == column),
+            _ => None,
+        }
+    }
+}
+
+/// Names of the plan's own columns begin so, that they meet none of the user's.
+const PREFIX: &str = "__tenon_";
+
+/// Orders by a column: texts that are all numbers by number.
+fn ordered(at: usize, columns: &[(&str, &DataType)], direction: &str) -> String {
+    let value = format!("{PREFIX}v{at}");
+    if is_text(columns[at].1) {
+        format!(
+            "case when {PREFIX}numeric{at} then try_cast({value} as double) end {direction}, {value} {direction}"
+        )
+    } else {
+        format!("{value} {direction}")
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 impl Plan for GoldenRecords {
@@ -133,6 +173,17 @@ impl Plan for GoldenRecords {
             .map(|field| (field.name().as_str(), field.data_type()))
             .filter(|(name, _)| *name != settings.match_id && *name != "match_confidence")
             .collect();
+        if columns.is_empty() {
+            return Err(Error::Unsupported(format!(
+                "there is no column beside {:?} to make records of",
+                settings.match_id
+            )));
+        }
+        if columns.iter().any(|(name, _)| *name == "records") {
+            return Err(Error::Unsupported(
+                "the column \"records\" has the name of one that comes out beside it; rename it first".to_owned(),
+            ));
+        }
         let rules = rules(&settings, schema, &columns)?;
         Ok(golden(&settings, input, &columns, &rules).output("golden", "golden"))
     }
@@ -166,7 +217,7 @@ fn rules(
     columns.iter().map(rule).collect()
 }
 
-/// Empty texts are missing values.
+/// Empty texts are missing values. A record without a match id is a group of its own.
 fn golden(
     settings: &Settings,
     input: &NamedInput,
@@ -177,33 +228,31 @@ fn golden(
     let values: Vec<String> = columns
         .iter()
         .enumerate()
-        .map(|(at, (name, data_type))| match data_type {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-                format!("nullif({}, '') as v{at}", quoted(name))
+        .map(|(at, (name, data_type))| {
+            let name = quoted(name);
+            if is_text(data_type) {
+                format!("nullif({name}, '') as {PREFIX}v{at}")
+            } else {
+                format!("{name} as {PREFIX}v{at}")
             }
-            _ => format!("{} as v{at}", quoted(name)),
         })
         .collect();
     let fullness: Vec<String> = (0..columns.len())
-        .map(|at| format!("case when v{at} is null then 0 else 1 end"))
-        .collect();
-    let counts: Vec<String> = rules
-        .iter()
-        .enumerate()
-        .filter(|(_, rule)| matches!(rule, Rule::Majority))
-        .map(|(at, _)| format!(", count(v{at}) over (partition by {group}, v{at}) as n{at}"))
+        .map(|at| format!("case when {PREFIX}v{at} is null then 0 else 1 end"))
         .collect();
     let survivors: Vec<String> = columns
         .iter()
         .zip(rules)
         .enumerate()
-        .map(|(at, ((name, _), rule))| format!("{} as {}", rule.survivor(at), quoted(name)))
+        .map(|(at, ((name, _), rule))| {
+            format!("{} as {}", rule.survivor(at, columns), quoted(name))
+        })
         .collect();
     Expansion::default()
         .sql(
             "members",
             format!(
-                "select *, {}, row_number() over () as rid from {}",
+                "select *, {}, row_number() over () as {PREFIX}rid from {}",
                 values.join(", "),
                 input.name
             ),
@@ -211,18 +260,46 @@ fn golden(
         .sql(
             "ranked",
             format!(
-                "select *, {} as fullness{} from members",
+                "select *, {} as {PREFIX}fullness, case when {group} is null then {PREFIX}rid end as {PREFIX}alone{} \
+                 from members",
                 fullness.join(" + "),
-                counts.concat()
+                extras(&group, columns, rules).concat()
             ),
         )
         .sql(
             "golden",
             format!(
-                "select {group}, count(*) as records, {} from ranked group by {group} order by {group}",
+                "select {group}, count(*) as records, {} from ranked group by {group}, {PREFIX}alone \
+                 order by try_cast({group} as double) nulls last, {group} nulls last, min({PREFIX}rid)",
                 survivors.join(", ")
             ),
         )
+}
+
+/// What rules need of all records: how frequent a value is in its group, whether a column of texts is one of numbers.
+fn extras(group: &str, columns: &[(&str, &DataType)], rules: &[Rule]) -> Vec<String> {
+    let mut extras = Vec::new();
+    let mut numeric = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        if matches!(rule, Rule::Majority) {
+            extras.push(format!(
+                ", count({PREFIX}v{at}) over (partition by {group}, {PREFIX}v{at}) as {PREFIX}n{at}"
+            ));
+        }
+        numeric.extend(
+            rule.orders(at, columns)
+                .filter(|at| is_text(columns[*at].1)),
+        );
+    }
+    numeric.sort_unstable();
+    numeric.dedup();
+    extras.extend(numeric.into_iter().map(|at| {
+        format!(
+            ", bool_and({PREFIX}v{at} is null or try_cast({PREFIX}v{at} as double) is not null) over () \
+             as {PREFIX}numeric{at}"
+        )
+    }));
+    extras
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Plan for FindIncrementalMatches {
             previous: Some("stands"),
         };
         let plan = steps::numbered(Expansion::default(), &tables);
-        let plan = steps::profiled(plan, &tables, Some(model));
+        let plan = steps::profiled(plan, &tables, Pairing::Fresh, Some(model));
         let plan = steps::nominated(plan, &tables, Pairing::Fresh, settings.accuracy_cost);
         let plan = steps::scored(plan, "profiled").sql(
             "earlier",

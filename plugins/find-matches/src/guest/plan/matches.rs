@@ -20,6 +20,13 @@ struct Settings {
     accuracy_cost: Option<f64>,
     #[serde(default)]
     enforce_labels: bool,
+    /// Whether a model that comes with labels learns from them; it may know them already.
+    #[serde(default = "yes")]
+    retrain: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Refuses a trade-off outside of 0 to 1.
@@ -61,13 +68,14 @@ impl Plan for FindMatches {
             previous: roles.previous.map(|_| "names"),
         };
         let plan = steps::numbered(Expansion::default(), &tables);
-        let plan = steps::profiled(plan, &tables, roles.model);
+        let plan = steps::profiled(plan, &tables, pairing, roles.model);
         let plan = steps::nominated(plan, &tables, pairing, settings.accuracy_cost);
         let plan = steps::labelled(plan, roles.labels, id);
-        let plan = steps::learned(plan, labels, settings.precision_recall);
+        let taught = labels && (settings.retrain || roles.model.is_none());
+        let plan = steps::learned(plan, taught, settings.precision_recall);
         let plan = steps::scored(plan, "learned");
         let plan = match roles.previous {
-            Some(previous) => steps::earlier(plan, &previous.name, id, "match_id"),
+            Some(previous) => steps::earlier(plan, previous, id),
             None => plan,
         };
         let plan = steps::grouped(plan, "learned", link, respects);

@@ -6,7 +6,7 @@ use tenon_sdk::serde_json::json;
 use super::quoted;
 use super::roles::{Positions, Roles};
 use super::steps::{self, Pairing, RID};
-use super::table::{Table, output_columns};
+use super::table::{Table, output_columns, refuse_names};
 
 pub(in crate::guest) struct FindQuestions;
 
@@ -46,6 +46,16 @@ impl Plan for FindQuestions {
             )));
         }
         let tables = Table::all(&roles.tables, id)?;
+        refuse_names(
+            &tables,
+            &[
+                "labeling_set_id",
+                "label",
+                "question",
+                "side",
+                "probability",
+            ],
+        )?;
         let pairing = if tables.len() > 1 {
             Pairing::Link
         } else {
@@ -53,7 +63,7 @@ impl Plan for FindQuestions {
         };
         let labels = roles.labels.is_some();
         let plan = steps::numbered(Expansion::default(), &tables);
-        let plan = steps::profiled(plan, &tables, roles.model);
+        let plan = steps::profiled(plan, &tables, pairing, roles.model);
         let plan = steps::nominated(plan, &tables, pairing, settings.accuracy_cost);
         let plan = steps::labelled(plan, roles.labels, id);
         let plan = steps::learned(plan, labels, None);
@@ -92,7 +102,7 @@ fn shown(plan: Expansion, tables: &[Table<'_>], labels: bool) -> Expansion {
     let names = names.join(", ");
     // Sets go on counting after those that were labelled, so that files can be joined.
     let before = if labels {
-        " + (select count(distinct labeling_set_id) from label_rows)"
+        " + (select coalesce(max(try_cast(labeling_set_id as bigint)), 0) from label_rows)"
     } else {
         ""
     };

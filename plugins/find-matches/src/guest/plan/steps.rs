@@ -7,11 +7,13 @@ use super::quoted;
 use super::table::{Table, output_columns};
 use crate::profile::column_key;
 
+/// How sure an earlier result was of a record's place.
+const CONFIDENCE: &str = "match_confidence";
 /// The row number, next to the user's own columns.
 pub(super) const RID: &str = "__tenon_rid";
 
 /// `numbered{t}`: rows with their number, over all tables. `text{t}`: number and compared columns as text. `ids`: `id` as
-/// text, `rid`.
+/// text, `rid`, `source` (which table, from 0).
 pub(super) fn numbered(mut plan: Expansion, tables: &[Table<'_>]) -> Expansion {
     let mut ids = Vec::new();
     for (t, table) in tables.iter().enumerate() {
@@ -37,7 +39,7 @@ pub(super) fn numbered(mut plan: Expansion, tables: &[Table<'_>]) -> Expansion {
             ),
         );
         ids.push(format!(
-            "select cast({} as varchar) as id, {RID} as rid from numbered{t}",
+            "select cast({} as varchar) as id, {RID} as rid, cast({t} as bigint) as source from numbered{t}",
             quoted(table.id)
         ));
     }
@@ -48,11 +50,12 @@ pub(super) fn numbered(mut plan: Expansion, tables: &[Table<'_>]) -> Expansion {
 pub(super) fn profiled(
     mut plan: Expansion,
     tables: &[Table<'_>],
+    pairing: Pairing,
     model: Option<&NamedInput>,
 ) -> Expansion {
     let names: Vec<&Vec<&str>> = tables.iter().map(|table| &table.compared).collect();
-    let config = json!({ "tables": names });
     if let Some(model) = model {
+        let config = json!({ "tables": names, "link": pairing == Pairing::Link });
         return plan.apply("profiled", "open-model", &config, &[&model.name]);
     }
     let mut counted = Vec::new();
@@ -229,9 +232,15 @@ pub(super) fn results(plan: Expansion, tables: &[Table<'_>], source: bool) -> Ex
         } else {
             String::new()
         };
+        // What was not looked at again keeps what an earlier run said.
+        let confidence = if table.has_number(CONFIDENCE) {
+            format!("coalesce(grouped.match_confidence, cast(n.{CONFIDENCE} as double))")
+        } else {
+            "grouped.match_confidence".to_owned()
+        };
         results.push(format!(
-            "select {}, {number}grouped.match_id, grouped.match_confidence, n.{RID} from numbered{t} n join grouped \
-             on n.{RID} = grouped.rid",
+            "select {}, {number}grouped.match_id, {confidence} as match_confidence, n.{RID} from numbered{t} n \
+             join grouped on n.{RID} = grouped.rid",
             own.join(", ")
         ));
     }
@@ -254,7 +263,7 @@ pub(super) fn results(plan: Expansion, tables: &[Table<'_>], source: bool) -> Ex
         )
         .sql(
             "groups",
-            "select match_id, count(*) as records, coalesce(max(weakest), 1.0) as confidence, \
+            "select match_id, count(*) as records, case when count(*) = 1 then 1.0 else max(weakest) end as confidence, \
              max(weakest_a) as a, max(weakest_b) as b from grouped group by match_id",
         )
         .sql(
@@ -264,14 +273,19 @@ pub(super) fn results(plan: Expansion, tables: &[Table<'_>], source: bool) -> Ex
         )
 }
 
-/// `earlier`: the records' ids in an earlier result, whose rows are `rows`.
-pub(super) fn earlier(plan: Expansion, rows: &str, id: &str, match_id: &str) -> Expansion {
-    let (id, match_id) = (quoted(id), quoted(match_id));
+/// `earlier`: the records' groups in an earlier result. Linked tables may use the same ids: the result says whose is which.
+pub(super) fn earlier(plan: Expansion, previous: &NamedInput, id: &str) -> Expansion {
+    let (rows, id) = (&previous.name, quoted(id));
+    let source = if previous.schema.index_of("match_source").is_ok() {
+        "and cast(p.match_source as bigint) = ids.source + 1"
+    } else {
+        ""
+    };
     plan.sql(
         "earlier",
         format!(
-            "select ids.rid, cast(p.{match_id} as bigint) as match_id from {rows} p join ids \
-             on cast(p.{id} as varchar) = ids.id"
+            "select ids.rid, cast(p.match_id as bigint) as match_id from {rows} p join ids \
+             on cast(p.{id} as varchar) = ids.id {source}"
         ),
     )
 }

@@ -30,6 +30,11 @@ impl<'a> Table<'a> {
             .schema
             .field(tenon_sdk::column(&input.schema, id)?)
             .name();
+        if RESULTS.contains(&id.as_str()) {
+            return Err(Error::Unsupported(format!(
+                "the id column cannot be called {id:?}, as a column of the result is; rename it"
+            )));
+        }
         let compared = fields.iter().filter(|field| {
             let name = field.name();
             name != id && !RESULTS.contains(&name.as_str()) && is_text_like(field.data_type())
@@ -54,6 +59,27 @@ impl<'a> Table<'a> {
     fn has(&self, column: &str) -> bool {
         self.input.schema.index_of(column).is_ok()
     }
+
+    /// Whether it has a column of this name that can be read as a number.
+    pub(super) fn has_number(&self, column: &str) -> bool {
+        let field = self.input.schema.field_with_name(column);
+        field.is_ok_and(|field| {
+            field.data_type().is_numeric()
+                || matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View)
+        })
+    }
+}
+
+/// Refuses columns with the names of those that come out beside them.
+pub(super) fn refuse_names(tables: &[Table<'_>], names: &[&str]) -> Result<()> {
+    let taken = names
+        .iter()
+        .find(|name| tables.iter().any(|table| table.has(name)));
+    taken.map_or(Ok(()), |name| {
+        Err(Error::Unsupported(format!(
+            "the column {name:?} has the name of one that comes out beside it; rename it first"
+        )))
+    })
 }
 
 /// Whether the host can write values of this type as text.
