@@ -71,13 +71,15 @@ struct Quality {
     columns: Vec<Column>,
 }
 
-/// Of each the lower end, the middle and the upper end.
+/// The lower end, the middle and the upper end; what is no number is null.
+type Interval = [Option<f64>; 3];
+
 #[derive(Deserialize)]
 struct Estimated {
-    precision: [f64; 3],
-    recall: [f64; 3],
-    f1: [f64; 3],
-    pr_auc: [f64; 3],
+    precision: Interval,
+    recall: Interval,
+    f1: Interval,
+    pr_auc: Interval,
     confusion: Confusion,
 }
 
@@ -92,7 +94,7 @@ struct Confusion {
 #[derive(Deserialize)]
 struct Column {
     name: String,
-    importance: f64,
+    importance: Option<f64>,
 }
 
 impl EvaluationMetrics {
@@ -106,9 +108,9 @@ impl EvaluationMetrics {
         })?;
         let mut columns: Vec<_> = quality.columns.into_iter().map(importance).collect();
         columns.sort_by(|one, other| other.importance.total_cmp(&one.importance));
-        let middle = |of: fn(&Estimated) -> [f64; 3]| {
+        let middle = |of: fn(&Estimated) -> Interval| {
             let estimated = quality.estimated.as_ref();
-            estimated.map(|estimated| share(of(estimated)[1]))
+            estimated.and_then(|estimated| of(estimated)[1]).map(share)
         };
         let metrics = FindMatchesMetrics {
             area_under_pr_curve: middle(|estimated| estimated.pr_auc),
@@ -158,7 +160,7 @@ impl EvaluationMetrics {
 fn importance(column: Column) -> ColumnImportance {
     ColumnImportance {
         column_name: column.name,
-        importance: share(column.importance),
+        importance: share(column.importance.unwrap_or(0.0)),
     }
 }
 
@@ -182,7 +184,7 @@ mod tests {
             "labels": {"pairs": 9, "matches": 4, "sets": 2}, "threshold": 0.9,
             "estimated": {
                 "precision": [0.1, 0.2, 0.3], "recall": [0.3, 0.4, 0.5], "f1": [0.1, 0.25, 0.4], "max_f1": [0, 0, 0],
-                "pr_auc": [0.5, 0.6, 1.2],
+                "pr_auc": [null, 0.6, 1.2],
                 "confusion": {"true_positives": 1, "false_positives": 2, "true_negatives": 3, "false_negatives": 4}},
             "columns": [{"name": "city", "kind": "text", "importance": 0.2}, {"name": "name", "kind": "name", "importance": 3}],
         });
