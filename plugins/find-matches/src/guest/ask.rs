@@ -43,15 +43,6 @@ fn output() -> SchemaRef {
     ])
 }
 
-/// What an input is; without labels there is one less.
-fn role(settings: &Settings, input: usize) -> usize {
-    if input > 0 && !settings.labels {
-        input + 1
-    } else {
-        input
-    }
-}
-
 impl Stream for Ask {
     const NAME: &'static str = "ask";
     const DOCS: &'static str =
@@ -60,7 +51,7 @@ impl Stream for Ask {
     fn bind(config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
         let settings: Settings = config.parse()?;
         let bound = inputs.iter().enumerate();
-        let bound = bound.map(|(at, input)| match role(&settings, at) {
+        let bound = bound.map(|(at, input)| match label_rows::role(settings.labels, at) {
             0 => broadcast(input, &["archive"]),
             1 => label_rows::input(input),
             2 => single(input, &["a", "b", "shared"]),
@@ -85,7 +76,7 @@ impl Stream for Ask {
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
-        match role(&self.settings, input) {
+        match label_rows::role(self.settings.labels, input) {
             0 => self.judge = Some(Judge::new(&archive(&batch)?)?),
             1 => label_rows::read(&batch, &mut self.labels),
             2 => candidates(&batch)
@@ -97,7 +88,7 @@ impl Stream for Ask {
     }
 
     fn finish(&mut self, input: usize) -> Result<Vec<RecordBatch>> {
-        match role(&self.settings, input) {
+        match label_rows::role(self.settings.labels, input) {
             2 => {
                 self.pairs = std::mem::take(&mut self.drawn).pairs();
                 let named = self.pairs.iter().flat_map(|(a, b)| [*a, *b]);

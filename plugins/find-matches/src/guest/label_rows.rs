@@ -9,6 +9,15 @@ use crate::LabelRow;
 /// `line`, `labeling_set_id`, `label`, `id` and `rid`, which is null where no record has the id.
 pub(super) const COLUMNS: [&str; 5] = ["line", "labeling_set_id", "label", "id", "rid"];
 
+/// What an input is, of a function whose second input are labels: without labels there is one less.
+pub(super) fn role(labels: bool, input: usize) -> usize {
+    if input > 0 && !labels {
+        input + 1
+    } else {
+        input
+    }
+}
+
 pub(super) fn input(schema: &SchemaRef) -> Result<Input> {
     single(schema, &COLUMNS)
 }

@@ -38,15 +38,6 @@ fn learned(archive: &Archive) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(output(), columns)?)
 }
 
-/// What an input is; without labels there is one less.
-fn role(settings: &Settings, input: usize) -> usize {
-    if input > 0 && !settings.labels {
-        input + 1
-    } else {
-        input
-    }
-}
-
 impl Stream for Learn {
     const NAME: &'static str = "learn";
     const DOCS: &'static str = "Learns what agreement means: without labels, from how records agree; with labels, from them too.";
@@ -54,7 +45,7 @@ impl Stream for Learn {
     fn bind(config: &Config, inputs: &[SchemaRef]) -> Result<StreamBinding> {
         let settings: Settings = config.parse()?;
         let inputs = inputs.iter().enumerate();
-        let inputs = inputs.map(|(at, input)| match role(&settings, at) {
+        let inputs = inputs.map(|(at, input)| match label_rows::role(settings.labels, at) {
             0 => broadcast(input, &["archive"]),
             1 => label_rows::input(input),
             2 => single(input, &["a", "b", "shared"]),
@@ -76,7 +67,7 @@ impl Stream for Learn {
     }
 
     fn push(&mut self, input: usize, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
-        let role = role(&self.settings, input);
+        let role = label_rows::role(self.settings.labels, input);
         if role == 0 {
             let wishes = Wishes {
                 precision_recall: self.settings.precision_recall,
@@ -97,7 +88,7 @@ impl Stream for Learn {
     fn finish(&mut self, input: usize) -> Result<Vec<RecordBatch>> {
         let lessons = self.lessons.as_mut();
         let lessons = lessons.ok_or_else(|| too_early("the profile"))?;
-        match role(&self.settings, input) {
+        match label_rows::role(self.settings.labels, input) {
             0 => {}
             1 => lessons.teach(Labels::new(std::mem::take(&mut self.labels))?),
             2 => lessons.close(),
