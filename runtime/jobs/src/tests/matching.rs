@@ -601,6 +601,62 @@ fn jobs_that_name_a_transform_get_what_it_says() {
 }
 
 #[test]
+fn a_model_that_knows_all_labels_is_not_trained_again_with_those_of_a_few_records() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let mut scheduler = bench.scheduler(2);
+    let id = create(&jobs, "people", Some("id"));
+    let some = Learned::Labels(labels(&[["s", "A", "1"], ["s", "A", "2"]]));
+    learn(&bench, &mut scheduler, &id, &import(true), some);
+    let found = Learned::Evaluation {
+        metrics: metrics(),
+        model: Model::new(vec![7; 100]),
+    };
+    learn(&bench, &mut scheduler, &id, &MlTask::Evaluation, found);
+    jobs.create_job("J", definition(1, 0), Tags::new()).unwrap();
+    // What the node reads beside its table, and which of the parameters about labels and the model it is given.
+    let mut asked = |own: &[(&str, &str)]| {
+        let own = [&[("transform_id", id.as_str())], own].concat();
+        jobs.update_job("J", matching("find-matches", &own))
+            .unwrap();
+        jobs.start_run("J", &StartRun::default()).unwrap();
+        scheduler.tick().unwrap();
+        let asked = bench.last();
+        asked.report(Report::Started);
+        asked.succeed();
+        scheduler.tick().unwrap();
+        let nodes = asked.request.nodes;
+        let said = parameters_of(&nodes).into_iter();
+        let said = said.filter(|(name, _)| {
+            ["enforce_labels", "labels", "model", "retrain"].contains(&name.as_str())
+        });
+        let said: Vec<_> = said
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        (
+            nodes["m"]["DynamicTransform"]["Inputs"].clone(),
+            said.join(" "),
+        )
+    };
+    // The transform enforces its labels, so they come with the model; nothing is learned from them.
+    assert_eq!(
+        asked(&[]),
+        (
+            json!(["node-1", "m.labels", "m.model"]),
+            "enforce_labels=true labels=1 model=2 retrain=false".to_owned()
+        )
+    );
+    // Without, the model alone knows what they say.
+    assert_eq!(
+        asked(&[("enforce_labels", "false")]),
+        (
+            json!(["node-1", "m.model"]),
+            "enforce_labels=false model=1".to_owned()
+        )
+    );
+}
+
+#[test]
 fn a_transform_that_a_job_cannot_use_is_refused_with_its_node() {
     let bench = Bench::new();
     let jobs = bench.one();
