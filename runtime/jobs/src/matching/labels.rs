@@ -111,8 +111,8 @@ impl LabelTable {
             let at = |why: String| format!("{}:{line}: {why}", file.path);
             let text = |place: usize| row.get(place).cloned().flatten();
             let row = LabelRow {
-                set: text(0).unwrap_or_default(),
-                label: text(1).unwrap_or_default(),
+                set: trimmed(text(0)),
+                label: trimmed(text(1)),
                 values: places.iter().map(|place| text(*place)).collect(),
             };
             seen.add(&row, id_at, id, line).map_err(at)?;
@@ -225,7 +225,8 @@ impl LabelTable {
     /// Rows with a label.
     #[must_use]
     pub fn labelled(&self) -> u64 {
-        self.rows.iter().filter(|row| !row.label.is_empty()).count() as u64
+        let is_labelled = |row: &&LabelRow| !row.label.trim().is_empty();
+        self.rows.iter().filter(is_labelled).count() as u64
     }
 
     /// What column `column` of the table says in each row.
@@ -263,6 +264,11 @@ impl LabelRow {
     fn bytes(&self) -> usize {
         serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
     }
+}
+
+/// A set's id or a label: blanks around it say nothing, and blanks alone are none.
+fn trimmed(text: Option<String>) -> String {
+    text.unwrap_or_default().trim().to_owned()
 }
 
 /// Names of columns differ by more than their case: the catalog has them in small letters.
@@ -508,6 +514,40 @@ mod tests {
             "labels.csv:4: record ID = \"1\" stands in labeling set \"s\" twice, first on line 2"
         );
         assert_eq!(refused(&file(&[])), "there are no labels in labels.csv");
+    }
+
+    #[test]
+    fn blanks_around_sets_and_labels_say_nothing() {
+        let labels = read(&file(&[
+            [" s", "A ", "1", " x "],
+            ["s ", "A", "2", "x"],
+            ["s", " ", "3", "x"],
+        ]))
+        .unwrap();
+        let said: Vec<_> = labels
+            .rows
+            .iter()
+            .map(|row| (row.set.as_str(), row.label.as_str()))
+            .collect();
+        assert_eq!(said, [("s", "A"), ("s", "A"), ("s", "")]);
+        assert_eq!(labels.rows[0].values[1].as_deref(), Some(" x "));
+        let twice = file(&[["s", "A", "1", "x"], ["s ", "B", "1", "x"]]);
+        assert!(read(&twice).unwrap_err().contains("\"s\" twice"));
+        let nowhere = file(&[[" ", "A", "1", "x"]]);
+        assert_eq!(
+            read(&nowhere).unwrap_err(),
+            "labels.csv:2: labeling_set_id is empty"
+        );
+        // Those of a worker, and those that were kept before, may have blanks.
+        let blank = LabelRow {
+            label: " ".to_owned(),
+            ..labels.rows[0].clone()
+        };
+        let table = LabelTable {
+            rows: vec![blank],
+            ..labels
+        };
+        assert_eq!(table.labelled(), 0);
     }
 
     #[test]
