@@ -345,6 +345,73 @@ fn an_evaluation_needs_labels_and_keeps_metrics_and_model() {
 }
 
 #[test]
+fn what_was_found_out_by_another_key_is_not_kept() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let mut scheduler = bench.scheduler(2);
+    let id = create(&jobs, "people", Some("id"));
+    let some = labels(&[["s", "A", "1"], ["s", "A", "2"]]);
+    learn(
+        &bench,
+        &mut scheduler,
+        &id,
+        &import(true),
+        Learned::Labels(some.clone()),
+    );
+    let by = |key: &str| TransformUpdate {
+        parameters: Some(people("", Some(key)).parameters),
+        ..TransformUpdate::default()
+    };
+    let found = Learned::Evaluation {
+        metrics: metrics(),
+        model: Model::new(vec![7; 100]),
+    };
+    for (task, learned) in [
+        (MlTask::Evaluation, found.clone()),
+        (import(true), Learned::Labels(some)),
+    ] {
+        jobs.update_transform(&id, &by("id")).unwrap();
+        let run = start(&jobs, &id, &task);
+        scheduler.tick().unwrap();
+        let given = bench.last();
+        given.report(Report::Started);
+        scheduler.tick().unwrap();
+        jobs.update_transform(&id, &by("name")).unwrap();
+        given.report(Report::Ended(Outcome::Succeeded(Success {
+            learned: Some(Box::new(learned)),
+            ..Success::default()
+        })));
+        scheduler.tick().unwrap();
+        let run = jobs.get_task(&id, &run).unwrap();
+        assert_eq!(run.status(), "FAILED");
+        let said = run.run.error_message.unwrap();
+        assert!(
+            said.contains(
+                "became \"name\" while the task run was under way, which began with \"id\""
+            ),
+            "{said}"
+        );
+        let kept = jobs.stored_transform(&id).unwrap().value;
+        assert_eq!((&kept.model, kept.labels.generation), (&None, 1));
+        assert_eq!(kept.transform.evaluation_metrics, None);
+    }
+
+    // The same column in other letters is the same key.
+    jobs.update_transform(&id, &by("id")).unwrap();
+    let run = start(&jobs, &id, &MlTask::Evaluation);
+    scheduler.tick().unwrap();
+    jobs.update_transform(&id, &by("ID")).unwrap();
+    let given = bench.last();
+    given.report(Report::Started);
+    given.report(Report::Ended(Outcome::Succeeded(Success {
+        learned: Some(Box::new(found)),
+        ..Success::default()
+    })));
+    scheduler.tick().unwrap();
+    assert_eq!(status(&jobs, &id, &run), "SUCCEEDED");
+}
+
+#[test]
 fn what_a_task_run_tells_is_read_like_that_of_a_run() {
     let bench = Bench::new();
     let jobs = bench.one();
