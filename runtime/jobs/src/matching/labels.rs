@@ -150,6 +150,29 @@ impl LabelTable {
         Ok(self)
     }
 
+    /// With the columns that they lack, which are empty: the table may have got them later.
+    fn with_missing(self, columns: &[String]) -> Self {
+        let missing = columns
+            .iter()
+            .filter(|column| self.position(column).is_none());
+        let all: Vec<_> = self.columns.iter().chain(missing).cloned().collect();
+        self.with_columns(&all)
+    }
+
+    /// That some label says which record it is about: `id` may not be the column by which they were given.
+    pub(crate) fn check_ids(&self, id: &str) -> Result<(), String> {
+        let at = self.position(id);
+        let has_id =
+            |row: &LabelRow| at.is_some_and(|at| row.values.get(at).is_some_and(Option::is_some));
+        match self.rows.is_empty() || self.rows.iter().any(has_id) {
+            true => Ok(()),
+            false => Err(format!(
+                "no label has a value of {id:?}, its primary key: the labels were given by another one; import them again \
+                 with that column (StartImportLabelsTaskRun, ReplaceAllLabels)"
+            )),
+        }
+    }
+
     fn with_columns(self, columns: &[String]) -> Self {
         if self.columns == columns {
             return self;
@@ -369,7 +392,7 @@ impl Seen {
 }
 
 impl TenantJobs {
-    /// The labels of the transform with this number.
+    /// The labels of the transform with this number, in the columns in which they were given and all of `columns`.
     pub(crate) fn kept_labels(&self, transform: u64, columns: &[String]) -> Result<LabelTable> {
         let (mut rows, mut after) = (Vec::new(), None);
         let below = stored::label_pieces(transform);
@@ -382,14 +405,12 @@ impl TenantJobs {
                 break;
             }
         }
-        let columns = rows
-            .first()
-            .map_or(columns, |piece| &piece.columns)
-            .to_vec();
-        Ok(LabelTable {
-            columns,
+        let own = rows.first().map_or(columns, |piece| &piece.columns);
+        let labels = LabelTable {
+            columns: own.to_vec(),
             rows: rows.into_iter().flat_map(|piece| piece.rows).collect(),
-        })
+        };
+        Ok(labels.with_missing(columns))
     }
 
     /// Keeps labels in the place of those that were there.
@@ -623,6 +644,23 @@ mod tests {
         let all = old.and(&wider, "id").unwrap();
         let values = [Some("1".to_owned()), None, Some("x".to_owned())];
         assert_eq!(all.rows[0].values, values);
+    }
+
+    #[test]
+    fn labels_without_a_value_of_the_key_name_no_record() {
+        let old = read(&file(&[["s", "A", "1", "x"], ["s", "A", "2", ""]])).unwrap();
+        let labels = old.with_missing(&["ID", "email"].map(str::to_owned));
+        assert_eq!(labels.columns, ["id", "name", "email"]);
+        assert_eq!(labels.rows[0].values.len(), 3);
+        labels.check_ids("ID").unwrap();
+        labels.check_ids("name").unwrap();
+        let refused = labels.check_ids("email").unwrap_err();
+        assert!(
+            refused.starts_with("no label has a value of \"email\""),
+            "{refused}"
+        );
+        labels.check_ids("phone").unwrap_err();
+        LabelTable::default().check_ids("email").unwrap();
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl TenantJobs {
             let standing = self.resolve(&mut nodes)?;
             let given = standing.into_iter().map(|standing| {
                 let stored = self.stored_transform(&standing.transform)?.value;
-                Ok((standing.node, self.given(&stored, standing.role)?))
+                Ok((standing.node, self.given_by_key(&stored, standing.role)?))
             });
             return Ok(Prepared {
                 given: given.collect::<Result<_>>()?,
@@ -111,15 +111,32 @@ impl TenantJobs {
             _ => &[TaskWork::LABELS, MODEL],
         };
         let is_given = |role: &&&str| nodes.get(**role).is_some_and(|node| *node == given(role));
-        let given = roles
-            .iter()
-            .filter(is_given)
-            .map(|role| Ok(((*role).to_owned(), self.given(&stored, role)?)));
+        let given = roles.iter().filter(is_given).map(|role| {
+            let given = match task {
+                // Out they go as they are, also to be mended.
+                MlTask::ExportLabels { .. } => self.given(&stored, role)?,
+                _ => self.given_by_key(&stored, role)?,
+            };
+            Ok(((*role).to_owned(), given))
+        });
         Ok(Prepared {
             given: given.collect::<Result<_>>()?,
             nodes,
             work,
         })
+    }
+
+    /// The same for what finds records by their primary key.
+    fn given_by_key(&self, stored: &StoredTransform, role: &str) -> Result<Given> {
+        let given = self.given(stored, role)?;
+        if let Given::Labels(labels) = &given {
+            let transform = &stored.transform;
+            let checked = labels.check_ids(graph::id(transform)?);
+            checked.map_err(|why| Error::NotReady {
+                reason: format!("ML transform {}: {why}", transform.transform_id),
+            })?;
+        }
+        Ok(given)
     }
 
     fn given(&self, stored: &StoredTransform, role: &str) -> Result<Given> {

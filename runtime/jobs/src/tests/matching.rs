@@ -412,6 +412,42 @@ fn what_was_found_out_by_another_key_is_not_kept() {
 }
 
 #[test]
+fn labels_that_were_given_by_another_key_are_refused_with_a_sentence_and_still_go_out() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let mut scheduler = bench.scheduler(2);
+    let id = create(&jobs, "people", Some("id"));
+    let some = Learned::Labels(labels(&[["s", "A", "1"], ["s", "A", "2"]]));
+    learn(&bench, &mut scheduler, &id, &import(true), some);
+    let by_email = TransformUpdate {
+        parameters: Some(people("", Some("email")).parameters),
+        schema: Some(schema(&["id", "name", "email"])),
+        ..TransformUpdate::default()
+    };
+    jobs.update_transform(&id, &by_email).unwrap();
+    let before = bench.given();
+    let run = start(&jobs, &id, &MlTask::Evaluation);
+    scheduler.tick().unwrap();
+    let run = jobs.get_task(&id, &run).unwrap();
+    assert_eq!((run.status(), bench.given()), ("FAILED", before));
+    let said = run.run.error_message.unwrap();
+    assert!(
+        said.contains("no label has a value of \"email\", its primary key"),
+        "{said}"
+    );
+    let export = MlTask::ExportLabels {
+        output: "/lake/out".to_owned(),
+    };
+    start(&jobs, &id, &export);
+    scheduler.tick().unwrap();
+    let Some(Given::Labels(kept)) = bench.last().request.given.get("labels").cloned() else {
+        panic!("they are not given");
+    };
+    assert_eq!(kept.columns, ["id", "name", "email"]);
+    assert_eq!(kept.rows[1].values, [Some("2".to_owned()), None, None]);
+}
+
+#[test]
 fn what_a_task_run_tells_is_read_like_that_of_a_run() {
     let bench = Bench::new();
     let jobs = bench.one();
