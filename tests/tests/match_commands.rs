@@ -480,6 +480,70 @@ fn wait_for(path: &Path, lines: usize) {
 }
 
 #[test]
+fn a_model_is_for_as_many_tables_as_it_was_made_for() {
+    let desk = Desk::new();
+    desk.json(&[
+        "match",
+        "people.csv",
+        "--id",
+        "id",
+        "-o",
+        "matched.csv",
+        "--save-model",
+        "model.parquet",
+    ]);
+    let link = [
+        "match",
+        "people.csv",
+        "new.csv",
+        "--id",
+        "id",
+        "-o",
+        "linked.csv",
+        "--model",
+        "model.parquet",
+    ];
+    let output = desk.command(&link).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("was made for one table"),
+        "{}",
+        said(&output)
+    );
+    assert!(!desk.path("linked.csv").exists());
+}
+
+#[test]
+fn files_that_share_ids_are_refused_before_the_first_question() {
+    let desk = Desk::new();
+    let people = desk.lines("people.csv");
+    let some: Vec<&str> = people[..=200].iter().map(String::as_str).collect();
+    desk.write("some.csv", &some);
+    let label = [
+        "match",
+        "label",
+        "people.csv",
+        "some.csv",
+        "--id",
+        "id",
+        "--labels",
+        "labels.csv",
+    ];
+    let mut child = desk.start(&label);
+    // It may have ended before it reads.
+    let _ = child.stdin.take().unwrap().write_all(b"y\nn\nf\n");
+    let output = child.wait_with_output().unwrap();
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("both files have a record whose id is"),
+        "{said}"
+    );
+    assert!(!said.contains("Question 1"), "{said}");
+    assert!(!desk.path("labels.csv").exists());
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line_with_its_code() {
     let desk = Desk::new();
     desk.write(
@@ -539,6 +603,20 @@ fn what_is_wrong_is_said_in_one_line_with_its_code() {
             ],
             1,
             "shoe",
+        ),
+        (
+            &[
+                "match",
+                "people.csv",
+                "--id",
+                "id",
+                "--golden",
+                "g.csv",
+                "--rule",
+                "surname: shortest",
+            ],
+            1,
+            "\"shortest\" is no rule",
         ),
         (
             &[

@@ -7,7 +7,7 @@ use crate::capacity::Capacity;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Arguments, Job, reads_what_is_new};
 use crate::jobs::TenantJobs;
-use crate::matching;
+use crate::matching::{self, TaskBasis};
 use crate::metrics::RunMetrics;
 use crate::port::{RunKey, Success};
 use crate::problem::Problem;
@@ -282,6 +282,7 @@ impl TenantJobs {
             problem: None,
             definition: None,
             ran_arguments: None,
+            basis: None,
             ..failed.clone()
         }
     }
@@ -291,8 +292,8 @@ impl TenantJobs {
         let Some(run) = self.read::<StoredRun>(Tree::Run, &stored::run(place))? else {
             return Ok(Claim::Gone);
         };
-        let job = match self.job_to_run(&run.value) {
-            Ok(Some(job)) => job,
+        let (job, basis) = match self.job_to_run(&run.value) {
+            Ok(Some(found)) => found,
             Err(Error::Store(error)) => return Err(Error::Store(error)),
             Ok(None) | Err(_) => {
                 let change = || {
@@ -327,6 +328,7 @@ impl TenantJobs {
                 run.lease = Some(lease.clone());
                 run.definition = Some(digest.clone());
                 run.ran_arguments = Some(arguments.clone());
+                run.basis.clone_from(&basis);
             };
             let also =
                 |transaction: Transaction| self.with_graph(transaction, place.job, &digest, &graph);
@@ -348,12 +350,13 @@ impl TenantJobs {
         }
     }
 
-    /// What a run is to run, made of its transform for a task; `None` when the job or the transform is gone.
-    fn job_to_run(&self, run: &StoredRun) -> Result<Option<Job>> {
+    /// What a run is to run, made of its transform for a task, and what that then was; `None` when the job or the transform
+    /// is gone.
+    fn job_to_run(&self, run: &StoredRun) -> Result<Option<(Job, Option<TaskBasis>)>> {
         let name = &run.run.job_name;
-        let (number, job) = match &run.task {
+        let (number, job, basis) = match &run.task {
             None => match self.stored_job(name) {
-                Ok(stored) => (stored.value.number, stored.value.job),
+                Ok(stored) => (stored.value.number, stored.value.job, None),
                 Err(Error::NotFound { .. }) => return Ok(None),
                 Err(error) => return Err(error),
             },
@@ -361,12 +364,13 @@ impl TenantJobs {
                 Ok(stored) => (
                     stored.value.number,
                     matching::job(&stored.value, task, &run.run.id)?,
+                    Some(TaskBasis::of(&stored.value)?),
                 ),
                 Err(Error::NotFound { .. }) => return Ok(None),
                 Err(error) => return Err(error),
             },
         };
-        Ok((number == run.place.job).then_some(job))
+        Ok((number == run.place.job).then_some((job, basis)))
     }
 
     /// The run works now, unless it was asked to stop meanwhile.

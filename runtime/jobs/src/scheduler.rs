@@ -502,7 +502,7 @@ impl Scheduler {
             Err(Error::Store(error)) => return Err(Error::Store(error)),
             // A transform that was there when the run was started is not, or not ready any more.
             Err(error) => {
-                let hint = "name an ML transform that is READY in transform_id of the node";
+                let hint = "mend the ML transform, or name another one in transform_id of the node";
                 let problem = Problem::new(error.to_string(), hint);
                 return self
                     .jobs
@@ -627,7 +627,7 @@ fn succeed(
                 ),
                 Some(_) => Problem::new(
                     format!("what the task run found out cannot be kept: {reason}"),
-                    "import fewer labels, or other ones, or all of them with ReplaceAllLabels",
+                    "start it again, if need be with fewer labels, other ones, or all of them (ReplaceAllLabels)",
                 ),
             };
             jobs.fail(key, &problem, &success.metrics)

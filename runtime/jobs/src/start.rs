@@ -221,6 +221,7 @@ impl TenantJobs {
             definition: None,
             ran_arguments: None,
             task: None,
+            basis: None,
         })
     }
 

@@ -31,7 +31,7 @@ use tenon_store::{Key, Record, Tenant, Tree};
 
 use crate::error::Result;
 use crate::job::{Arguments, Job, Tags};
-use crate::matching::MlTask;
+use crate::matching::{MlTask, TaskBasis};
 use crate::metrics::RunMetrics;
 use crate::problem::Problem;
 use crate::run::JobRun;
@@ -91,6 +91,9 @@ pub(crate) struct StoredRun {
     /// What it does for an ML transform, of a task run: its job is none, `job_name` is the id of the transform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<MlTask>,
+    /// What a task run found of its transform, once it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) basis: Option<TaskBasis>,
 }
 
 /// Which run, among the tenant's.

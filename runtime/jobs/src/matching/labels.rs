@@ -111,8 +111,8 @@ impl LabelTable {
             let at = |why: String| format!("{}:{line}: {why}", file.path);
             let text = |place: usize| row.get(place).cloned().flatten();
             let row = LabelRow {
-                set: text(0).unwrap_or_default(),
-                label: text(1).unwrap_or_default(),
+                set: trimmed(text(0)),
+                label: trimmed(text(1)),
                 values: places.iter().map(|place| text(*place)).collect(),
             };
             seen.add(&row, id_at, id, line).map_err(at)?;
@@ -148,6 +148,29 @@ impl LabelTable {
         self.check_sets().map_err(Error::invalid)?;
         self.check_size().map_err(Error::invalid)?;
         Ok(self)
+    }
+
+    /// With the columns that they lack, which are empty: the table may have got them later.
+    fn with_missing(self, columns: &[String]) -> Self {
+        let missing = columns
+            .iter()
+            .filter(|column| self.position(column).is_none());
+        let all: Vec<_> = self.columns.iter().chain(missing).cloned().collect();
+        self.with_columns(&all)
+    }
+
+    /// That some label says which record it is about: `id` may not be the column by which they were given.
+    pub(crate) fn check_ids(&self, id: &str) -> Result<(), String> {
+        let at = self.position(id);
+        let has_id =
+            |row: &LabelRow| at.is_some_and(|at| row.values.get(at).is_some_and(Option::is_some));
+        match self.rows.is_empty() || self.rows.iter().any(has_id) {
+            true => Ok(()),
+            false => Err(format!(
+                "no label has a value of {id:?}, its primary key: the labels were given by another one; import them again \
+                 with that column (StartImportLabelsTaskRun, ReplaceAllLabels)"
+            )),
+        }
     }
 
     fn with_columns(self, columns: &[String]) -> Self {
@@ -225,7 +248,8 @@ impl LabelTable {
     /// Rows with a label.
     #[must_use]
     pub fn labelled(&self) -> u64 {
-        self.rows.iter().filter(|row| !row.label.is_empty()).count() as u64
+        let is_labelled = |row: &&LabelRow| !row.label.trim().is_empty();
+        self.rows.iter().filter(is_labelled).count() as u64
     }
 
     /// What column `column` of the table says in each row.
@@ -263,6 +287,11 @@ impl LabelRow {
     fn bytes(&self) -> usize {
         serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
     }
+}
+
+/// A set's id or a label: blanks around it say nothing, and blanks alone are none.
+fn trimmed(text: Option<String>) -> String {
+    text.unwrap_or_default().trim().to_owned()
 }
 
 /// Names of columns differ by more than their case: the catalog has them in small letters.
@@ -363,7 +392,7 @@ impl Seen {
 }
 
 impl TenantJobs {
-    /// The labels of the transform with this number.
+    /// The labels of the transform with this number, in the columns in which they were given and all of `columns`.
     pub(crate) fn kept_labels(&self, transform: u64, columns: &[String]) -> Result<LabelTable> {
         let (mut rows, mut after) = (Vec::new(), None);
         let below = stored::label_pieces(transform);
@@ -376,14 +405,12 @@ impl TenantJobs {
                 break;
             }
         }
-        let columns = rows
-            .first()
-            .map_or(columns, |piece| &piece.columns)
-            .to_vec();
-        Ok(LabelTable {
-            columns,
+        let own = rows.first().map_or(columns, |piece| &piece.columns);
+        let labels = LabelTable {
+            columns: own.to_vec(),
             rows: rows.into_iter().flat_map(|piece| piece.rows).collect(),
-        })
+        };
+        Ok(labels.with_missing(columns))
     }
 
     /// Keeps labels in the place of those that were there.
@@ -511,6 +538,40 @@ mod tests {
     }
 
     #[test]
+    fn blanks_around_sets_and_labels_say_nothing() {
+        let labels = read(&file(&[
+            [" s", "A ", "1", " x "],
+            ["s ", "A", "2", "x"],
+            ["s", " ", "3", "x"],
+        ]))
+        .unwrap();
+        let said: Vec<_> = labels
+            .rows
+            .iter()
+            .map(|row| (row.set.as_str(), row.label.as_str()))
+            .collect();
+        assert_eq!(said, [("s", "A"), ("s", "A"), ("s", "")]);
+        assert_eq!(labels.rows[0].values[1].as_deref(), Some(" x "));
+        let twice = file(&[["s", "A", "1", "x"], ["s ", "B", "1", "x"]]);
+        assert!(read(&twice).unwrap_err().contains("\"s\" twice"));
+        let nowhere = file(&[[" ", "A", "1", "x"]]);
+        assert_eq!(
+            read(&nowhere).unwrap_err(),
+            "labels.csv:2: labeling_set_id is empty"
+        );
+        // Those of a worker, and those that were kept before, may have blanks.
+        let blank = LabelRow {
+            label: " ".to_owned(),
+            ..labels.rows[0].clone()
+        };
+        let table = LabelTable {
+            rows: vec![blank],
+            ..labels
+        };
+        assert_eq!(table.labelled(), 0);
+    }
+
+    #[test]
     fn a_record_is_found_in_the_files_that_name_it() {
         let given = file(&[
             ["s", "A", "1", "a\nb"],
@@ -583,6 +644,23 @@ mod tests {
         let all = old.and(&wider, "id").unwrap();
         let values = [Some("1".to_owned()), None, Some("x".to_owned())];
         assert_eq!(all.rows[0].values, values);
+    }
+
+    #[test]
+    fn labels_without_a_value_of_the_key_name_no_record() {
+        let old = read(&file(&[["s", "A", "1", "x"], ["s", "A", "2", ""]])).unwrap();
+        let labels = old.with_missing(&["ID", "email"].map(str::to_owned));
+        assert_eq!(labels.columns, ["id", "name", "email"]);
+        assert_eq!(labels.rows[0].values.len(), 3);
+        labels.check_ids("ID").unwrap();
+        labels.check_ids("name").unwrap();
+        let refused = labels.check_ids("email").unwrap_err();
+        assert!(
+            refused.starts_with("no label has a value of \"email\""),
+            "{refused}"
+        );
+        labels.check_ids("phone").unwrap_err();
+        LabelTable::default().check_ids("email").unwrap();
     }
 
     #[test]

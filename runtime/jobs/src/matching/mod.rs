@@ -43,6 +43,7 @@ use serde::{Deserialize, Serialize};
 
 pub use labels::{LabelFile, LabelRow, LabelTable};
 pub use metrics::{ColumnImportance, ConfusionMatrix, EvaluationMetrics, FindMatchesMetrics};
+pub(crate) use task::TaskBasis;
 pub use task::{MlTask, TaskRun};
 pub use transform::{
     FindMatchesParameters, InputTable, MlTransform, SchemaColumn, TransformDefinition,

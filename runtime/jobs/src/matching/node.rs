@@ -1,11 +1,12 @@
 //! Nodes of jobs that name a transform: `DynamicTransform` nodes of the plugin with a parameter `transform_id`.
 //!
 //! ```text
-//! Parameters: transform_id   ──>  Parameters: id, precision_recall, accuracy_cost, enforce_labels, labels, model
+//! Parameters: transform_id   ──>  Parameters: id, precision_recall, accuracy_cost, enforce_labels, labels, model, retrain
 //! Inputs: records                 Inputs: records, <node>.labels, <node>.model       what these are comes with the run
 //! ```
 //!
-//! `<node>.labels` are those of all labels whose records the node reads.
+//! `<node>.labels` are those of all labels whose records the node reads: often few, so a model that knows all labels is not
+//! trained again with them. They come with it only where they are enforced.
 //!
 //! What the node says itself wins over what the transform says.
 
@@ -17,7 +18,7 @@ use serde_json::{Map, Value, json};
 use tenon_store::Tree;
 
 use super::graph::{self, ENFORCE_LABELS, MODEL, accuracy_cost, free_name, parameter, tradeoffs};
-use super::transform::StoredTransform;
+use super::transform::{MlTransform, StoredTransform};
 use super::{Given, MlTask, Model, PLUGIN, TaskWork};
 use crate::error::{Error, Result};
 use crate::job::{JobDefinition, Nodes};
@@ -29,6 +30,9 @@ const TRANSFORM_ID: &str = "transform_id";
 
 /// Parameters that name an input by its position, from 0.
 const ROLES: [&str; 3] = [TaskWork::LABELS, MODEL, "previous"];
+
+/// Whether a model is trained again with the labels that come with it.
+const RETRAIN: &str = "retrain";
 
 /// Functions that take it.
 const MATCH: &str = "find-matches";
@@ -91,7 +95,7 @@ impl TenantJobs {
             let standing = self.resolve(&mut nodes)?;
             let given = standing.into_iter().map(|standing| {
                 let stored = self.stored_transform(&standing.transform)?.value;
-                Ok((standing.node, self.given(&stored, standing.role)?))
+                Ok((standing.node, self.given_by_key(&stored, standing.role)?))
             });
             return Ok(Prepared {
                 given: given.collect::<Result<_>>()?,
@@ -107,15 +111,32 @@ impl TenantJobs {
             _ => &[TaskWork::LABELS, MODEL],
         };
         let is_given = |role: &&&str| nodes.get(**role).is_some_and(|node| *node == given(role));
-        let given = roles
-            .iter()
-            .filter(is_given)
-            .map(|role| Ok(((*role).to_owned(), self.given(&stored, role)?)));
+        let given = roles.iter().filter(is_given).map(|role| {
+            let given = match task {
+                // Out they go as they are, also to be mended.
+                MlTask::ExportLabels { .. } => self.given(&stored, role)?,
+                _ => self.given_by_key(&stored, role)?,
+            };
+            Ok(((*role).to_owned(), given))
+        });
         Ok(Prepared {
             given: given.collect::<Result<_>>()?,
             nodes,
             work,
         })
+    }
+
+    /// The same for what finds records by their primary key.
+    fn given_by_key(&self, stored: &StoredTransform, role: &str) -> Result<Given> {
+        let given = self.given(stored, role)?;
+        if let Given::Labels(labels) = &given {
+            let transform = &stored.transform;
+            let checked = labels.check_ids(graph::id(transform)?);
+            checked.map_err(|why| Error::NotReady {
+                reason: format!("ML transform {}: {why}", transform.transform_id),
+            })?;
+        }
+        Ok(given)
     }
 
     fn given(&self, stored: &StoredTransform, role: &str) -> Result<Given> {
@@ -190,6 +211,9 @@ fn add_transform(
     let transform = &stored.transform;
     let key = graph::id(transform).map_err(|error| error.to_string())?;
     let function = nodes[id]["DynamicTransform"]["FunctionName"].clone();
+    let own = own_parameters(nodes, id);
+    let has = |name: &str| own.iter().any(|own| own == name);
+    let mut more = vec![parameter("id", "str", key)];
     let mut roles = Vec::new();
     if function == ADD {
         if stored.model.is_none() {
@@ -200,30 +224,28 @@ fn add_transform(
         }
         roles.push(MODEL);
     } else {
-        if stored.labels.pieces > 0 {
-            roles.push(TaskWork::LABELS);
-        }
         // One that does not know the newest labels is trained again.
+        let is_taught = has(MODEL) || stored.has_current_model();
+        let has_labels = stored.labels.pieces > 0 && !has(TaskWork::LABELS);
+        if has_labels && (!is_taught || enforces(nodes, id, transform)) {
+            roles.push(TaskWork::LABELS);
+            more.extend(is_taught.then(|| parameter(RETRAIN, "bool", "false")));
+        }
         if stored.has_current_model() {
             roles.push(MODEL);
         }
     }
-    let mut more = vec![parameter("id", "str", key)];
     match function == MATCH {
         true => more.extend(tradeoffs(transform)),
         false => more.extend(accuracy_cost(transform)),
     }
-    let own = own_parameters(nodes, id);
-    if !own.iter().any(|name| name == TaskWork::LABELS) && stored.labels.pieces == 0 {
+    if !has(TaskWork::LABELS) && !roles.contains(&TaskWork::LABELS) {
         more.retain(|parameter| parameter["Name"] != ENFORCE_LABELS);
     }
     let (tables, count) = tables_of(nodes, id);
     let mut standing = Vec::new();
     let mut inputs = Vec::new();
-    for role in roles
-        .into_iter()
-        .filter(|role| !own.iter().any(|name| name == role))
-    {
+    for role in roles.into_iter().filter(|role| !has(role)) {
         let name = free_name(nodes, &format!("{id}.{role}"));
         more.push(parameter(role, "int", &(count + inputs.len()).to_string()));
         inputs.push(json!(name));
@@ -242,7 +264,7 @@ fn add_transform(
             role,
         });
     }
-    more.retain(|parameter| !own.iter().any(|name| parameter["Name"] == name.as_str()));
+    more.retain(|parameter| !parameter["Name"].as_str().is_some_and(has));
     let node = nodes
         .get_mut(id)
         .and_then(|node| node["DynamicTransform"].as_object_mut());
@@ -254,6 +276,19 @@ fn add_transform(
         change(node, "Inputs", |all| all.extend(inputs));
     }
     Ok(standing)
+}
+
+/// Whether labels overrule what is found: what the node says itself wins.
+fn enforces(nodes: &Nodes, id: &str, transform: &MlTransform) -> bool {
+    let parameters = nodes[id]["DynamicTransform"]["Parameters"].as_array();
+    let mut parameters = parameters.into_iter().flatten();
+    match parameters.find(|parameter| parameter["Name"] == ENFORCE_LABELS) {
+        Some(own) => own["Value"][0] == "true",
+        None => {
+            let said = transform.find_matches();
+            said.and_then(|said| said.enforce_provided_labels) == Some(true)
+        }
+    }
 }
 
 /// The inputs of a node that are tables, those whose position no parameter names; and how many inputs there are.

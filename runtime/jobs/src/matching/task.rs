@@ -74,6 +74,45 @@ impl MlTask {
     }
 }
 
+/// What a task run found of its transform when it began. What it finds out is about that, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TaskBasis {
+    /// The column that identifies a record.
+    key: String,
+    /// Of the labels.
+    generation: u64,
+}
+
+impl TaskBasis {
+    /// What the transform is now.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] without a primary key.
+    pub(crate) fn of(stored: &StoredTransform) -> Result<Self> {
+        Ok(Self {
+            key: super::graph::id(&stored.transform)?.to_owned(),
+            generation: stored.labels.generation,
+        })
+    }
+
+    /// That the transform still is what it was when the run began.
+    fn check(run: &StoredRun, stored: &StoredTransform) -> Result<()> {
+        let now = Self::of(stored)?;
+        match &run.basis {
+            Some(then) if *then == now => Ok(()),
+            Some(then) if then.key != now.key => Err(Error::invalid(format!(
+                "the primary key of ML transform {} became {:?} while the task run was under way, which began with {:?}; \
+                 start it again",
+                stored.transform.transform_id, now.key, then.key
+            ))),
+            _ => Err(Error::invalid(format!(
+                "the labels of ML transform {} changed while the task run was under way; start it again",
+                stored.transform.transform_id
+            ))),
+        }
+    }
+}
+
 /// A task run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskRun {
@@ -253,6 +292,7 @@ impl TenantJobs {
             definition: None,
             ran_arguments: None,
             task: Some(task.clone()),
+            basis: None,
         }
     }
 
@@ -361,6 +401,7 @@ impl TenantJobs {
         let mut found: Stored<StoredTransform> = self.stored_transform(id)?;
         let unchanged = found.unchanged();
         let stored = &mut found.value;
+        TaskBasis::check(run, stored)?;
         let transaction = match (learned, task) {
             (Learned::Evaluation { model, .. }, _) if model.bytes().len() > MAX_MODEL_BYTES => {
                 return Err(Error::invalid(format!(

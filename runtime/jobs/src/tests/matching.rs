@@ -345,6 +345,109 @@ fn an_evaluation_needs_labels_and_keeps_metrics_and_model() {
 }
 
 #[test]
+fn what_was_found_out_by_another_key_is_not_kept() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let mut scheduler = bench.scheduler(2);
+    let id = create(&jobs, "people", Some("id"));
+    let some = labels(&[["s", "A", "1"], ["s", "A", "2"]]);
+    learn(
+        &bench,
+        &mut scheduler,
+        &id,
+        &import(true),
+        Learned::Labels(some.clone()),
+    );
+    let by = |key: &str| TransformUpdate {
+        parameters: Some(people("", Some(key)).parameters),
+        ..TransformUpdate::default()
+    };
+    let found = Learned::Evaluation {
+        metrics: metrics(),
+        model: Model::new(vec![7; 100]),
+    };
+    for (task, learned) in [
+        (MlTask::Evaluation, found.clone()),
+        (import(true), Learned::Labels(some)),
+    ] {
+        jobs.update_transform(&id, &by("id")).unwrap();
+        let run = start(&jobs, &id, &task);
+        scheduler.tick().unwrap();
+        let given = bench.last();
+        given.report(Report::Started);
+        scheduler.tick().unwrap();
+        jobs.update_transform(&id, &by("name")).unwrap();
+        given.report(Report::Ended(Outcome::Succeeded(Success {
+            learned: Some(Box::new(learned)),
+            ..Success::default()
+        })));
+        scheduler.tick().unwrap();
+        let run = jobs.get_task(&id, &run).unwrap();
+        assert_eq!(run.status(), "FAILED");
+        let said = run.run.error_message.unwrap();
+        assert!(
+            said.contains(
+                "became \"name\" while the task run was under way, which began with \"id\""
+            ),
+            "{said}"
+        );
+        let kept = jobs.stored_transform(&id).unwrap().value;
+        assert_eq!((&kept.model, kept.labels.generation), (&None, 1));
+        assert_eq!(kept.transform.evaluation_metrics, None);
+    }
+
+    // The same column in other letters is the same key.
+    jobs.update_transform(&id, &by("id")).unwrap();
+    let run = start(&jobs, &id, &MlTask::Evaluation);
+    scheduler.tick().unwrap();
+    jobs.update_transform(&id, &by("ID")).unwrap();
+    let given = bench.last();
+    given.report(Report::Started);
+    given.report(Report::Ended(Outcome::Succeeded(Success {
+        learned: Some(Box::new(found)),
+        ..Success::default()
+    })));
+    scheduler.tick().unwrap();
+    assert_eq!(status(&jobs, &id, &run), "SUCCEEDED");
+}
+
+#[test]
+fn labels_that_were_given_by_another_key_are_refused_with_a_sentence_and_still_go_out() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let mut scheduler = bench.scheduler(2);
+    let id = create(&jobs, "people", Some("id"));
+    let some = Learned::Labels(labels(&[["s", "A", "1"], ["s", "A", "2"]]));
+    learn(&bench, &mut scheduler, &id, &import(true), some);
+    let by_email = TransformUpdate {
+        parameters: Some(people("", Some("email")).parameters),
+        schema: Some(schema(&["id", "name", "email"])),
+        ..TransformUpdate::default()
+    };
+    jobs.update_transform(&id, &by_email).unwrap();
+    let before = bench.given();
+    let run = start(&jobs, &id, &MlTask::Evaluation);
+    scheduler.tick().unwrap();
+    let run = jobs.get_task(&id, &run).unwrap();
+    assert_eq!((run.status(), bench.given()), ("FAILED", before));
+    let said = run.run.error_message.unwrap();
+    assert!(
+        said.contains("no label has a value of \"email\", its primary key"),
+        "{said}"
+    );
+    let export = MlTask::ExportLabels {
+        output: "/lake/out".to_owned(),
+    };
+    start(&jobs, &id, &export);
+    scheduler.tick().unwrap();
+    let Some(Given::Labels(kept)) = bench.last().request.given.get("labels").cloned() else {
+        panic!("they are not given");
+    };
+    assert_eq!(kept.columns, ["id", "name", "email"]);
+    assert_eq!(kept.rows[1].values, [Some("2".to_owned()), None, None]);
+}
+
+#[test]
 fn what_a_task_run_tells_is_read_like_that_of_a_run() {
     let bench = Bench::new();
     let jobs = bench.one();
@@ -597,6 +700,62 @@ fn jobs_that_name_a_transform_get_what_it_says() {
         kept.nodes(),
         matching("find-matches", &own).nodes(),
         "the job is as it was given"
+    );
+}
+
+#[test]
+fn a_model_that_knows_all_labels_is_not_trained_again_with_those_of_a_few_records() {
+    let bench = Bench::new();
+    let jobs = bench.one();
+    let mut scheduler = bench.scheduler(2);
+    let id = create(&jobs, "people", Some("id"));
+    let some = Learned::Labels(labels(&[["s", "A", "1"], ["s", "A", "2"]]));
+    learn(&bench, &mut scheduler, &id, &import(true), some);
+    let found = Learned::Evaluation {
+        metrics: metrics(),
+        model: Model::new(vec![7; 100]),
+    };
+    learn(&bench, &mut scheduler, &id, &MlTask::Evaluation, found);
+    jobs.create_job("J", definition(1, 0), Tags::new()).unwrap();
+    // What the node reads beside its table, and which of the parameters about labels and the model it is given.
+    let mut asked = |own: &[(&str, &str)]| {
+        let own = [&[("transform_id", id.as_str())], own].concat();
+        jobs.update_job("J", matching("find-matches", &own))
+            .unwrap();
+        jobs.start_run("J", &StartRun::default()).unwrap();
+        scheduler.tick().unwrap();
+        let asked = bench.last();
+        asked.report(Report::Started);
+        asked.succeed();
+        scheduler.tick().unwrap();
+        let nodes = asked.request.nodes;
+        let said = parameters_of(&nodes).into_iter();
+        let said = said.filter(|(name, _)| {
+            ["enforce_labels", "labels", "model", "retrain"].contains(&name.as_str())
+        });
+        let said: Vec<_> = said
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        (
+            nodes["m"]["DynamicTransform"]["Inputs"].clone(),
+            said.join(" "),
+        )
+    };
+    // The transform enforces its labels, so they come with the model; nothing is learned from them.
+    assert_eq!(
+        asked(&[]),
+        (
+            json!(["node-1", "m.labels", "m.model"]),
+            "enforce_labels=true labels=1 model=2 retrain=false".to_owned()
+        )
+    );
+    // Without, the model alone knows what they say.
+    assert_eq!(
+        asked(&[("enforce_labels", "false")]),
+        (
+            json!(["node-1", "m.model"]),
+            "enforce_labels=false model=1".to_owned()
+        )
     );
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Book {
     link: bool,
     /// Its columns; none while it is empty.
     header: Vec<String>,
+    /// This session wrote them.
+    is_new: bool,
     /// Pairs, and whether they are the same.
     pairs: BTreeMap<Pair, bool>,
     /// The number of the next set.
@@ -84,6 +86,7 @@ impl Book {
             id: id.to_owned(),
             link,
             header: Vec::new(),
+            is_new: false,
             pairs: BTreeMap::new(),
             next: 1,
             changes: 0,
@@ -184,9 +187,10 @@ impl Book {
         for record in reader.records() {
             let record = record?;
             let value = |at: usize| record.get(at).unwrap_or_default().to_owned();
-            sets.entry(value(set))
+            let trimmed = |at: usize| value(at).trim().to_owned();
+            sets.entry(trimmed(set))
                 .or_default()
-                .push((value(id), value(label)));
+                .push((value(id), trimmed(label)));
         }
         for (name, rows) in sets {
             let number = name
@@ -236,6 +240,7 @@ impl Book {
         let own = columns.iter().filter(|column| !leading.contains(*column));
         self.header = leading.iter().chain(own).cloned().collect();
         self.append(std::slice::from_ref(&self.header))?;
+        self.is_new = true;
         // The file's name is on disk when its folder is.
         let folder = self
             .path
@@ -279,7 +284,7 @@ impl Book {
 /// A session without answers leaves no empty file.
 impl Drop for Book {
     fn drop(&mut self) {
-        if self.header.is_empty() {
+        if self.header.is_empty() || (self.is_new && self.pairs.is_empty()) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -439,6 +444,36 @@ mod tests {
         );
         drop(book);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_session_whose_answers_were_all_taken_back_leaves_nothing() {
+        let (_folder, path) = folder();
+        let mut book = Book::open(&path, "id", false).unwrap();
+        let mark = book.add(&question("a", "b"), true).unwrap();
+        book.take_back(mark).unwrap();
+        drop(book);
+        assert!(!path.exists());
+        // What others wrote stays, whatever is in it.
+        let header = "labeling_set_id,label,id,name\n";
+        std::fs::write(&path, header).unwrap();
+        let mut book = Book::open(&path, "id", false).unwrap();
+        let mark = book.add(&question("a", "b"), true).unwrap();
+        book.take_back(mark).unwrap();
+        drop(book);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), header);
+    }
+
+    #[test]
+    fn blanks_around_sets_and_labels_say_nothing() {
+        let (_folder, path) = folder();
+        let sets = "labeling_set_id,label,id\ns1 ,A,a\n s1, A ,b\ns1, ,c\ns1, ,d\n pair-7,A,e\n";
+        std::fs::write(&path, sets).unwrap();
+        let mut book = Book::open(&path, "id", false).unwrap();
+        assert_eq!((book.same(), book.different()), (1, 0));
+        book.add(&question("x", "y"), true).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\npair-8,A,x\n"), "{text}");
     }
 
     #[test]

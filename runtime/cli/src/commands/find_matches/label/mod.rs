@@ -62,7 +62,7 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Result<(), Failure> {
     let mut session = Session::new(shell, book);
     let mut answers = Answers::from_stdin();
     let quality = ask(shell, args, &mut session, &mut answers);
-    let quality = quality.map_err(|failure| kept(failure, args))?;
+    let quality = quality.map_err(|failure| kept(failure, args, session.book()))?;
     shell.print(&outcome(args, &session, quality.as_ref()))
 }
 
@@ -99,9 +99,9 @@ fn ask(
     }
 }
 
-/// An interrupted session says where its answers are.
-fn kept(failure: Failure, args: &Args) -> Failure {
-    if failure.exit() != Exit::Interrupted {
+/// An interrupted session says where its answers are, if there are any: without, no file stays.
+fn kept(failure: Failure, args: &Args, book: &Book) -> Failure {
+    if failure.exit() != Exit::Interrupted || book.same() + book.different() == 0 {
         return failure;
     }
     let labels = args.labels.display();
@@ -121,5 +121,27 @@ fn outcome(args: &Args, session: &Session<'_>, quality: Option<&Quality>) -> Rep
     match quality.and_then(|quality| quality.estimated.as_ref()) {
         Some(estimated) => estimated.add_to(record),
         None => record,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::parsed;
+    use super::*;
+
+    #[test]
+    fn an_interrupted_session_names_its_file_if_it_has_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.csv");
+        let args = parsed("people.csv --id id --labels labels.csv");
+        let said = || {
+            let interrupted = Failure::new("interrupted").with_exit(Exit::Interrupted);
+            let book = Book::open(&path, "id", false).unwrap();
+            kept(interrupted, &args, &book).to_string()
+        };
+        assert_eq!(said(), "interrupted");
+        let labels = "labeling_set_id,label,id\ns,A,1\ns,A,2\n";
+        std::fs::write(&path, labels).unwrap();
+        assert_eq!(said(), "interrupted; the answers so far are in labels.csv");
     }
 }

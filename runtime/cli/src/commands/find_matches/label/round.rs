@@ -41,7 +41,12 @@ impl Round {
         if is_measured {
             add_quality(args, book, &mut graph)?;
         }
+        let is_first = book.same() + book.different() == 0;
+        let is_checked = is_first && add_shared(args, &mut graph)?;
         let ran = graph.run(shell, &args.limits, &args.resources)?;
+        if is_checked {
+            check_shared(args, ran.few(SHARED)?)?;
+        }
         let quality = match is_measured {
             true => Some(Quality::read(&ran.one("quality")?)?),
             false => None,
@@ -87,6 +92,42 @@ fn reads(args: &Args, book: &Book, graph: &mut Graph, call: Call) -> Result<Call
     Ok(call.text("id", args.id.as_str()))
 }
 
+/// The node of ids that both files have.
+const SHARED: &str = "shared";
+
+/// Looks for an id that two files share, where there are two: labels could not tell whose record they mean. The plugin
+/// refuses such files as soon as there are labels, which is a round of answers too late.
+fn add_shared(args: &Args, graph: &mut Graph) -> Result<bool, Failure> {
+    if args.file2.is_none() {
+        return Ok(false);
+    }
+    let id = format!("\"{}\"", args.id.replace('"', "\"\""));
+    let ids = |table: &str| format!("select cast({id} as varchar) as id from {table}");
+    let query = format!(
+        "select min(a.id) as id from ({}) a where a.id in ({})",
+        ids("records"),
+        ids("records2")
+    );
+    graph.query(SHARED, &["records", "records2"], query);
+    graph.read_back(SHARED)?;
+    Ok(true)
+}
+
+fn check_shared(args: &Args, shared: FewRows) -> Result<(), Failure> {
+    let first = shared.rows.into_iter().next();
+    let id = first.and_then(|row| Some(row.get("id")?.as_str()?.to_owned()));
+    let Some(id) = id else {
+        return Ok(());
+    };
+    let column = &args.id;
+    let what = format!(
+        "both files have a record whose {column} is {id:?}: labels could not tell which one they mean"
+    );
+    Err(Failure::new(what).with_hint(format!(
+        "make {column} unique over both files, such as with a letter in front for each"
+    )))
+}
+
 /// What stands in front of a record's own columns.
 const LEADING: [&str; 3] = ["question", "side", "probability"];
 
@@ -118,6 +159,7 @@ fn questions(asked: FewRows) -> Result<Vec<Question>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::find_matches::graph::tests::parsed;
     use serde_json::json;
 
     fn asked(rows: &[Value]) -> FewRows {
@@ -150,6 +192,36 @@ mod tests {
         assert_eq!(ids, ["a", "b", "c", "d"]);
         assert_eq!(&*questions[0].columns, ["id", "name"]);
         assert_eq!(questions[0].sides[0].len(), 2);
+    }
+
+    #[test]
+    fn ids_of_two_files_are_looked_through_and_one_that_both_have_is_named() {
+        let add = |line: &str| {
+            let mut graph = Graph::new().unwrap();
+            let is_added = add_shared(&parsed(line), &mut graph).unwrap();
+            (is_added, graph.job().nodes.remove(SHARED))
+        };
+        assert!(matches!(
+            add("a.csv --id key --labels l.csv"),
+            (false, None)
+        ));
+        let line = "a.csv b.csv --id k\"y --labels l.csv";
+        let (true, Some(tenon_engine::Node::SparkSQL(query))) = add(line) else {
+            panic!("nothing is looked for");
+        };
+        assert_eq!(query.inputs, ["records", "records2"]);
+        assert!(query.sql_query.contains(r#"cast("k""y" as varchar)"#));
+        let found = |id: Value| FewRows {
+            columns: vec!["id".to_owned()],
+            rows: json!([{"id": id}]).as_array().unwrap()[0]
+                .as_object()
+                .cloned()
+                .into_iter()
+                .collect(),
+        };
+        check_shared(&parsed(line), found(Value::Null)).unwrap();
+        let refused = check_shared(&parsed(line), found(json!("17"))).unwrap_err();
+        assert!(refused.to_string().contains("is \"17\""), "{refused}");
     }
 
     #[test]
