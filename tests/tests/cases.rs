@@ -115,7 +115,19 @@ async fn outcome(case_folder: &Path, case: &Case) -> String {
         let rows = pretty_format_batches(&batches).unwrap();
         writeln!(text, "\n{query}\n{rows}").unwrap();
     }
-    text.replace(&*work.to_string_lossy(), "FOLDER")
+    let text = text.replace(&*work.to_string_lossy(), "FOLDER");
+    text.lines()
+        .fold(String::new(), |shown, line| shown + &cut(line) + "\n")
+}
+
+/// Characters of a line that are compared: a model in bytes is longer than anybody reads.
+const LINE: usize = 600;
+
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 /// Nodes and the files that they have read.

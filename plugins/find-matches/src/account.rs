@@ -7,6 +7,7 @@ use crate::compare::{Comparer, agreement};
 use crate::encode::Encoder;
 use crate::error::Error;
 use crate::model::Scorer;
+use crate::twins::{self, Twins};
 
 /// One of the two records.
 pub struct Side<'a> {
@@ -97,6 +98,15 @@ pub fn account(archive: &Archive, sides: [Side<'_>; 2], named: bool) -> Result<A
             explanation.prior,
         ),
     );
+    let so_far: f64 = lines.iter().map(|line| line.weight).sum();
+    let twins = twins::LOG_ODDS / std::f64::consts::LN_2;
+    if so_far < twins && Twins::new(profile).are(&left, &right) {
+        lines.push(line(
+            "every column",
+            "equal, and no accident",
+            twins - so_far,
+        ));
+    }
     let score: f64 = lines.iter().map(|line| line.weight).sum();
     let equal = left == right;
     let shared: BTreeSet<u64> = left_keys

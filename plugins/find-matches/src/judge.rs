@@ -5,6 +5,7 @@ use crate::compare::{Comparer, PATTERN_BYTES, Pattern};
 use crate::error::Error;
 use crate::hash;
 use crate::model::Scorer;
+use crate::twins::{self, Twins};
 
 /// Patterns remembered; most pairs show one of a few thousand.
 const REMEMBERED: usize = 1 << 14;
@@ -13,6 +14,7 @@ const REMEMBERED: usize = 1 << 14;
 pub struct Judge {
     comparer: Comparer,
     scorer: Scorer,
+    twins: Twins,
     threshold: f64,
     /// Probabilities by the hash of their pattern.
     remembered: Vec<(Pattern, f64)>,
@@ -28,6 +30,7 @@ impl Judge {
         Ok(Self {
             comparer: Comparer::new(&archive.profile),
             scorer: Scorer::new(model),
+            twins: Twins::new(&archive.profile),
             threshold: model.threshold,
             remembered: vec![([u8::MAX; PATTERN_BYTES], 0.0); REMEMBERED],
         })
@@ -46,7 +49,12 @@ impl Judge {
     /// The probability that two records are one thing.
     pub fn probability(&mut self, a: &[u8], b: &[u8]) -> f64 {
         let pattern = self.pattern(a, b);
-        self.of_pattern(&pattern)
+        let probability = self.of_pattern(&pattern);
+        if self.twins.are(a, b) {
+            probability.max(1.0 / (1.0 + (-twins::LOG_ODDS).exp()))
+        } else {
+            probability
+        }
     }
 
     /// The probability of a pattern.

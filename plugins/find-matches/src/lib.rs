@@ -55,6 +55,7 @@ mod text;
 mod tokens;
 mod train;
 mod trees;
+mod twins;
 mod value;
 
 pub use account::{Account, Line, Side, account};

@@ -16,6 +16,8 @@ const STRATA: [f64; 8] = [-8.0, -5.0, -3.0, -1.0, 1.0, 3.0, 5.0, 8.0];
 const PRIOR: f64 = 2.0;
 /// Resamples for intervals.
 const RESAMPLES: usize = 200;
+/// The least probability of a match is the precision's weight divided by this: one half, unless told otherwise.
+const MARGIN: f64 = 1.2;
 /// The trade-off is held this far from its ends, where one of the two would not count at all.
 const EDGE: f64 = 0.02;
 
@@ -166,7 +168,9 @@ impl Curve {
                 best = (f, scored.log_odds.midpoint(next));
             }
         }
-        best.1
+        // Where nothing is sure, the best is still poor: what is unlikely is no match for all that.
+        let least = precision / MARGIN;
+        best.1.max((least / (1.0 - least)).ln())
     }
 
     /// What the probabilities promise at a threshold in log-odds.
@@ -361,6 +365,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unlikely_is_no_match() {
+        let doubtful = Curve::new(vec![scored(-3.0, 10.0), scored(-8.0, 100.0)]);
+        assert!(doubtful.threshold(0.6) >= -1e-9);
+        assert!(doubtful.threshold(0.1) < -2.0);
+    }
+
+    #[test]
     fn matches_that_share_one_key_only_hint_at_those_that_share_none() {
         let thin = |one: f64| {
             Curve::new(vec![Scored {
@@ -397,7 +408,7 @@ mod tests {
     #[test]
     fn nothing_to_judge_is_no_division_by_zero() {
         let empty = Curve::new(Vec::new());
-        assert_eq!(empty.threshold(0.5), 0.0);
+        assert!(empty.threshold(0.5) <= 0.0);
         let expected = empty.expected(0.0, 0.0);
         assert!(expected.precision == 1.0 && expected.recall == 0.0);
     }
