@@ -259,7 +259,7 @@ fn curve(model: &Model, counted: &BTreeMap<Pattern, [f64; 3]>, scale: f64) -> Cu
     Curve::new(scored.collect())
 }
 
-/// Mean strength of each feature's evidence over the candidates, as shares of one.
+/// Mean strength of each column's evidence over the candidates, as a share of all evidence.
 fn importances(model: &Model, counts: &[(Pattern, f64)]) -> Vec<Importance> {
     let scorer = Scorer::new(model);
     let mut sums = vec![0.0; model.features.len()];
@@ -270,14 +270,14 @@ fn importances(model: &Model, counts: &[(Pattern, f64)]) -> Vec<Importance> {
     }
     let all = sums.iter().sum::<f64>().max(1e-9);
     let features = model.features.iter().zip(sums);
+    // What is told across columns belongs to none of them.
     let mut importances: Vec<Importance> = features
-        .map(|(feature, sum)| Importance {
-            name: feature.name.clone(),
-            kind: feature
-                .kind
-                .map_or("several columns", |kind| kind.name())
-                .to_owned(),
-            importance: sum / all,
+        .filter_map(|(feature, sum)| {
+            Some(Importance {
+                name: feature.name.clone(),
+                kind: feature.kind?.name().to_owned(),
+                importance: sum / all,
+            })
         })
         .collect();
     importances.sort_by(|x, y| y.importance.total_cmp(&x.importance));

@@ -113,7 +113,7 @@ pub struct Confusion {
 /// How much a column decides.
 #[derive(Clone, Debug, Serialize)]
 pub struct Importance {
-    /// The column, or what is compared across columns.
+    /// Its name.
     pub name: String,
     /// What its values are.
     pub kind: String,

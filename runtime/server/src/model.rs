@@ -83,9 +83,14 @@ struct Shape {
 }
 
 impl Model {
-    /// The rules of Glue.
+    /// The rules of Glue, but for one: a plugin may read several nodes, such as old records, new ones and a model, where a
+    /// custom visual transform of Glue reads one.
     pub(crate) fn glue() -> Result<Self, String> {
-        Self::read(include_str!("model/glue.json"))
+        let mut model = Self::read(include_str!("model/glue.json"))?;
+        let transform = model.shapes.get_mut("DynamicTransform");
+        let inputs = transform.and_then(|shape| shape.members.get_mut("Inputs"));
+        *inputs.ok_or("the model has no DynamicTransform.Inputs")? = "ManyInputs".to_owned();
+        Ok(model)
     }
 
     /// The rules of what is here of CloudWatch Logs.
@@ -359,6 +364,15 @@ mod tests {
         );
         assert!(message("GetTables", json!({"DatabaseName": "d", "MaxResults": 101}))
             .ends_with("Value '101' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to 100"));
+        let job = |inputs: Value| {
+            let transform = json!({
+                "Name": "m", "TransformName": "m", "FunctionName": "f", "Path": "p", "Inputs": inputs,
+            });
+            json!({"JobName": "j", "JobUpdate": {"CodeGenConfigurationNodes": {"m": {"DynamicTransform": transform}}}})
+        };
+        let model = Model::glue().unwrap();
+        model.check("UpdateJob", &job(json!(["a", "b"]))).unwrap();
+        assert!(message("UpdateJob", job(json!([]))).contains("greater than or equal to 1"));
         assert!(
             message("GetDatabase", json!({"Name": "a\u{1}"}))
                 .contains("regular expression pattern: [\\u0020-")

@@ -104,7 +104,8 @@ people_transform = glue.create_ml_transform(
 )["TransformId"]
 assert glue.get_ml_transform(TransformId=people_transform)["Status"] == "READY", "matches are found without labels too"
 
-# What to label.
+# What to label. A folder of this machine has to be there, other than a prefix of a bucket.
+(lake / "labels").mkdir()
 done = succeeds(generate(lake / "labels" / "sets.csv"))
 assert done["ExecutionTime"] >= 0 and done["CompletedOn"] >= done["StartedOn"], done
 header, rows = read(lake / "labels" / "sets.csv")
