@@ -32,15 +32,15 @@ def run(name, source, query, target, expected="SUCCEEDED", **more):
     raise AssertionError(found)
 
 
-def registered(behavior, keys=(["year"],), path="sales", table="sales", mode="replace"):
+def registered(behavior, keys=(["year"],), path="sales", table="sales"):
     policy = {"EnableUpdateCatalog": True, "UpdateBehavior": behavior, "Database": "d", "Table": table}
     return {"S3GlueParquetTarget": {
-        "Name": "out", "Inputs": ["sql"], "Path": str(lake / path), "PartitionKeys": list(keys), "SchemaChangePolicy": policy, "Mode": mode,
+        "Name": "out", "Inputs": ["sql"], "Path": str(lake / path), "PartitionKeys": list(keys), "SchemaChangePolicy": policy,
     }}
 
 
 def table_target(kind="CatalogTarget", table="sales", **policy):
-    members = {"Name": "out", "Inputs": ["sql"], "Database": "d", "Table": table, "Mode": "append"}
+    members = {"Name": "out", "Inputs": ["sql"], "Database": "d", "Table": table}
     return {kind: {**members, "SchemaChangePolicy": policy} if policy else members}
 
 
@@ -103,7 +103,7 @@ glue.create_table(DatabaseName="d", TableInput={
     "StorageDescriptor": {"Columns": [{"Name": "id", "Type": "bigint"}], "Location": f"file://{lake}/flat"},
 })
 run("flat", "in", "select id from t", table_target(table="flat"))
-run("flat again", "in", "select id from t", table_target(table="flat", EnableUpdateCatalog=True, UpdateBehavior="LOG"))
+run("flat again", "in", "select id from t", table_target("S3CatalogTarget", table="flat", EnableUpdateCatalog=True, UpdateBehavior="LOG"))
 assert len(list((lake / "flat").glob("part-*.csv"))) == 2
 table = glue.get_table(DatabaseName="d", Name="flat")["Table"]
 assert table["StorageDescriptor"]["Location"] == f"file://{lake}/flat" and table["VersionId"] == "0", table
