@@ -11,11 +11,18 @@ pub(crate) const LOG_ODDS: f64 = 4.595;
 /// Combinations of values for each record from which on equality is no accident.
 const COMBINATIONS: f64 = 100.0;
 
+/// From this many records on it counts too how often values meet by chance: there are enough to tell.
+const LARGE: u64 = 10_000;
+/// Logarithm of the equal records that a record may have by chance: one in a hundred has one.
+const ACCIDENTS: f64 = -4.6;
+
 /// Tells accidents from copies.
 pub(crate) struct Twins {
-    /// Logarithm of the number of distinct values of each compared column.
-    distinct: Vec<f64>,
+    /// Of each compared column the logarithms of its number of distinct values, and of the chance that two values agree.
+    columns: Vec<(f64, f64)>,
     least: f64,
+    /// Logarithm of the number of records of a large table, whose frequent values meet by chance.
+    many: Option<f64>,
 }
 
 impl Twins {
@@ -23,9 +30,16 @@ impl Twins {
         let compared = profile.columns.iter().filter(|column| column.compared);
         let records: u64 = profile.records.iter().sum();
         Self {
-            distinct: compared
-                .map(|column| (column.distinct_share * column.count).max(1.0).ln())
+            columns: compared
+                .map(|column| {
+                    let distinct = (column.distinct_share * column.count).max(1.0);
+                    (
+                        distinct.ln(),
+                        column.collision.max(1.0 / distinct / distinct).ln(),
+                    )
+                })
                 .collect(),
+            many: (records >= LARGE).then(|| (records as f64).ln()),
             least: (COMBINATIONS * records as f64).max(1.0).ln(),
         }
     }
@@ -36,9 +50,12 @@ impl Twins {
             return false;
         }
         let record = Record::open(a);
-        let said = self.distinct.iter().enumerate();
+        let said = self.columns.iter().enumerate();
         let said = said.filter(|(at, _)| !record.section(*at).is_empty());
-        said.map(|(_, distinct)| distinct).sum::<f64>() >= self.least
+        let (combinations, chance) = said.fold((0.0, 0.0), |sums, (_, (distinct, collision))| {
+            (sums.0 + distinct, sums.1 + collision)
+        });
+        combinations >= self.least && self.many.is_none_or(|many| many + chance <= ACCIDENTS)
     }
 }
 
