@@ -10,40 +10,31 @@ use rustc_hash::FxHashSet;
 
 use crate::compare::Pattern;
 use crate::hash;
+use crate::smallest::Smallest;
 
 /// Candidates looked at, chosen by their numbers alone.
 const LOOKED_AT: usize = 200_000;
 
 /// Chooses candidates to look at: order does not matter.
-#[derive(Debug, Default)]
-pub struct Drawn {
-    kept: Vec<(u64, u32, u32)>,
-    ceiling: Option<u64>,
+#[derive(Debug)]
+pub struct Drawn(Smallest<(u32, u32)>);
+
+impl Default for Drawn {
+    fn default() -> Self {
+        Self(Smallest::new(LOOKED_AT))
+    }
 }
 
 impl Drawn {
     /// Sees a candidate.
     pub fn observe(&mut self, a: u32, b: u32) {
         let hash = hash::mix(81, u64::from(a) << 32 | u64::from(b));
-        if self.ceiling.is_some_and(|ceiling| hash > ceiling) {
-            return;
-        }
-        self.kept.push((hash, a, b));
-        if self.kept.len() >= 2 * LOOKED_AT {
-            self.cut();
-        }
-    }
-
-    fn cut(&mut self) {
-        self.kept.sort_unstable();
-        self.kept.truncate(LOOKED_AT);
-        self.ceiling = self.kept.last().map(|last| last.0);
+        self.0.observe(hash, || (a, b));
     }
 
     /// The chosen pairs.
-    pub fn pairs(mut self) -> Vec<(u32, u32)> {
-        self.cut();
-        self.kept.into_iter().map(|(_, a, b)| (a, b)).collect()
+    pub fn pairs(self) -> Vec<(u32, u32)> {
+        self.0.finish().collect()
     }
 }
 
@@ -204,17 +195,5 @@ mod tests {
         let sets = label_sets(&asked, &candidates, 10, 4);
         assert_eq!(sets, [vec![0, 1, 2, 3], vec![5, 6]]);
         assert_eq!(label_sets(&asked, &candidates, 1, 4).len(), 1);
-    }
-
-    #[test]
-    fn what_is_drawn_does_not_depend_on_the_order() {
-        let draw = |pairs: &mut dyn Iterator<Item = u32>| {
-            let mut drawn = Drawn::default();
-            pairs.for_each(|a| drawn.observe(a, a + 1));
-            drawn.pairs()
-        };
-        let forwards = draw(&mut (0..500_000));
-        assert_eq!(forwards.len(), LOOKED_AT);
-        assert_eq!(forwards, draw(&mut (0..500_000).rev()));
     }
 }

@@ -17,6 +17,7 @@ use crate::model::{Model, Scorer};
 use crate::nominate::Candidate;
 use crate::quality::{Curve, Importance, Judged, LabelCounts, Quality, Scored};
 use crate::sample::Sampler;
+use crate::smallest::Smallest;
 use crate::train::{Lesson, Trained};
 
 /// Candidates kept at least, where there are as many.
@@ -44,9 +45,9 @@ pub struct Lessons {
     comparer: Comparer,
     wishes: Wishes,
     labels: Labels,
-    kept: Vec<(u64, Candidate)>,
-    /// Candidates with a hash above this are not kept.
-    ceiling: u64,
+    sample: Smallest<Candidate>,
+    /// The sample, once all candidates were seen.
+    kept: Vec<Candidate>,
     candidates: u64,
     /// Blobs of the records that kept pairs name.
     blobs: FxHashMap<u32, Option<Vec<u8>>>,
@@ -62,8 +63,8 @@ impl Lessons {
             archive,
             wishes,
             labels: Labels::default(),
+            sample: Smallest::new(KEPT),
             kept: Vec::new(),
-            ceiling: u64::MAX,
             candidates: 0,
             blobs: FxHashMap::default(),
             sampler: Sampler::default(),
@@ -83,28 +84,14 @@ impl Lessons {
         }
         self.candidates += 1;
         let pair = u64::from(candidate.a) << 32 | u64::from(candidate.b);
-        let hash = hash::mix(61, pair);
-        if hash > self.ceiling {
-            return;
-        }
-        self.kept.push((hash, candidate));
-        if self.kept.len() >= 2 * KEPT {
-            self.cut();
-        }
-    }
-
-    fn cut(&mut self) {
-        self.kept.sort_unstable();
-        self.kept.truncate(KEPT);
-        if let Some(last) = self.kept.get(KEPT - 1) {
-            self.ceiling = last.0;
-        }
+        self.sample.observe(hash::mix(61, pair), || candidate);
     }
 
     /// All candidates were seen: from now on records come.
     pub fn close(&mut self) {
-        self.cut();
-        let kept = self.kept.iter().flat_map(|(_, pair)| [pair.a, pair.b]);
+        let sample = std::mem::replace(&mut self.sample, Smallest::new(KEPT));
+        self.kept = sample.finish().collect();
+        let kept = self.kept.iter().flat_map(|pair| [pair.a, pair.b]);
         let said = self.labels.pairs.iter().flat_map(|pair| [pair.a, pair.b]);
         self.blobs
             .extend(kept.chain(said).map(|record| (record, None)));
@@ -125,7 +112,7 @@ impl Lessons {
     /// [`Error::Encoding`] when the quality cannot be written.
     pub fn finish(mut self) -> Result<Archive, Error> {
         let mut counted: BTreeMap<Pattern, [f64; 3]> = BTreeMap::new();
-        for (_, pair) in &self.kept {
+        for pair in &self.kept {
             if let Some(pattern) = self.pattern(pair.a, pair.b) {
                 let [all, one, two] = counted.entry(pattern).or_default();
                 *all += 1.0;

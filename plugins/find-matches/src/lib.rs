@@ -1,13 +1,14 @@
-//! Finds records that mean the same thing, without labels or configuration.
+//! Finds records that mean the same thing, without labels or configuration; with labels, better.
 //!
 //! Given one table (dedupe) or two (link) of text columns, pure functions do the per-record and per-pair work and the
-//! host's SQL engine does all joining, grouping and sorting between them (`guest/plan.rs`):
+//! host's SQL engine numbers, joins, groups and sorts rows around them (`guest/plan`):
 //!
 //! ```text
 //! Profiler   all rows, column by column      -> Profile       kinds, frequencies, blocking rules
 //! Encoder    row                             -> blob, keys    parsed values; hashes that likely twins share
+//! Nominator  keys of all records             -> Candidates    pairs worth comparing
 //! Comparer   blob, blob                      -> Pattern       one discrete level per feature
-//! learn      patterns with counts            -> Model         latent classes: matches, relatives, others
+//! Lessons    patterns with counts, labels    -> Model         latent classes: matches, relatives, others; trees
 //! Scorer     Pattern                         -> probability   and a signed weight per feature
 //! cluster    pairs with probabilities        -> Membership    groups that hold together as a whole
 //! ```
@@ -50,6 +51,7 @@ mod rules;
 mod sample;
 mod seed;
 mod similarity;
+mod smallest;
 mod stable;
 mod text;
 mod tokens;

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::compare::{Comparer, Pattern};
 use crate::hash;
+use crate::smallest::Smallest;
 
 /// Records kept of each table.
 const KEPT: usize = 4_096;
@@ -11,48 +12,12 @@ const KEPT: usize = 4_096;
 const PAIRS: usize = 400_000;
 
 /// Keeps a sample of the records of one table or two: which ones depends on their numbers alone, not on their order.
-#[derive(Debug, Default)]
-pub(crate) struct Sampler([Kept; 2]);
-
-/// Records with the smallest hashes.
 #[derive(Debug)]
-struct Kept {
-    records: Vec<(u64, Vec<u8>)>,
-    /// Hashes above this are not among the smallest.
-    ceiling: u64,
-}
+pub(crate) struct Sampler([Smallest<Vec<u8>>; 2]);
 
-impl Default for Kept {
+impl Default for Sampler {
     fn default() -> Self {
-        Self {
-            records: Vec::new(),
-            ceiling: u64::MAX,
-        }
-    }
-}
-
-impl Kept {
-    fn observe(&mut self, hash: u64, blob: &[u8]) {
-        if hash > self.ceiling {
-            return;
-        }
-        self.records.push((hash, blob.to_vec()));
-        if self.records.len() >= 2 * KEPT {
-            self.cut();
-        }
-    }
-
-    fn cut(&mut self) {
-        self.records.sort_unstable();
-        self.records.truncate(KEPT);
-        if let Some(last) = self.records.get(KEPT - 1) {
-            self.ceiling = last.0;
-        }
-    }
-
-    fn finish(mut self) -> Vec<(u64, Vec<u8>)> {
-        self.cut();
-        self.records
+        Self([0, 1].map(|_| Smallest::new(KEPT)))
     }
 }
 
@@ -74,12 +39,12 @@ impl Random {
 impl Sampler {
     /// Sees the blob of one record of table 0 or 1.
     pub(crate) fn observe(&mut self, table: usize, record: u32, blob: &[u8]) {
-        self.0[table.min(1)].observe(hash::mix(41, u64::from(record)), blob);
+        self.0[table.min(1)].observe(hash::mix(41, u64::from(record)), || blob.to_vec());
     }
 
     /// Compares random pairs, across the tables when there are two, and counts their patterns, in pattern order.
     pub(crate) fn finish(self, comparer: &Comparer) -> Vec<(Pattern, u64)> {
-        let [first, second] = self.0.map(Kept::finish);
+        let [first, second] = self.0.map(|kept| kept.finish().collect::<Vec<_>>());
         let one_table = second.is_empty();
         let other = if one_table { &first } else { &second };
         let mut random = Random(42);
@@ -87,39 +52,12 @@ impl Sampler {
         for _ in 0..PAIRS.min(first.len() * other.len()) {
             let (a, b) = (random.below(first.len()), random.below(other.len()));
             if !(one_table && a == b) {
-                let pattern = comparer.compare(&first[a].1, &other[b].1);
+                let pattern = comparer.compare(&first[a], &other[b]);
                 *counts.entry(pattern).or_default() += 1;
             }
         }
         let mut counts: Vec<(Pattern, u64)> = counts.into_iter().collect();
         counts.sort_unstable();
         counts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sampled(records: impl Iterator<Item = u32>) -> Vec<(u64, Vec<u8>)> {
-        let mut sampler = Sampler::default();
-        records.for_each(|record| sampler.observe(0, record, &record.to_le_bytes()));
-        let [first, _] = sampler.0.map(Kept::finish);
-        first
-    }
-
-    #[test]
-    fn the_sample_does_not_depend_on_the_order() {
-        let forwards = sampled(0..40_960);
-        assert_eq!(forwards, sampled((0..40_960).rev()));
-        let late = forwards
-            .iter()
-            .filter(|(_, blob)| u32::from_le_bytes(blob[..4].try_into().unwrap()) >= 20_480)
-            .count();
-        assert_eq!(forwards.len(), KEPT);
-        assert!(
-            (1_800..2_300).contains(&late),
-            "{late} of {KEPT} are from the second half"
-        );
     }
 }

@@ -220,28 +220,7 @@ impl TenantJobs {
             let next = self.next_attempt(old, tally.newest + 1);
             tally.newest += 1;
             tally.waiting += 1;
-            let (place, id) = (next.place, &next.run.id);
-            transaction = transaction
-                .expect(Tree::Run, stored::run(place), Expected::Absent)
-                .put(
-                    Tree::Run,
-                    stored::run(place),
-                    SCHEMA,
-                    stored::encode(&next)?,
-                )
-                .put(
-                    Tree::Run,
-                    stored::run_id(place.job, id),
-                    SCHEMA,
-                    stored::encode(&place.number)?,
-                )
-                .put(
-                    Tree::Run,
-                    stored::place_of(id),
-                    SCHEMA,
-                    stored::encode(&place)?,
-                )
-                .put(Tree::Due, stored::waiting(&next), SCHEMA, Vec::new());
+            transaction = stored::queued(transaction, &next)?;
         }
         Ok(transaction.put(Tree::Run, key, SCHEMA, stored::encode(&tally)?))
     }

@@ -89,32 +89,13 @@ impl TenantJobs {
             .transaction()
             .expect(Tree::Object, stored::job(name), job.unchanged())
             .expect(Tree::Run, stored::tally(number), unchanged)
-            .expect(Tree::Run, stored::run(run.place), Expected::Absent)
             .put(
                 Tree::Run,
                 stored::tally(number),
                 SCHEMA,
                 stored::encode(&tally)?,
-            )
-            .put(
-                Tree::Run,
-                stored::run(run.place),
-                SCHEMA,
-                stored::encode(&run)?,
-            )
-            .put(
-                Tree::Run,
-                stored::run_id(number, &id),
-                SCHEMA,
-                stored::encode(&run.place.number)?,
-            )
-            .put(
-                Tree::Run,
-                stored::place_of(&id),
-                SCHEMA,
-                stored::encode(&run.place)?,
-            )
-            .put(Tree::Due, stored::waiting(&run), SCHEMA, Vec::new());
+            );
+        let transaction = stored::queued(transaction, &run)?;
         let transaction = match &start.client_token {
             None => transaction,
             Some(token) => {

@@ -27,7 +27,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tenon_store::{Key, Record, Tenant, Tree};
+use tenon_store::{Expected, Key, Record, Tenant, Transaction, Tree};
 
 use crate::error::Result;
 use crate::job::{Arguments, Job, Tags};
@@ -250,6 +250,22 @@ pub(crate) fn waiting(run: &StoredRun) -> Key {
         .with_u64(run.run.started_on.unix_millis())
         .with_u64(run.place.job)
         .with_u64(run.place.number)
+}
+
+/// Puts a new run in the queue, where it is found by its place and by its id.
+pub(crate) fn queued(transaction: Transaction, new: &StoredRun) -> Result<Transaction> {
+    let (place, id) = (new.place, &new.run.id);
+    Ok(transaction
+        .expect(Tree::Run, run(place), Expected::Absent)
+        .put(Tree::Run, run(place), SCHEMA, encode(new)?)
+        .put(
+            Tree::Run,
+            run_id(place.job, id),
+            SCHEMA,
+            encode(&place.number)?,
+        )
+        .put(Tree::Run, place_of(id), SCHEMA, encode(&place)?)
+        .put(Tree::Due, waiting(new), SCHEMA, Vec::new()))
 }
 
 /// Which run an entry of the queue is for, and since when it waits.

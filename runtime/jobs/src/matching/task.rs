@@ -207,7 +207,7 @@ impl TenantJobs {
                 SCHEMA,
                 stored::encode(&tally)?,
             );
-        let mut transaction = queued(transaction, &run)?;
+        let mut transaction = stored::queued(transaction, &run)?;
         if let Some(token) = client_token {
             let started = Started {
                 run_id: run.run.id.clone(),
@@ -445,27 +445,6 @@ impl TenantJobs {
             .expect(Tree::Object, key.clone(), unchanged)
             .put(Tree::Object, key, SCHEMA, stored::encode(stored)?))
     }
-}
-
-/// Puts a run in the queue.
-fn queued(transaction: Transaction, run: &StoredRun) -> Result<Transaction> {
-    let (place, id) = (run.place, &run.run.id);
-    Ok(transaction
-        .expect(Tree::Run, stored::run(place), Expected::Absent)
-        .put(Tree::Run, stored::run(place), SCHEMA, stored::encode(run)?)
-        .put(
-            Tree::Run,
-            stored::run_id(place.job, id),
-            SCHEMA,
-            stored::encode(&place.number)?,
-        )
-        .put(
-            Tree::Run,
-            stored::place_of(id),
-            SCHEMA,
-            stored::encode(&place)?,
-        )
-        .put(Tree::Due, stored::waiting(run), SCHEMA, Vec::new()))
 }
 
 fn shown(stored: StoredRun) -> (Place, TaskRun) {
