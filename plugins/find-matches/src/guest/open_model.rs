@@ -53,14 +53,16 @@ impl Stream for OpenModel {
             if self.found.is_some() || column.is_null(row) {
                 return Err(wrong_count());
             }
-            self.found = Some(Archive::from_bytes(column.value(row))?);
+            let archive = Archive::from_bytes(column.value(row));
+            self.found = Some(archive.map_err(|wrong| Error::Unsupported(wrong.to_string()))?);
         }
         Ok(Vec::new())
     }
 
     fn finish(&mut self, _input: usize) -> Result<Vec<RecordBatch>> {
         let archive = self.found.take().ok_or_else(wrong_count)?;
-        archive.model()?;
+        let model = archive.model();
+        model.map_err(|wrong| Error::Unsupported(wrong.to_string()))?;
         let link = self.settings.link;
         if archive.profile.link != link {
             let made = |link: bool| {
